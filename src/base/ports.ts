@@ -1,0 +1,55 @@
+// What the product asks of the machine. `src/system` has the real ones, `test/simulation` the simulated ones.
+
+export interface Timer {
+  cancel(): void
+}
+
+export interface Clock {
+  /** Wall time: for timestamps that users see and for retention. May jump. */
+  nowMs(): number
+  /** Never goes back: for durations, deadlines and latencies. Has a fractional part. */
+  monotonicMs(): number
+  /** Calls once after the delay. A pending timer does not keep the process alive. */
+  after(delayMs: number, call: () => void): Timer
+  /** Calls once, after all input that is readable now has been read. */
+  soon(call: () => void): void
+}
+
+export interface Random {
+  /** Bytes that nobody can guess. */
+  bytes(count: number): Buffer
+}
+
+/** A descriptor. Synchronous calls are for reads and writes that are known to be short. */
+export interface DiskFile {
+  readonly path: string
+  sizeBytes(): Promise<number>
+  /** Fills `into[from, from + length)` from `position` on; returns the bytes read, fewer only at the end of the file. */
+  read(into: Uint8Array, from: number, length: number, position: number): Promise<number>
+  /** Writes all of `bytes[from, from + length)`; throws the system's error if it cannot. */
+  write(bytes: Uint8Array, from: number, length: number, position: number): Promise<void>
+  writeSync(bytes: Uint8Array, from: number, length: number, position: number): void
+  /** fdatasync: what was written before this call survives a power loss after it. */
+  sync(): Promise<void>
+  syncSync(): void
+  truncate(sizeBytes: number): Promise<void>
+  close(): Promise<void>
+}
+
+export interface DirectoryLock {
+  release(): Promise<void>
+}
+
+export interface Disk {
+  /** `create`: new and empty, fails if it exists. `write`: exists, read and write. */
+  open(path: string, mode: 'create' | 'write' | 'read'): Promise<DiskFile>
+  /** Names in a directory, sorted; [] if there is no such directory. */
+  list(directory: string): Promise<string[]>
+  makeDirectory(path: string): Promise<void>
+  rename(from: string, to: string): Promise<void>
+  remove(path: string): Promise<void>
+  /** Makes creations, renames and removals in the directory survive a power loss. */
+  syncDirectory(path: string): Promise<void>
+  /** Bytes of the file system of `path`. */
+  space(path: string): Promise<{ totalBytes: number; freeBytes: number }>
+}
