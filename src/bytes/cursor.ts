@@ -91,7 +91,7 @@ export class ByteReader {
 
   utf8(byteLength: number): string {
     const start = this.take(byteLength)
-    return this.bytes.utf8Slice(start, start + byteLength)
+    return this.bytes.toString('utf8', start, start + byteLength)
   }
 
   /** A view, not a copy. */
@@ -179,7 +179,7 @@ export class ByteWriter {
   utf8(text: string): void {
     const byteLength = Buffer.byteLength(text)
     const at = this.reserve(byteLength)
-    this.bytes.utf8Write(text, at, byteLength)
+    this.bytes.write(text, at, byteLength, 'utf8')
   }
 
   raw(bytes: Uint8Array): void {
