@@ -1,0 +1,151 @@
+import { ChronikError } from '#base/errors.ts'
+import { type ByteReader, ByteWriter } from '#bytes/cursor.ts'
+
+// The record types of the commit log besides produced batches, each with its fields and codec. Numbers and layouts are stored:
+// a number is never reused, and a layout changes only with a new version that `decodeChange` still tells from the old one.
+// docs/formats/commit-record.md shows the bytes.
+
+export const PRODUCE_RECORD = 1
+export const RECORD_VERSION = 1
+
+export type Change =
+  | { kind: 'cluster-created'; clusterId: string }
+  | { kind: 'topic-created'; id: string; name: string; partitionCount: number; configs: ReadonlyMap<string, string> }
+  | { kind: 'topic-deleted'; id: string }
+  | { kind: 'partitions-added'; id: string; partitionCount: number }
+  | { kind: 'topic-configs-set'; id: string; configs: ReadonlyMap<string, string> }
+  | { kind: 'broker-configs-set'; configs: ReadonlyMap<string, string> }
+  | { kind: 'log-start-moved'; ordinal: number; offset: number }
+  | { kind: 'producer-ids-allocated'; count: number }
+  | { kind: 'producers-expired'; lastAppendBeforeMs: number }
+
+export type ChangeKind = Change['kind']
+type Fields<K extends ChangeKind> = Omit<Extract<Change, { kind: K }>, 'kind'>
+
+interface ChangeCodec<K extends ChangeKind> {
+  type: number
+  write(into: ByteWriter, fields: Fields<K>): void
+  read(from: ByteReader): Fields<K>
+}
+
+const CODECS: { readonly [K in ChangeKind]: ChangeCodec<K> } = {
+  'cluster-created': {
+    type: 2,
+    write: (into, { clusterId }) => writeText(into, clusterId),
+    read: from => ({ clusterId: readText(from) }),
+  },
+  'topic-created': {
+    type: 3,
+    write(into, { id, name, partitionCount, configs }) {
+      writeText(into, id)
+      writeText(into, name)
+      into.uvarint(partitionCount)
+      writeTextMap(into, configs)
+    },
+    read: from => ({
+      id: readText(from),
+      name: readText(from),
+      partitionCount: from.uvarint(),
+      configs: readTextMap(from),
+    }),
+  },
+  'topic-deleted': {
+    type: 4,
+    write: (into, { id }) => writeText(into, id),
+    read: from => ({ id: readText(from) }),
+  },
+  'partitions-added': {
+    type: 5,
+    write(into, { id, partitionCount }) {
+      writeText(into, id)
+      into.uvarint(partitionCount)
+    },
+    read: from => ({ id: readText(from), partitionCount: from.uvarint() }),
+  },
+  'topic-configs-set': {
+    type: 6,
+    write(into, { id, configs }) {
+      writeText(into, id)
+      writeTextMap(into, configs)
+    },
+    read: from => ({ id: readText(from), configs: readTextMap(from) }),
+  },
+  'broker-configs-set': {
+    type: 7,
+    write: (into, { configs }) => writeTextMap(into, configs),
+    read: from => ({ configs: readTextMap(from) }),
+  },
+  'log-start-moved': {
+    type: 8,
+    write(into, { ordinal, offset }) {
+      into.u32(ordinal)
+      into.i64(offset)
+    },
+    read: from => ({ ordinal: from.u32(), offset: from.i64() }),
+  },
+  'producer-ids-allocated': {
+    type: 9,
+    write: (into, { count }) => into.uvarint(count),
+    read: from => ({ count: from.uvarint() }),
+  },
+  'producers-expired': {
+    type: 10,
+    write: (into, { lastAppendBeforeMs }) => into.f64(lastAppendBeforeMs),
+    read: from => ({ lastAppendBeforeMs: from.f64() }),
+  },
+}
+
+const KINDS = new Map<number, ChangeKind>((Object.keys(CODECS) as ChangeKind[]).map(kind => [CODECS[kind].type, kind]))
+
+/** Names of all record types by number: for metrics and the dump. */
+export const RECORD_TYPE_NAMES: ReadonlyMap<number, string> = new Map([[PRODUCE_RECORD, 'produced'], ...KINDS])
+
+export function typeOfChange(kind: ChangeKind): number {
+  return CODECS[kind].type
+}
+
+/** The body of a change: the time it was proposed, then its fields. */
+export function encodeChange(change: Change, timeMs: number): Buffer {
+  const into = new ByteWriter()
+  into.f64(timeMs)
+  const codec = CODECS[change.kind] as ChangeCodec<ChangeKind>
+  codec.write(into, change)
+  return into.written()
+}
+
+export function decodeChange(type: number, version: number, from: ByteReader): { timeMs: number; change: Change } {
+  const kind = KINDS.get(type)
+  if (kind === undefined || version !== RECORD_VERSION) {
+    throw new ChronikError(
+      'UNKNOWN_RECORD',
+      'corrupt',
+      `commit record of type ${type}, version ${version} is not known: was this data written by a newer version?`,
+    )
+  }
+  const timeMs = from.f64()
+  const fields = CODECS[kind].read(from)
+  return { timeMs, change: { kind, ...fields } as Change }
+}
+
+export function writeText(into: ByteWriter, text: string): void {
+  into.uvarint(Buffer.byteLength(text))
+  into.utf8(text)
+}
+
+export function readText(from: ByteReader): string {
+  return from.utf8(from.uvarint())
+}
+
+export function writeTextMap(into: ByteWriter, map: ReadonlyMap<string, string>): void {
+  into.uvarint(map.size)
+  for (const [key, value] of map) {
+    writeText(into, key)
+    writeText(into, value)
+  }
+}
+
+export function readTextMap(from: ByteReader): Map<string, string> {
+  const map = new Map<string, string>()
+  for (let left = from.uvarint(); left > 0; left--) map.set(readText(from), readText(from))
+  return map
+}

@@ -1,0 +1,212 @@
+import { assert, unreachable } from '#base/assert.ts'
+import { asOrdinal } from '#base/numbers.ts'
+import type { ByteReader } from '#bytes/cursor.ts'
+import { type Change, decodeChange, PRODUCE_RECORD, RECORD_VERSION } from './change-records.ts'
+import {
+  newBatchEntry,
+  type ProduceRecordHeader,
+  readProduceEntry,
+  readProduceHeader,
+} from './produce-record.kernel.ts'
+import { checkSequence, type KeptBatch, NO_PRODUCER, rememberBatch, sequenceAfter } from './producers.ts'
+import { Partition, type State, Topic } from './state.ts'
+
+// `apply` is the state machine: (state, record) -> state and effects. No clock, no random, no I/O, no waiting. It assigns
+// offsets and turns away duplicates and zombies, the same way when a record has just been committed and when it is read back
+// after a restart: `restore(checkpoint, rest of the log)` is the live state byte for byte.
+
+/** What became of one produced batch. */
+export const ACCEPTED = 0
+export const DUPLICATE = 1
+export const NO_PARTITION = 2
+export const FENCED = 3
+export const OUT_OF_ORDER = 4
+
+/** What became of a change; names are Kafka's. */
+export type Outcome =
+  | 'NONE'
+  | 'TOPIC_ALREADY_EXISTS'
+  | 'UNKNOWN_TOPIC_ID'
+  | 'INVALID_PARTITIONS'
+  | 'UNKNOWN_TOPIC_OR_PARTITION'
+
+/** Told of everything `apply` does, in order. */
+export interface Effects {
+  /** `partition` is undefined for NO_PARTITION; `baseOffset` is the first time's for a DUPLICATE, -1 if turned away. */
+  batch(
+    verdict: number,
+    partition: Partition | undefined,
+    baseOffset: number,
+    entry: ReturnType<typeof newBatchEntry>,
+    payloadPosition: number,
+  ): void
+  change(change: Change, outcome: Outcome): void
+}
+
+const header: ProduceRecordHeader = { timeMs: 0, file: 0, payloadPosition: 0, entryCount: 0 }
+const entry = newBatchEntry()
+
+/** Applies the record whose body is at the reader and leaves the reader behind it. */
+export function apply(state: State, type: number, version: number, body: ByteReader, effects: Effects): void {
+  if (type === PRODUCE_RECORD && version === RECORD_VERSION) {
+    applyProduced(state, body, effects)
+    return
+  }
+  const { timeMs, change } = decodeChange(type, version, body)
+  if (timeMs > state.timeMs) state.timeMs = timeMs
+  effects.change(change, applyChange(state, change))
+}
+
+function applyProduced(state: State, body: ByteReader, effects: Effects): void {
+  readProduceHeader(body, header)
+  if (header.timeMs > state.timeMs) state.timeMs = header.timeMs
+  for (let left = header.entryCount; left > 0; left--) {
+    readProduceEntry(body, entry)
+    const partition = state.partitions[entry.ordinal]
+    if (partition === undefined) effects.batch(NO_PARTITION, undefined, -1, entry, header.payloadPosition)
+    else applyBatch(state, partition, effects)
+  }
+}
+
+function applyBatch(state: State, partition: Partition, effects: Effects): void {
+  const { recordCount, producerId } = entry
+  assert(recordCount > 0, 'a batch has records')
+  if (producerId !== NO_PRODUCER) {
+    const producer = partition.producers?.get(producerId)
+    const check = checkSequence(producer, entry.producerEpoch, entry.baseSequence, recordCount)
+    if (check.kind === 'duplicate') {
+      if (entry.appendTimeMs >= 0) entry.appendTimeMs = check.batch.timestampMs
+      effects.batch(DUPLICATE, partition, check.batch.baseOffset, entry, header.payloadPosition)
+      return
+    }
+    if (check.kind !== 'accept') {
+      const verdict = check.kind === 'fenced' ? FENCED : OUT_OF_ORDER
+      effects.batch(verdict, partition, -1, entry, header.payloadPosition)
+      return
+    }
+    rememberProduced(state, partition)
+  }
+  const baseOffset = partition.nextOffset
+  partition.nextOffset = baseOffset + recordCount
+  const began = partition.extents.add({
+    file: header.file,
+    baseOffset,
+    nextOffset: partition.nextOffset,
+    sizeBytes: entry.sizeBytes,
+    maxTimestampMs: entry.maxTimestampMs,
+    timeMs: state.timeMs,
+    segmentBytes: partition.topic.segmentBytes,
+    segmentMs: partition.topic.segmentMs,
+  })
+  if (began) state.holdFile(header.file)
+  effects.batch(ACCEPTED, partition, baseOffset, entry, header.payloadPosition)
+}
+
+function rememberProduced(state: State, partition: Partition): void {
+  partition.producers ??= new Map()
+  let producer = partition.producers.get(entry.producerId)
+  if (producer === undefined) {
+    producer = { epoch: entry.producerEpoch, lastAppendMs: state.timeMs, batches: [] }
+    partition.producers.set(entry.producerId, producer)
+  }
+  const batch: KeptBatch = {
+    firstSequence: entry.baseSequence,
+    lastSequence: sequenceAfter(entry.baseSequence, entry.recordCount - 1),
+    baseOffset: partition.nextOffset,
+    timestampMs: entry.maxTimestampMs,
+  }
+  rememberBatch(producer, entry.producerEpoch, batch, state.timeMs)
+}
+
+function applyChange(state: State, change: Change): Outcome {
+  switch (change.kind) {
+    case 'cluster-created':
+      if (state.clusterId === '') state.clusterId = change.clusterId
+      return 'NONE'
+    case 'topic-created':
+      return createTopic(state, change)
+    case 'topic-deleted':
+      return deleteTopic(state, change.id)
+    case 'partitions-added':
+      return addPartitions(state, change)
+    case 'topic-configs-set': {
+      const topic = state.topicsById.get(change.id)
+      topic?.setConfigs(change.configs)
+      return topic === undefined ? 'UNKNOWN_TOPIC_ID' : 'NONE'
+    }
+    case 'broker-configs-set':
+      state.brokerConfigs = change.configs
+      return 'NONE'
+    case 'log-start-moved':
+      return moveLogStart(state, change)
+    case 'producer-ids-allocated':
+      state.nextProducerId += change.count
+      return 'NONE'
+    case 'producers-expired':
+      expireProducers(state, change.lastAppendBeforeMs)
+      return 'NONE'
+    default:
+      return unreachable(change)
+  }
+}
+
+function createTopic(state: State, change: Extract<Change, { kind: 'topic-created' }>): Outcome {
+  if (state.topics.has(change.name) || state.topicsById.has(change.id)) return 'TOPIC_ALREADY_EXISTS'
+  if (change.partitionCount < 1) return 'INVALID_PARTITIONS'
+  const topic = new Topic(change.id, change.name, change.configs)
+  state.topics.set(topic.name, topic)
+  state.topicsById.set(topic.id, topic)
+  growTopic(state, topic, change.partitionCount)
+  return 'NONE'
+}
+
+function addPartitions(state: State, change: Extract<Change, { kind: 'partitions-added' }>): Outcome {
+  const topic = state.topicsById.get(change.id)
+  if (topic === undefined) return 'UNKNOWN_TOPIC_ID'
+  if (change.partitionCount <= topic.partitions.length) return 'INVALID_PARTITIONS'
+  growTopic(state, topic, change.partitionCount)
+  return 'NONE'
+}
+
+function growTopic(state: State, topic: Topic, partitionCount: number): void {
+  while (topic.partitions.length < partitionCount) {
+    const partition = new Partition(asOrdinal(state.partitions.length), topic, topic.partitions.length)
+    state.partitions.push(partition)
+    topic.partitions.push(partition)
+  }
+}
+
+function deleteTopic(state: State, id: string): Outcome {
+  const topic = state.topicsById.get(id)
+  if (topic === undefined) return 'UNKNOWN_TOPIC_ID'
+  state.topics.delete(topic.name)
+  state.topicsById.delete(id)
+  for (const partition of topic.partitions) {
+    partition.extents.dropBefore(partition.nextOffset, state.releaseFile)
+    assert(partition.extents.length === 0, 'a deleted partition holds no file')
+    state.partitions[partition.ordinal] = undefined
+  }
+  return 'NONE'
+}
+
+function moveLogStart(state: State, change: Extract<Change, { kind: 'log-start-moved' }>): Outcome {
+  const partition = state.partitions[change.ordinal]
+  if (partition === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
+  // Never back, and never beyond what there is.
+  const offset = Math.min(change.offset, partition.nextOffset)
+  if (offset > partition.logStart) {
+    partition.logStart = offset
+    partition.extents.dropBefore(offset, state.releaseFile)
+  }
+  return 'NONE'
+}
+
+function expireProducers(state: State, lastAppendBeforeMs: number): void {
+  for (const partition of state.partitions) {
+    if (!partition?.producers) continue
+    for (const [id, producer] of partition.producers) {
+      if (producer.lastAppendMs < lastAppendBeforeMs) partition.producers.delete(id)
+    }
+    if (partition.producers.size === 0) partition.producers = null
+  }
+}

@@ -1,0 +1,90 @@
+import type { PartitionOrdinal } from '#base/numbers.ts'
+import { Extents } from './extents.ts'
+import type { Producer } from './producers.ts'
+
+// What the commit log amounts to: the state that `apply` makes of its records, one after the other. Only `apply` changes it.
+// Groups, transactions, users and segments will each be one more field here, with their record types in `change-records.ts`
+// and their section in `checkpoint.ts`.
+
+/** Kafka's own defaults: what splits an extent if the topic says nothing. */
+const DEFAULT_SEGMENT_BYTES = 1073741824
+const DEFAULT_SEGMENT_MS = 604800000
+
+/** A single broker never loses its leadership, so there is one epoch. */
+export const LEADER_EPOCH = 0
+
+export class Partition {
+  readonly ordinal: PartitionOrdinal
+  readonly topic: Topic
+  readonly index: number
+  leaderEpoch = LEADER_EPOCH
+  /** Of the next record: the high watermark, since a record is applied only when it is durable. */
+  nextOffset = 0
+  /** Records before it are gone. */
+  logStart = 0
+  readonly extents: Extents
+  /** By producer id; null until the first idempotent batch. */
+  producers: Map<number, Producer> | null = null
+
+  constructor(ordinal: PartitionOrdinal, topic: Topic, index: number, extents = new Extents()) {
+    this.ordinal = ordinal
+    this.topic = topic
+    this.index = index
+    this.extents = extents
+  }
+}
+
+export class Topic {
+  /** 32 lower-case hex digits. */
+  readonly id: string
+  readonly name: string
+  readonly partitions: Partition[] = []
+  /** Overrides only, as the user gave them. */
+  configs: ReadonlyMap<string, string>
+  segmentBytes = DEFAULT_SEGMENT_BYTES
+  segmentMs = DEFAULT_SEGMENT_MS
+
+  constructor(id: string, name: string, configs: ReadonlyMap<string, string>) {
+    this.id = id
+    this.name = name
+    this.configs = configs
+    this.setConfigs(configs)
+  }
+
+  setConfigs(configs: ReadonlyMap<string, string>): void {
+    this.configs = configs
+    this.segmentBytes = Number(configs.get('segment.bytes') ?? DEFAULT_SEGMENT_BYTES)
+    this.segmentMs = Number(configs.get('segment.ms') ?? DEFAULT_SEGMENT_MS)
+  }
+}
+
+export class State {
+  /** Largest time that a record carried: it never goes back. */
+  timeMs = 0
+  clusterId = ''
+  nextProducerId = 0
+  /** Dynamic defaults for all topics, by Kafka's broker config names. */
+  brokerConfigs: ReadonlyMap<string, string> = new Map()
+  readonly topics = new Map<string, Topic>()
+  readonly topicsById = new Map<string, Topic>()
+  /** By ordinal; a deleted partition leaves its place empty. */
+  readonly partitions: (Partition | undefined)[] = []
+  /** How many extents still need a WAL file, by the file's start position: derived, not in the checkpoint. */
+  readonly extentsOfFile = new Map<number, number>()
+
+  partitionCount(): number {
+    let count = 0
+    for (const topic of this.topics.values()) count += topic.partitions.length
+    return count
+  }
+
+  holdFile(file: number): void {
+    this.extentsOfFile.set(file, (this.extentsOfFile.get(file) ?? 0) + 1)
+  }
+
+  releaseFile = (file: number): void => {
+    const left = (this.extentsOfFile.get(file) ?? 0) - 1
+    if (left > 0) this.extentsOfFile.set(file, left)
+    else this.extentsOfFile.delete(file)
+  }
+}
