@@ -1,0 +1,197 @@
+// The kinds of value a setting can have. Each reads the text of a flag, variable or file key, and prints a value so that
+// reading it back gives the same value.
+
+export type Parsed<T> = { ok: true; value: T } | { ok: false; problem: string }
+
+export interface SettingType<T> {
+  /** For the help: what stands behind the flag. */
+  readonly placeholder: string
+  /** For the docs and in errors: which values there are. */
+  readonly accepts: string
+  parse(text: string): Parsed<T>
+  show(value: T): string
+}
+
+interface Range {
+  min: number
+  max: number
+}
+
+const good = <T>(value: T): Parsed<T> => ({ ok: true, value })
+const bad = (problem: string): Parsed<never> => ({ ok: false, problem })
+
+/** Finds the factor of a text like `64MiB`; NaN if it is no whole number with one of the units. */
+function scaled(text: string, factors: Readonly<Record<string, number>>): number {
+  const match = /^(-?\d+) *([a-z]*)$/i.exec(text)
+  const unit = match?.[2]?.toLowerCase() ?? ''
+  return unit === '' ? Number(match?.[1] ?? Number.NaN) : Number(match?.[1]) * (factors[unit] ?? Number.NaN)
+}
+
+function numberType(
+  placeholder: string,
+  what: string,
+  range: Range,
+  factors: Record<string, number>,
+): SettingType<number> {
+  const accepts = `${what}, ${showNumber(range.min, factors)} to ${showNumber(range.max, factors)}`
+  return {
+    placeholder,
+    accepts,
+    parse(text) {
+      const value = scaled(text, factors)
+      if (Number.isSafeInteger(value) && value >= range.min && value <= range.max) return good(value)
+      return bad(`must be ${accepts}`)
+    },
+    show: value => showNumber(value, factors),
+  }
+}
+
+/** In the largest unit that says it exactly. */
+function showNumber(value: number, factors: Readonly<Record<string, number>>): string {
+  const units = Object.entries(factors).filter(([, factor]) => value > 0 && value % factor === 0)
+  const largest = units.reduce<[string, number]>((best, unit) => (unit[1] > best[1] ? unit : best), ['', 1])
+  return `${value / largest[1]}${UNIT_SPELLING[largest[0]] ?? largest[0]}`
+}
+
+const BYTE_FACTORS = { kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30, tib: 2 ** 40 }
+const TIME_FACTORS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const UNIT_SPELLING: Readonly<Record<string, string>> = { kib: 'KiB', mib: 'MiB', gib: 'GiB', tib: 'TiB' }
+
+/** To listen on. */
+export const port: SettingType<number> = numberType('PORT', 'a port', { min: 0, max: 65535 }, {})
+
+/** To connect to. */
+export const reachablePort: SettingType<number> = numberType('PORT', 'a port', { min: 1, max: 65535 }, {})
+
+export const count = (min: number, max: number): SettingType<number> => {
+  return numberType('N', 'a whole number', { min, max }, {})
+}
+
+/** Plain numbers are bytes. */
+export const bytes = (min: number, max: number): SettingType<number> => {
+  return numberType('BYTES', 'bytes (or KiB, MiB, GiB, TiB)', { min, max }, BYTE_FACTORS)
+}
+
+/** Plain numbers are milliseconds. */
+export const duration = (min: number, max: number): SettingType<number> => {
+  return numberType('MS', 'milliseconds (or s, m, h, d)', { min, max }, TIME_FACTORS)
+}
+
+/** A number type whose -1 means: no limit. */
+export function orUnlimited(type: SettingType<number>): SettingType<number> {
+  const accepts = `${type.accepts}; -1 for no limit`
+  return {
+    placeholder: type.placeholder,
+    accepts,
+    parse(text) {
+      if (text === '-1') return good(-1)
+      const parsed = type.parse(text)
+      return parsed.ok ? parsed : bad(`must be ${accepts}`)
+    },
+    show: value => (value === -1 ? '-1' : type.show(value)),
+  }
+}
+
+const TRUTHS: Readonly<Record<string, boolean>> = {
+  true: true,
+  yes: true,
+  on: true,
+  1: true,
+  false: false,
+  no: false,
+  off: false,
+  0: false,
+}
+
+export const boolean: SettingType<boolean> = {
+  placeholder: 'true|false',
+  accepts: 'true or false',
+  parse(text) {
+    const value = TRUTHS[text.toLowerCase()]
+    return value === undefined ? bad('must be true or false') : good(value)
+  },
+  show: String,
+}
+
+export function choice<const Values extends readonly string[]>(
+  placeholder: string,
+  values: Values,
+): SettingType<Values[number]> {
+  const accepts = values.join(', ')
+  return {
+    placeholder,
+    accepts,
+    parse(text) {
+      const value = values.find(candidate => candidate === text.toLowerCase())
+      return value === undefined ? bad(`must be one of ${accepts}`) : good(value)
+    },
+    show: value => value,
+  }
+}
+
+export const path: SettingType<string> = {
+  placeholder: 'PATH',
+  accepts: 'a path',
+  parse: text => (text.includes('\0') ? bad('must be a path') : good(text)),
+  show: value => value,
+}
+
+const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/i
+
+/** A host name or an IP address, without a port. */
+export const host: SettingType<string> = {
+  placeholder: 'HOST',
+  accepts: 'a host name or an IP address, without a port',
+  parse(text) {
+    if (text.includes('://')) return bad('takes a host name or an IP address, not a URL')
+    const bare = /^\[(.*)\]$/.exec(text)?.[1] ?? text
+    if (bare.includes(':') && URL.canParse(`http://[${bare}]/`)) return good(bare)
+    if (/^(\[.*\]|[^:]*):\d*$/.test(text)) return bad('takes a host only, without a port: the port has its own setting')
+    if (/^[\d.]+$/.test(text) && !isIpv4(text)) return bad('is not an IPv4 address')
+    return HOST_NAME.test(text) ? good(text) : bad(`must be ${host.accepts}`)
+  },
+  show: value => value,
+}
+
+function isIpv4(text: string): boolean {
+  const parts = text.split('.')
+  return parts.length === 4 && parts.every(part => /^\d{1,3}$/.test(part) && Number(part) <= 255)
+}
+
+/** Whether an address means "all of this machine", which no client can connect to. */
+export function isWildcard(address: string): boolean {
+  if (address.includes(':')) return /^[0:]+$/.test(address) || /^[0:]+:ffff:0\.0\.0\.0$/i.test(address)
+  return /^(0+\.){0,3}0+$/.test(address)
+}
+
+/** A host that clients are told to connect to. */
+export const reachableHost: SettingType<string> = {
+  ...host,
+  accepts: `${host.accepts}, that clients can connect to`,
+  parse(text) {
+    const parsed = host.parse(text)
+    if (parsed.ok && isWildcard(parsed.value))
+      return bad(`must be an address that clients can connect to, not a wildcard`)
+    return parsed
+  },
+}
+
+/** A setting that may be left unset. */
+export function optional<T>(type: SettingType<T>): SettingType<T | null> {
+  return { ...type, show: value => (value === null ? '' : type.show(value)) }
+}
+
+export type WalSync = { kind: 'always' } | { kind: 'interval'; intervalMs: number }
+
+export const walSyncType: SettingType<WalSync> = {
+  placeholder: 'always|MS',
+  accepts: '`always`, or an interval of 1ms to 1m',
+  parse(text) {
+    if (text.toLowerCase() === 'always') return good({ kind: 'always' })
+    const interval = duration(1, 60_000).parse(text)
+    return interval.ok
+      ? good({ kind: 'interval', intervalMs: interval.value })
+      : bad('must be always, or an interval of 1ms to 1m')
+  },
+  show: value => (value.kind === 'always' ? 'always' : duration(1, 60_000).show(value.intervalMs)),
+}

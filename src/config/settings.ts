@@ -1,0 +1,304 @@
+import {
+  boolean,
+  bytes,
+  choice,
+  count,
+  duration,
+  host,
+  optional,
+  orUnlimited,
+  path,
+  port,
+  reachableHost,
+  reachablePort,
+  type SettingType,
+  walSyncType,
+} from './setting-types.ts'
+
+export interface Setting<T> {
+  readonly group: keyof typeof SETTING_GROUPS
+  readonly type: SettingType<T>
+  readonly default: T
+  /** What it does and when to change it: shown in the help and in docs/CONFIG.md. */
+  readonly about: string
+  /** Further environment variables, after the one derived from the key. */
+  readonly alsoEnv?: readonly string[]
+  /** Known, validated and documented, but nothing in this release reads it. */
+  readonly withoutEffect?: true
+}
+
+/** In the order of the help and the docs. */
+export const SETTING_GROUPS = {
+  network: 'Network',
+  storage: 'Storage and durability',
+  topics: 'Topics',
+  limits: 'Limits',
+  operation: 'Operation',
+} as const
+
+function setting<T>(entry: Omit<Setting<T>, 'default'> & { default: NoInfer<T> }): Setting<T> {
+  return entry
+}
+
+const KIB = 2 ** 10
+const MIB = 2 ** 20
+const GIB = 2 ** 30
+const TIB = 2 ** 40
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+const DAY = 24 * 60 * MINUTE
+
+/** Every setting of the process: one entry each. The key gives the flag, the variable and the key in the file. */
+export const SETTINGS = {
+  kafkaPort: setting({
+    group: 'network',
+    type: port,
+    default: 9092,
+    alsoEnv: ['KAFKA_PORT'],
+    about: 'Port of the Kafka protocol; 0 takes a free one.',
+  }),
+  bindAddr: setting({
+    group: 'network',
+    type: host,
+    default: '0.0.0.0',
+    about: 'Address to listen on, for every port. 0.0.0.0 is all IPv4 addresses of the machine, :: all of both kinds.',
+  }),
+  advertisedAddr: setting({
+    group: 'network',
+    type: optional(reachableHost),
+    default: null,
+    about:
+      'Host that clients are told to connect to. Unset: the bind address, or on a wildcard the address they reached.',
+  }),
+  advertisedPort: setting({
+    group: 'network',
+    type: optional(reachablePort),
+    default: null,
+    about: 'Port that clients are told to connect to. Unset: the port that is listened on.',
+  }),
+  metricsPort: setting({
+    group: 'network',
+    type: port,
+    default: 9090,
+    alsoEnv: ['METRICS_PORT'],
+    about: 'Port of /metrics and /health; 0 takes a free one.',
+  }),
+  searchPort: setting({
+    group: 'network',
+    type: port,
+    default: 9200,
+    withoutEffect: true,
+    about: 'Port of search and SQL.',
+  }),
+  adminPort: setting({
+    group: 'network',
+    type: port,
+    default: 3000,
+    withoutEffect: true,
+    about: 'Port of the admin API and the console.',
+  }),
+  pgPort: setting({
+    group: 'network',
+    type: port,
+    default: 5432,
+    withoutEffect: true,
+    about: 'Port of the PostgreSQL protocol.',
+  }),
+
+  dataDir: setting({
+    group: 'storage',
+    type: path,
+    default: './data',
+    about: 'Directory of everything that is stored. One process owns it at a time.',
+  }),
+  walSync: setting({
+    group: 'storage',
+    type: walSyncType,
+    default: { kind: 'always' },
+    about:
+      'When acknowledged records are on disk. `always`: before the answer, so they survive a power loss. ' +
+      'An interval (100, 100ms): at most that much later, so they survive the process but not the power.',
+  }),
+  produceProfile: setting({
+    group: 'storage',
+    type: choice('PROFILE', ['low-latency', 'balanced', 'high-throughput', 'extreme']),
+    default: 'high-throughput',
+    about:
+      'How long produced batches are gathered before one sync covers them all, under load: low-latency, balanced, high-throughput, extreme.',
+  }),
+  walFileBytes: setting({
+    group: 'storage',
+    type: bytes(256 * KIB, 4 * GIB),
+    default: 128 * MIB,
+    about: 'Size of one file of the write-ahead log. Disk space is given back file by file.',
+  }),
+  checkpointIntervalMs: setting({
+    group: 'storage',
+    type: duration(SECOND, DAY),
+    default: MINUTE,
+    about: 'A checkpoint is written at least this often while there are writes; recovery reads what came after it.',
+  }),
+  checkpointBytes: setting({
+    group: 'storage',
+    type: bytes(256 * KIB, TIB),
+    default: 256 * MIB,
+    about: 'A checkpoint is also written after this many bytes of log.',
+  }),
+  logCacheBytes: setting({
+    group: 'storage',
+    type: bytes(0, TIB),
+    default: 256 * MIB,
+    about: 'Memory for the end of the log, which consumers that keep up are served from.',
+  }),
+
+  autoCreateTopics: setting({
+    group: 'topics',
+    type: boolean,
+    default: true,
+    about: 'Create a topic when a client first asks for it (Kafka: auto.create.topics.enable).',
+  }),
+  numPartitions: setting({
+    group: 'topics',
+    type: count(1, 10_000),
+    default: 1,
+    about: 'Partitions of a topic that is created without a number (Kafka: num.partitions).',
+  }),
+  maxMessageBytes: setting({
+    group: 'topics',
+    type: bytes(0, 2 ** 31 - 1),
+    default: 1_048_588,
+    about: 'Largest record batch, as sent, of a topic without its own max.message.bytes (Kafka: message.max.bytes).',
+  }),
+  logRetentionMs: setting({
+    group: 'topics',
+    type: orUnlimited(duration(0, Number.MAX_SAFE_INTEGER)),
+    default: 7 * DAY,
+    about: 'How long records are kept in a topic without its own retention.ms (Kafka: log.retention.ms).',
+  }),
+  logRetentionBytes: setting({
+    group: 'topics',
+    type: orUnlimited(bytes(0, Number.MAX_SAFE_INTEGER)),
+    default: -1,
+    about: 'How much is kept per partition of a topic without its own retention.bytes (Kafka: log.retention.bytes).',
+  }),
+  retentionCheckIntervalMs: setting({
+    group: 'topics',
+    type: duration(1, DAY),
+    default: 5 * MINUTE,
+    about: 'How often retention is applied (Kafka: log.retention.check.interval.ms).',
+  }),
+  producerIdExpirationMs: setting({
+    group: 'topics',
+    type: duration(1, 2 ** 31 - 1),
+    default: DAY,
+    about: 'An idempotent producer is forgotten after this long without a record (Kafka: producer.id.expiration.ms).',
+  }),
+
+  maxConnections: setting({
+    group: 'limits',
+    type: count(1, 1_000_000),
+    default: 10_000,
+    about: 'Open Kafka connections; further ones are closed at once (Kafka: max.connections).',
+  }),
+  maxRequestBytes: setting({
+    group: 'limits',
+    type: bytes(64 * KIB, 2 ** 31 - 1),
+    default: 100 * MIB,
+    about: 'Largest request; a connection that announces a larger one is closed (Kafka: socket.request.max.bytes).',
+  }),
+  maxInflightBytesPerConnection: setting({
+    group: 'limits',
+    type: bytes(64 * KIB, TIB),
+    default: 32 * MIB,
+    about:
+      'Unanswered requests of one connection: at this size it is not read further. A larger single request passes.',
+  }),
+  maxInflightBytes: setting({
+    group: 'limits',
+    type: bytes(64 * KIB, TIB),
+    default: 128 * MIB,
+    about: 'Unanswered requests of all connections together: at this size none is read further.',
+  }),
+  maxPartitions: setting({
+    group: 'limits',
+    type: count(1, 1_000_000),
+    default: 50_000,
+    about: 'Partitions of all topics together; creating more is refused.',
+  }),
+  maxDecompressedBytes: setting({
+    group: 'limits',
+    type: bytes(64 * KIB, 2 ** 31 - 1),
+    default: 100 * MIB,
+    about: 'Largest record batch after decompression; a larger one is refused.',
+  }),
+  fetchMaxBytes: setting({
+    group: 'limits',
+    type: bytes(KIB, 2 ** 31 - 1),
+    default: 55 * MIB,
+    about: 'Largest answer to a fetch, whatever the client asks for (Kafka: fetch.max.bytes).',
+  }),
+  maxFetchSessions: setting({
+    group: 'limits',
+    type: count(0, 1_000_000),
+    default: 1000,
+    about:
+      'Incremental fetch sessions (Kafka: max.incremental.fetch.session.cache.slots); without one, fetches are full.',
+  }),
+
+  nodeId: setting({
+    group: 'operation',
+    type: count(0, 2 ** 31 - 1),
+    default: 1,
+    about: 'Number of this broker, as clients see it (Kafka: node.id).',
+  }),
+  logLevel: setting({
+    group: 'operation',
+    type: choice('LEVEL', ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+    default: 'info',
+    about: 'Least severe log line that is written: trace, debug, info, warn, error, fatal, silent.',
+  }),
+  drainTimeoutMs: setting({
+    group: 'operation',
+    type: duration(0, 10 * MINUTE),
+    default: 5 * SECOND,
+    about: 'On SIGTERM, requests in work get this long to finish.',
+  }),
+}
+
+export type SettingName = keyof typeof SETTINGS
+export type Settings = { readonly [Name in SettingName]: (typeof SETTINGS)[Name]['default'] }
+export type ProduceProfile = Settings['produceProfile']
+
+export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[]
+
+/** `kafkaPort` is `kafka-port` in the file and, with two dashes, on the command line. */
+export function keyOf(name: SettingName): string {
+  return name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
+}
+
+/** The environment variables of a setting; the first that is set wins. */
+export function variablesOf(name: SettingName): readonly string[] {
+  const { alsoEnv = [] } = entryOf(name)
+  return [`CHRONIK_${keyOf(name).replaceAll('-', '_').toUpperCase()}`, ...alsoEnv]
+}
+
+/** A setting by a name that is only known at run time. */
+export function entryOf(name: SettingName): Setting<unknown> {
+  return SETTINGS[name] as Setting<unknown>
+}
+
+/** What each produce profile gathers, under load, before a sync; `index` is what the metrics show. */
+export const PRODUCE_PROFILES: {
+  readonly [Profile in ProduceProfile]: {
+    readonly index: number
+    readonly gatherBatches: number
+    readonly gatherMs: number
+    /** Whether a record that comes alone waits for others all the same. */
+    readonly gathersWhenIdle: boolean
+  }
+} = {
+  'low-latency': { index: 0, gatherBatches: 1, gatherMs: 0, gathersWhenIdle: false },
+  balanced: { index: 1, gatherBatches: 10, gatherMs: 1, gathersWhenIdle: false },
+  'high-throughput': { index: 2, gatherBatches: 100, gatherMs: 2, gathersWhenIdle: false },
+  extreme: { index: 3, gatherBatches: 500, gatherMs: 20, gathersWhenIdle: true },
+}
