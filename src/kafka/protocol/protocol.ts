@@ -1,0 +1,80 @@
+import type { ByteReader } from '#bytes/cursor.ts'
+import { apis } from './apis.ts'
+import { decodeMessage, encodeMessage } from './codec.ts'
+import {
+  type RequestHeader,
+  readRequestHeader,
+  readResponseHeader,
+  writeRequestHeader,
+  writeResponseHeader,
+} from './headers.ts'
+import { MessageWriter } from './message-writer.ts'
+import type { Decoded, Encodable, Message } from './schema.ts'
+
+export { type Api, apis } from './apis.ts'
+export { errorCode, errorName, type KafkaErrorName, kafkaErrors } from './error-codes.ts'
+export type { RequestHeader } from './headers.ts'
+export { MessageWriter } from './message-writer.ts'
+export { type Decoded, type Encodable, LONG_MAX, LONG_MIN, type Message, type RecordSlices } from './schema.ts'
+
+// The wire protocol of Kafka. A frame is a size (int32), a header and a body. The broker reads the header, then the
+// body by the API's request schema, and writes a whole frame by its response schema; tools and tests go the other
+// way. Readers stand behind the size.
+
+export function decodeRequestHeader(reader: ByteReader): RequestHeader {
+  return readRequestHeader(reader, key => apis.get(key)?.flexibleFrom ?? Infinity)
+}
+
+/** Throws MalformedBytes if the bytes are not exactly one body. */
+export function decodeRequest<M extends Message>(request: M, version: number, reader: ByteReader): Decoded<M> {
+  return decodeMessage(request, version, reader)
+}
+
+/** Appends the frame of a response. */
+export function encodeResponse<M extends Message>(
+  response: M,
+  version: number,
+  correlationId: number,
+  value: Encodable<M>,
+  writer: MessageWriter,
+): void {
+  writer.frame(() => {
+    writeResponseHeader(writer, response, version, correlationId)
+    encodeMessage(response, version, value, writer)
+  })
+}
+
+/** The frame of a response as chunks to send one behind the other; large records among them are not copied. */
+export function encodeResponseChunks<M extends Message>(
+  response: M,
+  version: number,
+  correlationId: number,
+  value: Encodable<M>,
+): Buffer[] {
+  const writer = new MessageWriter()
+  encodeResponse(response, version, correlationId, value, writer)
+  return writer.takeChunks()
+}
+
+/** Appends the frame of a request. */
+export function encodeRequest<M extends Message>(
+  request: M,
+  version: number,
+  header: { readonly correlationId: number; readonly clientId: string | null },
+  value: Encodable<M>,
+  writer: MessageWriter,
+): void {
+  writer.frame(() => {
+    writeRequestHeader(writer, request, version, header.correlationId, header.clientId)
+    encodeMessage(request, version, value, writer)
+  })
+}
+
+export function decodeResponse<M extends Message>(
+  response: M,
+  version: number,
+  reader: ByteReader,
+): { correlationId: number; value: Decoded<M> } {
+  const correlationId = readResponseHeader(reader, response, version)
+  return { correlationId, value: decodeMessage(response, version, reader) }
+}
