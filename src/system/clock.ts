@@ -1,0 +1,23 @@
+import type { Clock, Timer } from '#base/ports.ts'
+
+// Node fires a timer at once when its delay does not fit 31 bits.
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  after: startTimer,
+  soon: call => {
+    setImmediate(call)
+  },
+}
+
+function startTimer(delayMs: number, call: () => void): Timer {
+  let timer: NodeJS.Timeout
+  const arm = (leftMs: number) => {
+    const stepMs = Math.min(leftMs, LONGEST_TIMER_MS)
+    timer = setTimeout(() => (leftMs > stepMs ? arm(leftMs - stepMs) : call()), stepMs).unref()
+  }
+  arm(delayMs)
+  return { cancel: () => clearTimeout(timer) }
+}

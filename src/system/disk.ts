@@ -1,0 +1,190 @@
+// The real disk. Errors are the system's own: they keep their code (ENOSPC, EIO, ...) and name the file.
+//
+// A descriptor number is used again by the system as soon as it is closed, so a late write to a closed file would land in
+// another one. Hence: a call on a closed file is a bug, and `close` waits for the calls that are under way.
+
+import * as fs from 'node:fs'
+import { assert } from '#base/assert.ts'
+import type { Disk, DiskFile } from '#base/ports.ts'
+
+// One system call moves less than 2 GiB whatever it is asked for.
+const LARGEST_CALL_BYTES = 2 ** 30
+
+const flagsOf = { create: 'wx+', write: 'r+', read: 'r' } as const
+
+export const systemDisk: Disk = {
+  open: async (path, mode) => new SystemFile(path, await call<number>(done => fs.open(path, flagsOf[mode], done))),
+  createFilled,
+  list: async directory => {
+    try {
+      return (await fs.promises.readdir(directory)).sort()
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+      throw error
+    }
+  },
+  makeDirectory: async path => {
+    await fs.promises.mkdir(path, { recursive: true })
+  },
+  rename: (from, to) => fs.promises.rename(from, to),
+  remove: path => fs.promises.unlink(path),
+  syncDirectory: async path => {
+    // Windows has no descriptors of directories, and its file systems journal their entries.
+    if (process.platform === 'win32') return
+    const directory = await fs.promises.open(path, 'r')
+    try {
+      await directory.sync()
+    } finally {
+      await directory.close()
+    }
+  },
+  space: async path => {
+    const { bsize, blocks, bavail } = await fs.promises.statfs(path)
+    return { totalBytes: blocks * bsize, freeBytes: bavail * bsize }
+  },
+}
+
+// Synced piece by piece: a sync of another file would otherwise wait for all that is dirty here (docs/decisions/filling-files.md).
+const FILL_STEP_BYTES = 2 ** 20
+
+async function createFilled(path: string, sizeBytes: number): Promise<void> {
+  const file = await systemDisk.open(path, 'create')
+  try {
+    const zeros = new Uint8Array(FILL_STEP_BYTES)
+    for (let at = 0; at < sizeBytes; at += FILL_STEP_BYTES) {
+      await file.write(zeros, 0, Math.min(FILL_STEP_BYTES, sizeBytes - at), at)
+      await file.sync()
+    }
+    await file.close()
+  } catch (error) {
+    await file.close()
+    await systemDisk.remove(path)
+    throw error
+  }
+}
+
+type Done<T> = (error: NodeJS.ErrnoException | null, result?: T) => void
+
+function call<T>(start: (done: Done<T>) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    start((error, result) => (error === null || error === undefined ? resolve(result as T) : reject(error)))
+  })
+}
+
+// A write that succeeds without taking a byte would be repeated for ever.
+function progress(count: number): number {
+  if (count > 0) return count
+  throw Object.assign(new Error('EIO: the system took no byte, write'), { code: 'EIO' })
+}
+
+const CLOSED = -1
+
+class SystemFile implements DiskFile {
+  readonly path: string
+  #descriptor: number
+  #callsUnderWay = 0
+  #whenIdle: (() => void) | null = null
+
+  constructor(path: string, descriptor: number) {
+    this.path = path
+    this.#descriptor = descriptor
+  }
+
+  async sizeBytes(): Promise<number> {
+    return (await this.#run(fd => call<fs.Stats>(done => fs.fstat(fd, done)))).size
+  }
+
+  read(into: Uint8Array, from: number, length: number, position: number): Promise<number> {
+    return this.#run(async fd => {
+      let filled = 0
+      while (filled < length) {
+        const wanted = Math.min(length - filled, LARGEST_CALL_BYTES)
+        const count = await call<number>(done => fs.read(fd, into, from + filled, wanted, position + filled, done))
+        if (count === 0) break
+        filled += count
+      }
+      return filled
+    })
+  }
+
+  write(bytes: Uint8Array, from: number, length: number, position: number): Promise<void> {
+    return this.#run(async fd => {
+      let written = 0
+      while (written < length) {
+        const wanted = Math.min(length - written, LARGEST_CALL_BYTES)
+        written += progress(
+          await call<number>(done => fs.write(fd, bytes, from + written, wanted, position + written, done)),
+        )
+      }
+    })
+  }
+
+  writeSync(bytes: Uint8Array, from: number, length: number, position: number): void {
+    this.#runSync(fd => {
+      let written = 0
+      while (written < length) {
+        const wanted = Math.min(length - written, LARGEST_CALL_BYTES)
+        written += progress(fs.writeSync(fd, bytes, from + written, wanted, position + written))
+      }
+    })
+  }
+
+  sync(): Promise<void> {
+    return this.#run(fd => call<void>(done => fs.fdatasync(fd, done)))
+  }
+
+  syncSync(): void {
+    this.#runSync(fd => fs.fdatasyncSync(fd))
+  }
+
+  truncate(sizeBytes: number): Promise<void> {
+    return this.#run(fd => call<void>(done => fs.ftruncate(fd, sizeBytes, done)))
+  }
+
+  async close(): Promise<void> {
+    const descriptor = this.#open()
+    this.#descriptor = CLOSED
+    if (this.#callsUnderWay > 0) {
+      await new Promise<void>(resolve => {
+        this.#whenIdle = resolve
+      })
+    }
+    await call<void>(done => fs.close(descriptor, done))
+  }
+
+  async #run<T>(act: (fd: number) => Promise<T>): Promise<T> {
+    const descriptor = this.#open()
+    this.#callsUnderWay++
+    try {
+      return await act(descriptor)
+    } catch (error) {
+      throw this.#named(error)
+    } finally {
+      this.#callsUnderWay--
+      if (this.#callsUnderWay === 0) this.#whenIdle?.()
+    }
+  }
+
+  #runSync<T>(act: (fd: number) => T): T {
+    const descriptor = this.#open()
+    try {
+      return act(descriptor)
+    } catch (error) {
+      throw this.#named(error)
+    }
+  }
+
+  #open(): number {
+    assert(this.#descriptor !== CLOSED, 'a file is used only while it is open')
+    return this.#descriptor
+  }
+
+  // The errors of calls on a descriptor do not say which file it was.
+  #named(error: unknown): unknown {
+    if (error instanceof Error && 'code' in error) {
+      error.message = `${error.message} '${this.path}'`
+      Object.assign(error, { path: this.path })
+    }
+    return error
+  }
+}

@@ -1,0 +1,146 @@
+// What every Disk must do, run against each of them.
+
+import { describe, expect, it } from 'vitest'
+import type { Disk } from '#base/ports.ts'
+
+/** `place` gives a disk and a new, existing directory on it. */
+export function describeDisk(name: string, place: () => Promise<{ disk: Disk; directory: string }>): void {
+  describe(`${name} keeps the contract of Disk`, () => {
+    describeFiles(place)
+    describeDirectories(place)
+  })
+}
+
+type Place = () => Promise<{ disk: Disk; directory: string }>
+
+const bytesOf = (...values: number[]) => Uint8Array.from(values)
+
+function describeFiles(place: Place): void {
+  it('creates a file only where there is none', async () => {
+    const { disk, directory } = await place()
+    const file = await disk.open(`${directory}/a`, 'create')
+    expect(file.path).toBe(`${directory}/a`)
+    expect(await file.sizeBytes()).toBe(0)
+    await file.close()
+    await expect(disk.open(`${directory}/a`, 'create')).rejects.toMatchObject({ code: 'EEXIST' })
+  })
+
+  it('opens for reading and writing only what exists', async () => {
+    const { disk, directory } = await place()
+    await expect(disk.open(`${directory}/none`, 'write')).rejects.toMatchObject({ code: 'ENOENT' })
+    await expect(disk.open(`${directory}/none`, 'read')).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  it('reads back what was written, at any position, in both ways of writing', async () => {
+    const { disk, directory } = await place()
+    const file = await disk.open(`${directory}/a`, 'create')
+    await file.write(bytesOf(0, 1, 2, 3, 0), 1, 3, 0)
+    file.writeSync(bytesOf(9, 8, 7), 0, 2, 5)
+    await file.sync()
+    file.syncSync()
+    const into = new Uint8Array(9)
+    expect(await file.read(into, 1, 7, 0)).toBe(7)
+    expect([...into]).toEqual([0, 1, 2, 3, 0, 0, 9, 8, 0])
+    await file.close()
+  })
+
+  it('reads fewer bytes only at the end of the file, and leaves the rest of the buffer alone', async () => {
+    const { disk, directory } = await place()
+    const file = await disk.open(`${directory}/a`, 'create')
+    await file.write(bytesOf(1, 2, 3), 0, 3, 0)
+    const into = bytesOf(7, 7, 7, 7, 7)
+    expect(await file.read(into, 0, 5, 1)).toBe(2)
+    expect([...into]).toEqual([2, 3, 7, 7, 7])
+    expect(await file.read(into, 0, 5, 3)).toBe(0)
+    expect(await file.read(into, 0, 5, 1000)).toBe(0)
+    await file.close()
+  })
+
+  it('truncates to what it is told, longer or shorter', async () => {
+    const { disk, directory } = await place()
+    const file = await disk.open(`${directory}/a`, 'create')
+    await file.write(bytesOf(1, 2, 3), 0, 3, 0)
+    await file.truncate(2)
+    await file.truncate(4)
+    const into = bytesOf(9, 9, 9, 9)
+    expect(await file.read(into, 0, 4, 0)).toBe(4)
+    expect([...into]).toEqual([1, 2, 0, 0])
+    expect(await file.sizeBytes()).toBe(4)
+    await file.close()
+  })
+
+  it('shows one descriptor what another one wrote', async () => {
+    const { disk, directory } = await place()
+    const writer = await disk.open(`${directory}/a`, 'create')
+    const reader = await disk.open(`${directory}/a`, 'read')
+    await writer.write(bytesOf(5), 0, 1, 0)
+    const into = new Uint8Array(1)
+    expect(await reader.read(into, 0, 1, 0)).toBe(1)
+    expect(into[0]).toBe(5)
+    await writer.close()
+    await reader.close()
+  })
+
+  it('fills a new file with zeros to the byte', async () => {
+    const { disk, directory } = await place()
+    const sizeBytes = 2 ** 20 + 3
+    await disk.createFilled(`${directory}/a`, sizeBytes)
+    const file = await disk.open(`${directory}/a`, 'write')
+    expect(await file.sizeBytes()).toBe(sizeBytes)
+    const into = new Uint8Array(sizeBytes).fill(1)
+    expect(await file.read(into, 0, sizeBytes, 0)).toBe(sizeBytes)
+    expect(into.every(byte => byte === 0)).toBe(true)
+    await file.close()
+    await expect(disk.createFilled(`${directory}/a`, 1)).rejects.toMatchObject({ code: 'EEXIST' })
+  })
+
+  it('takes no call on a closed file', async () => {
+    const { disk, directory } = await place()
+    const file = await disk.open(`${directory}/a`, 'create')
+    await file.close()
+    await expect((async () => file.sync())()).rejects.toThrow()
+    expect(() => file.syncSync()).toThrow()
+  })
+}
+
+function describeDirectories(place: Place): void {
+  it('lists names in order, and nothing where there is no directory', async () => {
+    const { disk, directory } = await place()
+    for (const name of ['b', 'a', 'c']) await (await disk.open(`${directory}/${name}`, 'create')).close()
+    expect(await disk.list(directory)).toEqual(['a', 'b', 'c'])
+    expect(await disk.list(`${directory}/none`)).toEqual([])
+  })
+
+  it('makes a directory with those above it, once or again', async () => {
+    const { disk, directory } = await place()
+    await disk.makeDirectory(`${directory}/x/y`)
+    await disk.makeDirectory(`${directory}/x/y`)
+    await (await disk.open(`${directory}/x/y/a`, 'create')).close()
+    expect(await disk.list(`${directory}/x/y`)).toEqual(['a'])
+  })
+
+  it('renames over what was there and removes what is there', async () => {
+    const { disk, directory } = await place()
+    const file = await disk.open(`${directory}/a`, 'create')
+    await file.write(bytesOf(1, 2), 0, 2, 0)
+    await file.close()
+    await (await disk.open(`${directory}/b`, 'create')).close()
+    await disk.rename(`${directory}/a`, `${directory}/b`)
+    expect(await disk.list(directory)).toEqual(['b'])
+    const moved = await disk.open(`${directory}/b`, 'read')
+    expect(await moved.sizeBytes()).toBe(2)
+    await moved.close()
+    await disk.remove(`${directory}/b`)
+    await disk.syncDirectory(directory)
+    expect(await disk.list(directory)).toEqual([])
+    await expect(disk.remove(`${directory}/b`)).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  it('knows the space of its file system', async () => {
+    const { disk, directory } = await place()
+    const { totalBytes, freeBytes } = await disk.space(directory)
+    expect(totalBytes).toBeGreaterThan(0)
+    expect(freeBytes).toBeGreaterThan(0)
+    expect(freeBytes).toBeLessThanOrEqual(totalBytes)
+  })
+}
