@@ -43,6 +43,8 @@ export interface DirectoryLock {
 export interface Disk {
   /** `create`: new and empty, fails if it exists. `write`: exists, read and write. */
   open(path: string, mode: 'create' | 'write' | 'read'): Promise<DiskFile>
+  /** A new file of zeros, written and synced: later syncs of writes into it need not change the file system's metadata. */
+  createFilled(path: string, sizeBytes: number): Promise<void>
   /** Names in a directory, sorted; [] if there is no such directory. */
   list(directory: string): Promise<string[]>
   makeDirectory(path: string): Promise<void>

@@ -1,0 +1,466 @@
+import { assert } from '#base/assert.ts'
+import { ChronikError, messageOf, systemCodeOf } from '#base/errors.ts'
+import type { Clock, DiskFile, Timer } from '#base/ports.ts'
+import { ByteWriter } from '#bytes/cursor.ts'
+import type { ActiveFile, WalFile, WalFiles } from './wal-files.ts'
+import { encodeFileHeader, FILE_HEADER_BYTES, GROUP_HEADER_BYTES, sealGroupHeader } from './wal-format.ts'
+import { type Chunk, WalImage } from './wal-image.ts'
+
+// The commit log of one broker: a write-ahead log whose unit is the flush group: payload (record batches, verbatim) and the
+// records that say what it means, written together, synced together, then handed to the owner in order.
+//
+//   stage       copies payload into the open group, in memory        (sealed when full, or when its flush begins)
+//   flush       writes the sealed groups and syncs once for all of them; the next flush begins when this one ends
+//   committed   the owner applies the group's records and answers
+//
+// While a flush is under way the next group gathers. The owner gets `seal`, then exactly one of `committed` and `refused` for
+// each group, in their order. Nothing is applied before it is durable, so a refused group (the disk is full) leaves no trace.
+// A sync error ends the log: what the disk holds is unknown then, and a second try would lie.
+
+export interface GatherLimits {
+  /** A flush begins at this many staged batches at the latest ... */
+  batches: number
+  /** ... or this long after the first of them. */
+  delayMs: number
+  /** Wait for either even if nothing else happens. */
+  whenIdle: boolean
+}
+
+/** 'always': an answer comes after the sync. A number: after the write; the sync follows within so many milliseconds. */
+export type SyncPolicy = 'always' | number
+
+export interface CommitGroup<A> {
+  readonly position: number
+  readonly file: ActiveFile
+  /** It is the first of its file: the file's header is written with it. */
+  readonly startsFile: boolean
+  readonly chunk: Chunk
+  /** Index of the group's header in the chunk. */
+  readonly headerAt: number
+  payloadBytes: number
+  /** What `records` may grow to. */
+  reservedBytes: number
+  /** Staged in it: what the gather limit counts. */
+  batches: number
+  readonly records: ByteWriter
+  readonly attachment: A
+}
+
+export interface CommitOwner<A> {
+  /** What the owner keeps with a new group. */
+  open(): A
+  /** Writes the group's records, not more bytes than were announced. */
+  seal(group: CommitGroup<A>): void
+  /** Durable: apply and answer. */
+  committed(group: CommitGroup<A>): void
+  /** Not durable, not applied; may be tried again. */
+  refused(group: CommitGroup<A>, error: ChronikError): void
+  /** The log has ended: nothing more will be committed. */
+  failed(error: ChronikError): void
+  /** The groups of `ended` are all committed, none of the file behind it is: the state now is the state at `resume`. */
+  rolled(ended: WalFile, resume: ResumePoint): void
+}
+
+/** Where a file begins: what a checkpoint names, and recovery goes on from. */
+export interface ResumePoint {
+  position: number
+  sequence: number
+  previousChecksum: number
+}
+
+export interface CommitMetrics {
+  flushed(batches: number, sizeBytes: number, seconds: number): void
+}
+
+export interface CommitOptions {
+  clock: Clock
+  files: WalFiles
+  /** Where the log goes on, and the checksum of the last group before. */
+  position: number
+  previousChecksum: number
+  chunkBytes: number
+  cacheBytes: number
+  firstFileBytes: number
+  gather: GatherLimits
+  sync: SyncPolicy
+  metrics: CommitMetrics
+}
+
+/** Groups up to this size are written and synced on this thread: two trips to the thread pool cost more. */
+const SYNC_HERE_BYTES = 131072
+/** On a disk that is slower than this, nothing is synced on this thread: it must not freeze. */
+const SYNC_HERE_MS = 0.5
+/** Weight of the newest sync in the running mean. */
+const SYNC_MEAN_WEIGHT = 0.125
+
+export class CommitLog<A> {
+  readonly image: WalImage
+  readonly files: WalFiles
+  readonly #owner: CommitOwner<A>
+  readonly #options: CommitOptions
+  readonly #clock: Clock
+  #open: CommitGroup<A> | null = null
+  #sealed: CommitGroup<A>[] = []
+  /** End of the last sealed group. */
+  #head: number
+  #committed: number
+  #synced: number
+  #previousChecksum: number
+  #flushing = false
+  #scheduled = false
+  #gatherTimer: Timer | null = null
+  #syncTimer: Timer | null = null
+  #openedMs = 0
+  #batchesSeen = 0
+  #meanSyncMs = 0
+  #failure: ChronikError | null = null
+  #drained: (() => void)[] = []
+
+  constructor(owner: CommitOwner<A>, options: CommitOptions) {
+    this.#owner = owner
+    this.#options = options
+    this.#clock = options.clock
+    this.files = options.files
+    this.image = new WalImage({ chunkBytes: options.chunkBytes, cacheBytes: options.cacheBytes })
+    this.#head = options.position
+    this.#committed = options.position
+    this.#synced = options.position
+    this.#previousChecksum = options.previousChecksum
+    // A new file at every start: what a torn tail left behind can never come to stand behind a new group.
+    this.files.roll(options.position, options.firstFileBytes)
+  }
+
+  /** End of what is committed. */
+  get position(): number {
+    return this.#committed
+  }
+
+  get failure(): ChronikError | null {
+    return this.#failure
+  }
+
+  /** Staged and not yet committed: what admission is measured against. */
+  get pendingBytes(): number {
+    const open = this.#open
+    return this.#head - this.#committed + (open === null ? 0 : GROUP_HEADER_BYTES + open.payloadBytes)
+  }
+
+  /**
+   * Copies payload into the open group and lets its records grow by `recordBytes`. The payload's place in the group that is
+   * returned is the group's `payloadBytes` less the payload's length.
+   */
+  stage(bytes: Uint8Array, from: number, to: number, recordBytes: number): CommitGroup<A> {
+    assert(this.#failure === null, 'nothing is staged on a log that has ended')
+    const length = to - from
+    const open = this.#open
+    const group = open !== null && fits(open, length + recordBytes) ? open : this.#begin(length + recordBytes)
+    copyBytes(bytes, from, to, group.chunk.bytes, group.headerAt + GROUP_HEADER_BYTES + group.payloadBytes)
+    group.payloadBytes += length
+    group.reservedBytes += recordBytes
+    group.batches++
+    this.#schedule()
+    return group
+  }
+
+  #begin(contentBytes: number): CommitGroup<A> {
+    if (this.#open !== null) this.#seal(this.#open)
+    const groupBytes = GROUP_HEADER_BYTES + contentBytes
+    let file = this.files.active
+    // A group larger than a whole file makes that file larger.
+    if (this.#head > file.position && this.#head + groupBytes > file.position + file.sizeBytes) {
+      file = this.files.roll(this.#head)
+    }
+    const startsFile = this.#head === file.position
+    const headerBytes = startsFile ? FILE_HEADER_BYTES : 0
+    let chunk = this.image.last
+    if (chunk === null || chunk.usedBytes + headerBytes + groupBytes > chunk.bytes.length) {
+      this.image.shrink(this.#committed)
+      chunk = this.image.open(this.#head, headerBytes + groupBytes)
+    }
+    chunk.usedBytes += headerBytes
+    this.#head += headerBytes
+    this.#open = {
+      position: this.#head,
+      file,
+      startsFile,
+      chunk,
+      headerAt: chunk.usedBytes,
+      payloadBytes: 0,
+      reservedBytes: 0,
+      batches: 0,
+      records: new ByteWriter(),
+      attachment: this.#owner.open(),
+    }
+    this.#openedMs = this.#clock.monotonicMs()
+    this.#batchesSeen = 0
+    return this.#open
+  }
+
+  #seal(group: CommitGroup<A>): void {
+    this.#owner.seal(group)
+    const { chunk, records } = group
+    assert(records.offset <= group.reservedBytes, 'records take no more room than was announced')
+    const recordsAt = group.headerAt + GROUP_HEADER_BYTES + group.payloadBytes
+    chunk.bytes.set(records.written(), recordsAt)
+    chunk.usedBytes = recordsAt + records.offset
+    this.#head = group.position + GROUP_HEADER_BYTES + group.payloadBytes + records.offset
+    assert(this.#head === chunk.position + chunk.usedBytes, 'a sealed group is the end of its chunk')
+    this.#sealed.push(group)
+    this.#open = null
+  }
+
+  // ---- when to flush
+
+  #schedule(): void {
+    if (this.#scheduled || this.#flushing) return
+    this.#scheduled = true
+    this.#clock.soon(this.#gather)
+  }
+
+  /** After each turn of reading: flush, unless more is coming in and the limits allow to wait for it. */
+  readonly #gather = (): void => {
+    this.#scheduled = false
+    if (this.#flushing || this.#failure !== null) return
+    const open = this.#open
+    if (open === null || this.#sealed.length > 0 || this.#isDue(open)) {
+      this.#gatherTimer?.cancel()
+      this.#gatherTimer = null
+      this.#flush()
+      return
+    }
+    const { gather } = this.#options
+    if (open.batches > this.#batchesSeen) {
+      this.#batchesSeen = open.batches
+      this.#schedule()
+    } else if (this.#gatherTimer === null) {
+      this.#gatherTimer = this.#clock.after(gather.delayMs, () => {
+        this.#gatherTimer = null
+        this.#schedule()
+      })
+    }
+  }
+
+  #isDue(open: CommitGroup<A>): boolean {
+    const { batches, delayMs, whenIdle } = this.#options.gather
+    if (open.batches >= batches || this.#clock.monotonicMs() - this.#openedMs >= delayMs) return true
+    return !whenIdle && open.batches === this.#batchesSeen
+  }
+
+  // ---- the flush
+
+  #flush(): void {
+    if (this.#open !== null) this.#seal(this.#open)
+    const first = this.#sealed[0]
+    if (first === undefined) return
+    this.#flushing = true
+    const count = this.#sealed.findIndex(group => group.file !== first.file)
+    const groups = this.#sealed.splice(0, count < 0 ? this.#sealed.length : count)
+    const chain = this.#previousChecksum
+    const ranges = this.#finishBytes(groups)
+    const sizeBytes = ranges.reduce((sum, range) => sum + range.to - range.from, 0)
+    const disk = first.file.ready
+    if (disk !== null && sizeBytes <= SYNC_HERE_BYTES && this.#meanSyncMs < SYNC_HERE_MS) {
+      this.#flushHere(disk, groups, ranges, chain)
+    } else {
+      void this.#flushElsewhere(groups, ranges, chain)
+    }
+  }
+
+  /** Writes headers and checksums; returns what is to be written, in as few pieces as possible. */
+  #finishBytes(groups: CommitGroup<A>[]): Range[] {
+    const ranges: Range[] = []
+    for (const group of groups) {
+      const { chunk, file, payloadBytes, records, position } = group
+      let from = group.headerAt
+      if (group.startsFile) {
+        from -= FILE_HEADER_BYTES
+        const previousChecksum = this.#previousChecksum
+        file.previousChecksum = previousChecksum
+        encodeFileHeader(chunk.bytes, from, { sequence: file.sequence, position: file.position, previousChecksum })
+      }
+      this.#previousChecksum = sealGroupHeader(chunk.bytes, group.headerAt, file.sequence, {
+        previousChecksum: this.#previousChecksum,
+        payloadBytes,
+        recordsBytes: records.offset,
+        position,
+        syncedPosition: this.#synced,
+      })
+      const to = group.headerAt + GROUP_HEADER_BYTES + payloadBytes + records.offset
+      const last = ranges.at(-1)
+      if (last !== undefined && last.chunk === chunk && last.to === from) last.to = to
+      else ranges.push({ chunk, from, to })
+    }
+    return ranges
+  }
+
+  #flushHere(disk: DiskFile, groups: CommitGroup<A>[], ranges: Range[], chain: number): void {
+    const beganMs = this.#clock.monotonicMs()
+    const { position } = groups[0]!.file
+    let syncing = false
+    try {
+      for (const { chunk, from, to } of ranges) {
+        disk.writeSync(chunk.bytes, from, to - from, chunk.position + from - position)
+      }
+      syncing = true
+      if (this.#options.sync === 'always') disk.syncSync()
+    } catch (thrown) {
+      this.#flushFailed(thrown, syncing, groups, chain)
+      return
+    }
+    this.#flushed(groups, ranges, beganMs)
+  }
+
+  async #flushElsewhere(groups: CommitGroup<A>[], ranges: Range[], chain: number): Promise<void> {
+    const beganMs = this.#clock.monotonicMs()
+    const { file, startsFile } = groups[0]!
+    let syncing = false
+    try {
+      const disk = await file.disk
+      for (const { chunk, from, to } of ranges) {
+        await disk.write(chunk.bytes, from, to - from, chunk.position + from - file.position)
+      }
+      syncing = true
+      if (this.#options.sync === 'always') await disk.sync()
+      else if (startsFile) await this.files.syncBefore(file)
+    } catch (thrown) {
+      this.#flushFailed(thrown, syncing, groups, chain)
+      return
+    }
+    this.#flushed(groups, ranges, beganMs)
+  }
+
+  #flushed(groups: CommitGroup<A>[], ranges: Range[], beganMs: number): void {
+    const last = ranges.at(-1)!
+    const end = last.chunk.position + last.to
+    const tookMs = this.#clock.monotonicMs() - beganMs
+    this.#meanSyncMs += (tookMs - this.#meanSyncMs) * SYNC_MEAN_WEIGHT
+    this.#committed = end
+    if (this.#options.sync === 'always') this.#synced = end
+    else this.#syncLater(this.#options.sync)
+    if (groups[0]!.startsFile) {
+      const ended = this.files.started(groups[0]!.file)
+      if (ended !== null) this.#owner.rolled(ended, groups[0]!.file)
+      this.files.prepareNext()
+    }
+    let batches = 0
+    for (const group of groups) {
+      batches += group.batches
+      this.#owner.committed(group)
+    }
+    this.#options.metrics.flushed(batches, end - groups[0]!.position, tookMs / 1000)
+    this.#flushing = false
+    if (this.#open !== null || this.#sealed.length > 0) this.#schedule()
+    else this.#tellDrained()
+  }
+
+  #flushFailed(thrown: unknown, syncing: boolean, groups: CommitGroup<A>[], chain: number): void {
+    if (syncing || !DISK_FULL.has(systemCodeOf(thrown))) {
+      this.#fail(thrown, syncing)
+      return
+    }
+    const error = new ChronikError('DISK_FULL', 'retry', `no space for the log in ${this.files.directory}`, {
+      cause: thrown,
+    })
+    // What was staged behind a refused group goes with it: otherwise the later requests of a connection would overtake.
+    const refused = [...groups, ...this.#sealed]
+    if (this.#open !== null) refused.push(this.#open)
+    const first = refused[0]!
+    this.#sealed = []
+    this.#open = null
+    this.#previousChecksum = chain
+    this.#head = first.position - (first.startsFile ? FILE_HEADER_BYTES : 0)
+    this.image.cutTo(this.#head)
+    this.files.takeBack(first.file)
+    for (const group of refused) this.#owner.refused(group, error)
+    this.#flushing = false
+    if (this.#open !== null) this.#schedule()
+    else this.#tellDrained()
+  }
+
+  #fail(thrown: unknown, syncing: boolean): void {
+    const what = syncing ? 'sync' : 'write'
+    this.#failure = new ChronikError(
+      'LOG_FAILED',
+      'unavailable',
+      `could not ${what} the log in ${this.files.directory}: ${messageOf(thrown)}. Nothing more is accepted; check the disk and restart`,
+      { cause: thrown },
+    )
+    this.#owner.failed(this.#failure)
+    this.#tellDrained()
+  }
+
+  // ---- syncing at intervals
+
+  #syncLater(delayMs: number): void {
+    this.#syncTimer ??= this.#clock.after(delayMs, () => void this.#syncNow())
+  }
+
+  async #syncNow(): Promise<void> {
+    const position = this.#committed
+    try {
+      await (await this.files.active.disk).sync()
+    } catch (thrown) {
+      this.#fail(thrown, true)
+      return
+    }
+    this.#synced = position
+    this.#syncTimer = null
+    if (this.#committed > position && this.#options.sync !== 'always') this.#syncLater(this.#options.sync)
+  }
+
+  // ---- the end
+
+  /** Resolves when all that was staged is committed, refused or lost with the log. */
+  drain(): Promise<void> {
+    if (this.#failure !== null || (this.#open === null && this.#sealed.length === 0 && !this.#flushing)) {
+      return Promise.resolve()
+    }
+    return new Promise(resolve => this.#drained.push(resolve))
+  }
+
+  #tellDrained(): void {
+    for (const resolve of this.#drained.splice(0)) resolve()
+  }
+
+  /** Nobody stages any more. Returns where the log goes on. */
+  async close(): Promise<ResumePoint> {
+    await this.drain()
+    this.#gatherTimer?.cancel()
+    this.#syncTimer?.cancel()
+    const { sequence, position } = this.files.active
+    await this.files.close(this.#head)
+    const unused = this.#head === position
+    return {
+      position: this.#head,
+      sequence: unused ? sequence : sequence + 1,
+      previousChecksum: this.#previousChecksum,
+    }
+  }
+}
+
+interface Range {
+  chunk: Chunk
+  from: number
+  to: number
+}
+
+const DISK_FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
+
+function fits(group: CommitGroup<unknown>, moreBytes: number): boolean {
+  const end = GROUP_HEADER_BYTES + group.payloadBytes + group.reservedBytes + moreBytes
+  return (
+    group.headerAt + end <= group.chunk.bytes.length &&
+    group.position + end <= group.file.position + group.file.sizeBytes
+  )
+}
+
+/** Below about 1 KiB a loop is faster than a view and a copy. */
+const COPY_BY_LOOP_BYTES = 1024
+
+function copyBytes(from: Uint8Array, start: number, end: number, into: Uint8Array, at: number): void {
+  if (end - start >= COPY_BY_LOOP_BYTES) {
+    into.set(from.subarray(start, end), at)
+    return
+  }
+  for (let i = start; i < end; i++) into[at++] = from[i]!
+}

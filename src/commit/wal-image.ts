@@ -1,0 +1,97 @@
+import { assert } from '#base/assert.ts'
+
+// The newest part of the log in memory, as it lies on disk: a batch is copied once, into here; it is written to the file from
+// here and sent to consumers from here. Chunks follow each other in position without gaps. A chunk that is being sent is
+// pinned; an old one is forgotten when the cache is full, and its memory used again if nobody is sending from it.
+
+export interface Chunk {
+  /** Of its first byte in the log. */
+  position: number
+  readonly bytes: Buffer
+  usedBytes: number
+  pins: number
+}
+
+export class WalImage {
+  readonly #chunkBytes: number
+  readonly #cacheBytes: number
+  readonly #chunks: Chunk[] = []
+  #totalBytes = 0
+  #spare: Chunk | null = null
+
+  constructor(options: { chunkBytes: number; cacheBytes: number }) {
+    this.#chunkBytes = options.chunkBytes
+    this.#cacheBytes = options.cacheBytes
+  }
+
+  /** Position of the oldest byte in memory; Infinity when there is none. */
+  get from(): number {
+    return this.#chunks[0]?.position ?? Number.POSITIVE_INFINITY
+  }
+
+  get last(): Chunk | null {
+    return this.#chunks.at(-1) ?? null
+  }
+
+  get sizeBytes(): number {
+    return this.#totalBytes
+  }
+
+  /** A new chunk at the end of the log, of at least this many bytes. */
+  open(position: number, atLeastBytes: number): Chunk {
+    const last = this.#chunks.at(-1)
+    assert(last === undefined || last.position + last.usedBytes === position, 'chunks follow each other')
+    const chunk = this.#memoryOf(Math.max(this.#chunkBytes, atLeastBytes))
+    chunk.position = position
+    chunk.usedBytes = 0
+    this.#chunks.push(chunk)
+    this.#totalBytes += chunk.bytes.length
+    return chunk
+  }
+
+  /** Forgets the oldest chunks beyond the cache's size, as far as they lie before `synced`. */
+  shrink(synced: number): void {
+    while (this.#totalBytes > this.#cacheBytes && this.#chunks.length > 1) {
+      const oldest = this.#chunks[0]!
+      if (oldest.position + oldest.usedBytes > synced) return
+      this.#chunks.shift()
+      this.#totalBytes -= oldest.bytes.length
+      if (oldest.pins === 0 && oldest.bytes.length === this.#chunkBytes) this.#spare = oldest
+    }
+  }
+
+  /** The chunk that holds the byte at a position, if it is in memory. */
+  find(position: number): Chunk | null {
+    let low = 0
+    let high = this.#chunks.length - 1
+    while (low <= high) {
+      const middle = (low + high) >> 1
+      const chunk = this.#chunks[middle]!
+      if (chunk.position > position) high = middle - 1
+      else if (position >= chunk.position + chunk.usedBytes) low = middle + 1
+      else return chunk
+    }
+    return null
+  }
+
+  /** Takes back everything from a position on: it was never durable. */
+  cutTo(position: number): void {
+    for (let last = this.#chunks.at(-1); last !== undefined; last = this.#chunks.at(-1)) {
+      if (last.position < position) {
+        last.usedBytes = Math.min(last.usedBytes, position - last.position)
+        return
+      }
+      this.#chunks.pop()
+      this.#totalBytes -= last.bytes.length
+    }
+  }
+
+  #memoryOf(sizeBytes: number): Chunk {
+    const spare = this.#spare
+    if (spare !== null && spare.bytes.length === sizeBytes) {
+      this.#spare = null
+      return spare
+    }
+    return { position: 0, bytes: Buffer.allocUnsafeSlow(sizeBytes), usedBytes: 0, pins: 0 }
+  }
+}
