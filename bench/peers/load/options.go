@@ -1,0 +1,88 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+type options struct {
+	brokers, acks, compression, dir, lock   string
+	run                                     runID
+	conc, size, topics, partitions          int
+	conns, inflight, records, rate, pid     int
+	batchBytes, fetchBytes                  int
+	seconds, warmup, linger, settle         time.Duration
+	idempotent, raw, verify, keep, existing bool
+}
+
+var acksOf = map[string]kgo.Acks{"all": kgo.AllISRAcks(), "1": kgo.LeaderAck()}
+
+var codecOf = map[string]kgo.CompressionCodec{
+	"none": kgo.NoCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
+}
+
+func parse(args []string) (*options, error) {
+	o := &options{run: newRunID()}
+	run := ""
+	flags := flag.NewFlagSet("load MODE", flag.ExitOnError)
+	flags.StringVar(&o.brokers, "brokers", "127.0.0.1:9092", "bootstrap addresses, comma-separated")
+	flags.IntVar(&o.conc, "conc", 128, "sends in flight, or connections of closed-conns")
+	flags.IntVar(&o.size, "size", 256, "bytes of a record's value, at least 16")
+	flags.IntVar(&o.records, "records", 1_000_000, "records of stream, consume and verify")
+	flags.IntVar(&o.rate, "rate", 1000, "records per second of e2e")
+	flags.IntVar(&o.topics, "topics", 1, "topics of stream and verify")
+	flags.IntVar(&o.partitions, "partitions", 1, "partitions of each topic")
+	flags.IntVar(&o.conns, "conns", 1, "connections of stream --raw, consume --raw and idle")
+	flags.IntVar(&o.inflight, "inflight", 5, "requests in flight per connection of stream --raw and of non-idempotent clients")
+	flags.IntVar(&o.batchBytes, "batch-bytes", 1_000_000, "largest batch before compression")
+	flags.IntVar(&o.fetchBytes, "fetch-bytes", 1<<20, "bytes per partition and fetch")
+	flags.DurationVar(&o.seconds, "seconds", 20*time.Second, "measured time of the modes that are not counted in records, e.g. 6s")
+	flags.DurationVar(&o.warmup, "warmup", 5*time.Second, "time before it that is not measured")
+	flags.DurationVar(&o.linger, "linger", 5*time.Millisecond, "linger of stream")
+	flags.DurationVar(&o.settle, "settle", 0, "first sync the disks and wait until the machine is quiet, at most this long")
+	flags.StringVar(&o.lock, "lock", "", "a file to lock during the run, for machines where several people measure")
+	flags.StringVar(&o.acks, "acks", "all", "all or 1")
+	flags.StringVar(&o.compression, "compression", "none", "none, lz4 or zstd")
+	flags.StringVar(&run, "run", "", "consume, verify: the run that wrote the topics with --keep")
+	flags.StringVar(&o.dir, "dir", ".", "directory of fsync")
+	flags.IntVar(&o.pid, "pid", 0, "broker process to observe")
+	flags.BoolVar(&o.idempotent, "idempotent", true, "idempotent producer")
+	flags.BoolVar(&o.raw, "raw", false, "prepared batches, no decoding")
+	flags.BoolVar(&o.verify, "verify", false, "read everything back and compare")
+	flags.BoolVar(&o.keep, "keep", false, "keep the topics")
+	flags.Parse(args) // exits when it fails
+	if o.acks != "all" {
+		o.idempotent = false // Kafka: an idempotent producer needs acks=all
+	}
+	if run != "" {
+		o.existing = true
+		if err := o.run.parse(run); err != nil {
+			return nil, err
+		}
+	}
+	return o, o.check(flags.Args())
+}
+
+func (o *options) check(extra []string) error {
+	_, acks := acksOf[o.acks]
+	_, codec := codecOf[o.compression]
+	switch {
+	case len(extra) > 0:
+		return fmt.Errorf("unknown argument %s", strings.Join(extra, " "))
+	case o.size < headerBytes || o.size > 1<<20:
+		return fmt.Errorf("--size is %d to %d", headerBytes, 1<<20)
+	case !acks:
+		return fmt.Errorf("--acks is all or 1: without answers there is nothing to wait for")
+	case !codec:
+		return fmt.Errorf("--compression is one of %s", strings.Join(slices.Sorted(maps.Keys(codecOf)), ", "))
+	}
+	return nil
+}
+
+func modeNames() []string { return slices.Sorted(maps.Keys(modes)) }
