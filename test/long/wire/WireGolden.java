@@ -1,0 +1,156 @@
+import java.lang.reflect.Constructor;
+import java.lang.reflect.Field;
+import java.lang.reflect.ParameterizedType;
+import java.lang.reflect.Type;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.message.ApiMessageType;
+import org.apache.kafka.common.message.RequestHeaderData;
+import org.apache.kafka.common.message.ResponseHeaderData;
+import org.apache.kafka.common.protocol.ApiMessage;
+import org.apache.kafka.common.protocol.ByteBufferAccessor;
+import org.apache.kafka.common.protocol.Message;
+import org.apache.kafka.common.protocol.ObjectSerializationCache;
+import org.apache.kafka.common.protocol.types.BoundField;
+import org.apache.kafka.common.protocol.types.Schema;
+import org.apache.kafka.common.protocol.types.TaggedFields;
+import org.apache.kafka.common.record.internal.MemoryRecords;
+import org.apache.kafka.common.utils.internals.AppInfoParser;
+
+/**
+ * Prints what Apache Kafka's own classes write for every version of the given APIs, a line each: message, version, variant, bytes of
+ * header and body. The values of the fields follow from their paths; test/unit/kafka/protocol/golden-values.ts has the same rule.
+ */
+public class WireGolden {
+    static final String CLIENT_ID = "golden";
+    static final int CORRELATION_ID = 7;
+
+    enum Variant { FULL, NULLS, DEFAULTS }
+
+    public static void main(String[] ranges) throws Exception {
+        System.out.println("# Written by Apache Kafka " + AppInfoParser.getVersion() + ". To write it anew:");
+        System.out.println("# java -cp \"$CHRONIK_KAFKA_CLASSPATH\" test/long/wire/WireGolden.java " + String.join(" ", ranges)
+            + " > fixtures/wire/kafka.txt");
+        for (String range : ranges) {
+            String[] ends = range.split("-");
+            for (short key = Short.parseShort(ends[0]); key <= Short.parseShort(ends[ends.length - 1]); key++) {
+                ApiMessageType api = ApiMessageType.fromApiKey(key);
+                for (short version = api.lowestSupportedVersion(); version <= api.highestSupportedVersion(true); version++) {
+                    for (Variant variant : Variant.values()) {
+                        print(api, version, variant, true);
+                        print(api, version, variant, false);
+                    }
+                }
+            }
+        }
+    }
+
+    static void print(ApiMessageType api, short version, Variant variant, boolean isRequest) throws Exception {
+        ApiMessage body = isRequest ? api.newRequest() : api.newResponse();
+        String name = body.getClass().getSimpleName().replaceAll("Data$", "");
+        Schema schema = (isRequest ? api.requestSchemas() : api.responseSchemas())[version];
+        if (variant != Variant.DEFAULTS) fill(body, schema, name, variant);
+        ApiMessage header;
+        short headerVersion;
+        if (isRequest) {
+            header = new RequestHeaderData().setRequestApiKey(api.apiKey()).setRequestApiVersion(version)
+                .setCorrelationId(CORRELATION_ID).setClientId(CLIENT_ID);
+            headerVersion = api.requestHeaderVersion(version);
+        } else {
+            header = new ResponseHeaderData().setCorrelationId(CORRELATION_ID);
+            headerVersion = api.responseHeaderVersion(version);
+        }
+        String bytes = hex(header, headerVersion) + hex(body, version);
+        System.out.println(name + " " + version + " " + variant.name().toLowerCase() + " " + bytes);
+    }
+
+    static String hex(Message message, short version) {
+        ObjectSerializationCache cache = new ObjectSerializationCache();
+        ByteBuffer buffer = ByteBuffer.allocate(message.size(cache, version));
+        message.write(new ByteBufferAccessor(buffer), cache, version);
+        return HexFormat.of().formatHex(buffer.array());
+    }
+
+    static void fill(Object struct, Schema schema, String path, Variant variant) throws Exception {
+        for (BoundField bound : schema.fields()) {
+            if (bound.def.type instanceof TaggedFields tagged) {
+                for (Map.Entry<Integer, org.apache.kafka.common.protocol.types.Field> entry : tagged.fields().entrySet()) {
+                    set(struct, entry.getValue(), path, variant);
+                }
+            } else {
+                set(struct, bound.def, path, variant);
+            }
+        }
+    }
+
+    static void set(Object struct, org.apache.kafka.common.protocol.types.Field wire, String path, Variant variant) throws Exception {
+        Field field = fieldOf(struct.getClass(), wire.name);
+        field.setAccessible(true);
+        boolean isNull = variant == Variant.NULLS && wire.type.isNullable();
+        field.set(struct, isNull ? null : value(field.getGenericType(), wire.type, path + "." + field.getName(), variant));
+    }
+
+    /** The schema has snake case, the class camel case. */
+    static Field fieldOf(Class<?> type, String snakeCase) {
+        for (Field field : type.getDeclaredFields()) {
+            if (field.getName().equalsIgnoreCase(snakeCase.replace("_", ""))) return field;
+        }
+        throw new IllegalStateException(type + " has no " + snakeCase);
+    }
+
+    @SuppressWarnings({"unchecked", "rawtypes"})
+    static Object value(Type type, org.apache.kafka.common.protocol.types.Type wire, String path, Variant variant) throws Exception {
+        int hash = fnv1a(path);
+        long unsigned = hash & 0xffffffffL;
+        if (wire.isArray()) {
+            Class<?> raw = type instanceof ParameterizedType p ? (Class<?>) p.getRawType() : (Class<?>) type;
+            Type element = ((ParameterizedType) (type instanceof ParameterizedType ? type : raw.getGenericSuperclass()))
+                .getActualTypeArguments()[0];
+            Collection list = List.class == raw ? new ArrayList<>() : (Collection) create(raw);
+            int count = 1 + (int) (unsigned % 2);
+            for (int i = 0; i < count; i++) list.add(value(element, wire.arrayElementType().get(), path + "." + i, variant));
+            return list;
+        }
+        if (wire instanceof Schema schema) {
+            Object struct = create((Class<?>) type);
+            fill(struct, schema, path, variant);
+            return struct;
+        }
+        String name = ((Class<?>) type).getSimpleName();
+        switch (name) {
+            case "boolean": case "Boolean": return unsigned % 2 == 1;
+            case "byte": case "Byte": return (byte) hash;
+            case "short": case "Short": return (short) hash;
+            case "int": case "Integer": return wire.toString().equals("UINT16") ? hash & 0xffff : hash;
+            case "long": case "Long": return hash * 1048576L + (unsigned & 0xfffff);
+            case "double": return hash / 8.0;
+            case "String": return text(unsigned);
+            case "Uuid": return new Uuid(unsigned << 32 | unsigned, unsigned << 32 | unsigned);
+            case "byte[]": return text(unsigned).getBytes(StandardCharsets.UTF_8);
+            case "BaseRecords": return MemoryRecords.readableRecords(ByteBuffer.wrap(text(unsigned).getBytes(StandardCharsets.UTF_8)));
+            default: throw new IllegalStateException(path + " is a " + name);
+        }
+    }
+
+    /** Now and then too long for a length of one byte. */
+    static String text(long unsigned) {
+        return (unsigned % 16 == 0 ? "long".repeat(35) : "é") + Long.toString(unsigned, 36);
+    }
+
+    static Object create(Class<?> type) throws Exception {
+        Constructor<?> constructor = type.getConstructor();
+        return constructor.newInstance();
+    }
+
+    static int fnv1a(String text) {
+        int hash = 0x811c9dc5;
+        for (int i = 0; i < text.length(); i++) hash = (hash ^ text.charAt(i)) * 16777619;
+        return hash;
+    }
+}

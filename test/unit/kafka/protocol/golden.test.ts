@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest'
+import { ByteReader } from '#bytes/cursor.ts'
+import {
+  apis,
+  decodeRequest,
+  decodeRequestHeader,
+  decodeResponse,
+  encodeRequest,
+  encodeResponse,
+  type Message,
+  MessageWriter,
+} from '#kafka/protocol/protocol.ts'
+import { CLIENT_ID, CORRELATION_ID, type GoldenLine, goldenValue, readGolden } from './golden-values.ts'
+
+const golden = new Map(readGolden().map(line => [keyOf(line.name, line.version, line.variant), line]))
+
+function keyOf(name: string, version: number, variant: string): string {
+  return `${name} ${version} ${variant}`
+}
+
+function linesOf(message: Message): GoldenLine[] {
+  const lines: GoldenLine[] = []
+  for (let version = message.versions.min; version <= message.versions.max; version++) {
+    for (const variant of ['full', 'nulls', 'defaults']) {
+      const line = golden.get(keyOf(message.name, version, variant))
+      if (line === undefined) throw new Error(`fixtures/wire/kafka.txt has no ${message.name} v${version} ${variant}`)
+      lines.push(line)
+    }
+  }
+  return lines
+}
+
+function written(write: (writer: MessageWriter) => void): string {
+  const writer = new MessageWriter()
+  write(writer)
+  const frame = Buffer.concat(writer.takeChunks())
+  expect(frame.readInt32BE(0)).toBe(frame.length - 4)
+  return frame.toString('hex', 4)
+}
+
+describe.each([...apis.values()])('$name, in every version', ({ key, request, response }) => {
+  it('writes a request as Apache Kafka does', () => {
+    const header = { correlationId: CORRELATION_ID, clientId: CLIENT_ID }
+    for (const { version, variant, hex } of linesOf(request)) {
+      const value = goldenValue(request, version, variant)
+      expect(written(writer => encodeRequest(request, version, header, value, writer))).toBe(hex)
+    }
+  })
+
+  it('reads a request of Apache Kafka', () => {
+    for (const { version, variant, hex } of linesOf(request)) {
+      const reader = new ByteReader(Buffer.from(hex, 'hex'))
+      const header = { apiKey: key, apiVersion: version, correlationId: CORRELATION_ID, clientId: CLIENT_ID }
+      expect(decodeRequestHeader(reader)).toEqual(header)
+      expect(decodeRequest(request, version, reader)).toEqual(goldenValue(request, version, variant))
+    }
+  })
+
+  it('writes a response as Apache Kafka does', () => {
+    for (const { version, variant, hex } of linesOf(response)) {
+      const value = goldenValue(response, version, variant)
+      expect(written(writer => encodeResponse(response, version, CORRELATION_ID, value, writer))).toBe(hex)
+    }
+  })
+
+  it('reads a response of Apache Kafka', () => {
+    for (const { version, variant, hex } of linesOf(response)) {
+      const value = goldenValue(response, version, variant)
+      const reader = new ByteReader(Buffer.from(hex, 'hex'))
+      expect(decodeResponse(response, version, reader)).toEqual({ correlationId: CORRELATION_ID, value })
+    }
+  })
+})
