@@ -1,0 +1,65 @@
+import { readVarint, readVarlong, varintEnd } from '#bytes/varint.kernel.ts'
+import { type BatchFacts, type BatchRules, INVALID_RECORD, INVALID_TIMESTAMP, type RecordError } from './facts.ts'
+
+// Which records a topic cannot accept, and why, in Kafka's words (Kafka: LogValidator): for a batch that has some, so that
+// the client can tell its user which.
+
+/** Records named in one answer; the client is told of all of them what the batch's own error says. */
+export const MAX_RECORD_ERRORS = 1000
+
+const MAX_I64 = 9223372036854775807n
+
+/** Refuses the batch of the `count` records in `body[from, to)`, a walk over which found no fault. */
+export function refuseRecords(
+  body: Uint8Array,
+  from: number,
+  count: number,
+  baseTimestampMs: number,
+  rules: BatchRules,
+  nowMs: number,
+  facts: BatchFacts,
+): void {
+  const errors: RecordError[] = []
+  let timestamps = 0
+  let at = from
+  for (let index = 0; index < count && errors.length < MAX_RECORD_ERRORS; index++) {
+    const length = readVarint(body, at, body.length)
+    const end = varintEnd + length
+    const timestampMs = baseTimestampMs + readVarlong(body, varintEnd + 1, end)
+    readVarint(body, varintEnd, end)
+    const keyLength = readVarint(body, varintEnd, end)
+    if (rules.compacted && keyLength < 0) {
+      errors.push({ index, message: 'Compacted topic cannot accept message without key.' })
+    } else if (isOutOfRange(timestampMs, rules, nowMs)) {
+      errors.push({ index, message: rangeMessage(timestampMs, index, rules, nowMs) })
+      timestamps++
+    }
+    at = end
+  }
+  facts.recordErrors = errors
+  if (timestamps > 0) {
+    facts.errorCode = INVALID_TIMESTAMP
+    facts.errorMessage = 'One or more records have been rejected due to invalid timestamp'
+  } else {
+    facts.errorCode = INVALID_RECORD
+    facts.errorMessage = `One or more records have been rejected due to ${errors.length} record errors in total`
+  }
+}
+
+function isOutOfRange(timestampMs: number, rules: BatchRules, nowMs: number): boolean {
+  if (rules.timestampType === 'LogAppendTime' || timestampMs === -1) return false
+  return nowMs - timestampMs > rules.timestampBeforeMaxMs || timestampMs - nowMs > rules.timestampAfterMaxMs
+}
+
+function rangeMessage(timestampMs: number, offset: number, rules: BatchRules, nowMs: number): string {
+  const first = BigInt(nowMs) - wholeMs(rules.timestampBeforeMaxMs)
+  const last = BigInt.asIntN(64, BigInt(nowMs) + wholeMs(rules.timestampAfterMaxMs))
+  return (
+    `Timestamp ${timestampMs} of message with offset ${offset} is out of range. ` +
+    `The timestamp should be within [${first}, ${last}]`
+  )
+}
+
+function wholeMs(limitMs: number): bigint {
+  return Number.isSafeInteger(limitMs) ? BigInt(limitMs) : MAX_I64
+}
