@@ -287,6 +287,10 @@ export function entryOf(name: SettingName): Setting<unknown> {
   return SETTINGS[name] as Setting<unknown>
 }
 
+export function defaultSettings(): Settings {
+  return Object.fromEntries(SETTING_NAMES.map(name => [name, SETTINGS[name].default])) as unknown as Settings
+}
+
 /** What each produce profile gathers, under load, before a sync; `index` is what the metrics show. */
 export const PRODUCE_PROFILES: {
   readonly [Profile in ProduceProfile]: {
