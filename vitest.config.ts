@@ -7,7 +7,7 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 export default defineConfig({
   resolve: {
     alias: [
-      { find: /^#test\//, replacement: here('./test/') },
+      { find: /^#(test|scripts)\//, replacement: `${here('.')}/$1/` },
       { find: /^#/, replacement: here('./src/') },
     ],
   },

@@ -1,0 +1,6 @@
+import { metricsPage } from './metrics.ts'
+
+/** The pages that are written from the code: path from the root, and what must stand there. */
+export const generatedPages: Record<string, () => string> = {
+  'docs/METRICS.md': metricsPage,
+}

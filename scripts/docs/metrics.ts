@@ -1,0 +1,29 @@
+import { createMetrics, metricsToExpose } from '#observe/product-metrics.ts'
+
+/** docs/METRICS.md */
+export function metricsPage(): string {
+  const noReading = () => 0
+  const readings = {
+    activeConnections: noReading,
+    storageUsageBytes: noReading,
+    produceProfile: noReading,
+    walSyncIntervalSeconds: noReading,
+    checkpointAgeSeconds: noReading,
+    checkpointSizeBytes: noReading,
+    eventLoopDelay: () => ({ p99Seconds: 0, maxSeconds: 0 }),
+  }
+  const metrics = metricsToExpose(createMetrics({ apiNames: [], commitRecordTypes: [] }), readings)
+  const rows = metrics.map(
+    ({ name, type, labels, help }) =>
+      `| \`${name}\` | ${type} | ${labels.map(label => `\`${label}\``).join(', ')} | ${help} |`,
+  )
+  return `# Metrics
+
+Prometheus scrapes them from \`http://<broker>:9090/metrics\`. Totals count since the start of the process. The members of a
+label that were never used are left out. Beside these there are those of Node and of the process, \`nodejs_*\` and \`process_*\`.
+
+| name | type | labels | what it is |
+|---|---|---|---|
+${rows.join('\n')}
+`
+}

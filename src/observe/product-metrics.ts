@@ -1,0 +1,127 @@
+// Every metric of the product, by the name that its users see. docs/METRICS.md is written from here.
+
+import { Counter, Family, Gauge, Histogram, type Metric } from './metrics.ts'
+
+/** What labels can be, by the numbers that the code has for them. */
+export interface MetricLabels {
+  /** By API key, with holes. */
+  apiNames: readonly (string | undefined)[]
+  /** By the type number of a commit record, with holes. */
+  commitRecordTypes: readonly (string | undefined)[]
+}
+
+/** What is counted and measured where it happens. */
+export type Metrics = ReturnType<typeof createMetrics>
+
+export function createMetrics({ apiNames, commitRecordTypes }: MetricLabels) {
+  return {
+    messagesReceived: new Counter(
+      'chronik_messages_received_total',
+      'Records in produce requests, refused ones included.',
+    ),
+    messagesStored: new Counter(
+      'chronik_messages_stored_total',
+      'Records that were stored and acknowledged as promised.',
+    ),
+    produceLatency: new Histogram(
+      'chronik_produce_latency_seconds',
+      'From the last byte of a produce request to its answer.',
+    ),
+    fetchLatency: new Histogram(
+      'chronik_fetch_latency_seconds',
+      'From the last byte of a fetch request to its answer, without the time it waited for records to come.',
+    ),
+    connectionsRefused: new Counter('chronik_connections_refused_total', 'Connections that were not taken.'),
+    requests: new Family('api', apiNames, Counter, 'chronik_requests_total', 'Requests by API.'),
+    requestErrors: new Family(
+      'api',
+      apiNames,
+      Counter,
+      'chronik_request_errors_total',
+      'Requests that were answered with an error, in whole or in part, or by closing the connection.',
+    ),
+    requestLatency: new Family(
+      'api',
+      apiNames,
+      Histogram,
+      'chronik_request_latency_seconds',
+      'From the last byte of a request to its answer.',
+    ),
+    produceFlushes: new Counter('chronik_produce_flush_total', 'Flush groups that held at least one produced batch.'),
+    produceBatchesFlushed: new Counter('chronik_produce_batches_flushed_total', 'Produced batches in flush groups.'),
+    walBatches: new Counter('chronik_wal_batch_count_total', 'Flush groups written to the write-ahead log.'),
+    walBatchBytes: new Counter('chronik_wal_batch_bytes_total', 'Bytes of these groups.'),
+    walSyncLatency: new Histogram('chronik_wal_sync_latency_seconds', 'Duration of one sync of the write-ahead log.'),
+    commitRecords: new Family(
+      'type',
+      commitRecordTypes,
+      Counter,
+      'chronik_commit_records_total',
+      'Records of the commit log by type.',
+    ),
+  }
+}
+
+/** What is read when somebody scrapes. */
+export interface Readings {
+  activeConnections: () => number
+  storageUsageBytes: () => number
+  produceProfile: () => number
+  walSyncIntervalSeconds: () => number
+  checkpointAgeSeconds: () => number
+  checkpointSizeBytes: () => number
+  eventLoopDelay: () => { p99Seconds: number; maxSeconds: number }
+}
+
+/** All of them, in the order of the documentation. */
+export function metricsToExpose(metrics: Metrics, readings: Readings): Metric[] {
+  return [
+    ...Object.values(metrics),
+    new Gauge(
+      'chronik_produce_batches_per_flush_avg',
+      'Produced batches per flush group since the start; for a window divide the rates of the two counters.',
+      () => ratio(metrics.produceBatchesFlushed, metrics.produceFlushes),
+    ),
+    new Gauge(
+      'chronik_wal_batch_size_avg',
+      'Bytes per flush group since the start; for a window divide the rates of the two counters.',
+      () => ratio(metrics.walBatchBytes, metrics.walBatches),
+    ),
+    new Gauge(
+      'chronik_produce_profile_active',
+      'The produce profile: 0 low-latency, 1 balanced, 2 high-throughput, 3 extreme.',
+      readings.produceProfile,
+    ),
+    new Gauge(
+      'chronik_wal_sync_interval_seconds',
+      'The durability in force: 0 if every answer comes after its sync, else how much may be lost with the power.',
+      readings.walSyncIntervalSeconds,
+    ),
+    new Gauge('chronik_active_connections', 'Open connections of Kafka clients.', readings.activeConnections),
+    new Gauge('chronik_storage_usage_bytes', 'Bytes of the data directory.', readings.storageUsageBytes),
+    new Gauge('chronik_checkpoint_age_seconds', 'Time since the last checkpoint.', readings.checkpointAgeSeconds),
+    new Gauge('chronik_checkpoint_size_bytes', 'Size of the last checkpoint.', readings.checkpointSizeBytes),
+    ...eventLoopGauges(readings.eventLoopDelay),
+  ]
+}
+
+function ratio(total: Counter, count: Counter): number {
+  return count.value === 0 ? 0 : total.value / count.value
+}
+
+// One reading for both, because reading starts a new period.
+function eventLoopGauges(read: Readings['eventLoopDelay']): Gauge[] {
+  let maxSeconds = 0
+  return [
+    new Gauge(
+      'chronik_event_loop_delay_p99_seconds',
+      'How late the broker thread came to what was due, since the last scrape; 99th percentile.',
+      () => {
+        const delay = read()
+        maxSeconds = delay.maxSeconds
+        return delay.p99Seconds
+      },
+    ),
+    new Gauge('chronik_event_loop_delay_max_seconds', 'The same; the longest.', () => maxSeconds),
+  ]
+}
