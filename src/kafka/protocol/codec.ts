@@ -31,11 +31,16 @@ function compile(message: Message, version: number): Codec {
   return codec
 }
 
-/** Reads a whole message; what is left behind it is malformed. */
-export function decodeMessage<M extends Message>(message: M, version: number, reader: ByteReader): Decoded<M> {
+/** Reads a whole message, of at most so many array elements together; what is left behind it is malformed. */
+export function decodeMessage<M extends Message>(
+  message: M,
+  version: number,
+  reader: ByteReader,
+  maxElements = Number.POSITIVE_INFINITY,
+): Decoded<M> {
   const { read } = codecOf(message, version)
   try {
-    const value = read(reader) as Decoded<M>
+    const value = read(reader, { elementsLeft: maxElements }) as Decoded<M>
     if (reader.remaining > 0) throw new MalformedBytes(`${reader.remaining} bytes too many`)
     return value
   } catch (error) {

@@ -4,7 +4,12 @@ import { type AnyField, defaultsOf, type Fields, includes, LONG_MAX, LONG_MIN } 
 // From a schema and a version to a function that reads it. Input may be hostile: nothing is allocated by a length
 // that the bytes at hand do not bear out.
 
-export type Read = (reader: ByteReader) => unknown
+/** What one message may still take: a few bytes can ask for an array element that is an object of many times their size. */
+export interface Budget {
+  elementsLeft: number
+}
+
+export type Read = (reader: ByteReader, budget: Budget) => unknown
 
 const TWO_32 = 4294967296
 /** Kafka: Readable.readString refuses more. */
@@ -25,16 +30,17 @@ export function compileStructRead(fields: Fields, version: number, flexible: boo
       reads.push(read)
     }
   }
-  return reader => {
+  return (reader, budget) => {
     const value: Record<string, unknown> = { ...defaults }
-    for (let i = 0; i < reads.length; i++) value[names[i]!] = reads[i]!(reader)
-    if (flexible) readTags(reader, tagged, value)
+    for (let i = 0; i < reads.length; i++) value[names[i]!] = reads[i]!(reader, budget)
+    if (flexible) readTags(reader, budget, tagged, value)
     return value
   }
 }
 
 function readTags(
   reader: ByteReader,
+  budget: Budget,
   tagged: ReadonlyMap<number, { name: string; read: Read }>,
   value: Record<string, unknown>,
 ): void {
@@ -43,7 +49,7 @@ function readTags(
     const end = reader.uvarint() + reader.offset
     if (known === undefined) reader.take(end - reader.offset)
     else {
-      value[known.name] = known.read(reader)
+      value[known.name] = known.read(reader, budget)
       if (reader.offset !== end) throw new MalformedBytes(`the tagged field ${known.name} has a wrong size`)
     }
   }
@@ -86,21 +92,23 @@ function compileRead(field: AnyField, version: number, flexible: boolean): Read 
       return compileArrayRead(compileRead(shape.of, version, flexible), nullable, flexible)
     case 'struct': {
       const read = compileStructRead(shape.fields, version, flexible)
-      return nullable ? reader => (reader.i8() < 0 ? null : read(reader)) : read
+      return nullable ? (reader, budget) => (reader.i8() < 0 ? null : read(reader, budget)) : read
     }
   }
 }
 
 function compileArrayRead(readElement: Read, nullable: boolean, flexible: boolean): Read {
-  return reader => {
+  return (reader, budget) => {
     const length = flexible ? reader.uvarint() - 1 : reader.i32()
     if (length < 0) return absent(nullable, 'array')
     // Every element has at least one byte.
     if (length > reader.remaining) {
       throw new MalformedBytes(`an array of ${length} elements where ${reader.remaining} bytes are left`)
     }
+    budget.elementsLeft -= length
+    if (budget.elementsLeft < 0) throw new MalformedBytes('more array elements than a message may have')
     const elements: unknown[] = []
-    for (let i = 0; i < length; i++) elements.push(readElement(reader))
+    for (let i = 0; i < length; i++) elements.push(readElement(reader, budget))
     return elements
   }
 }

@@ -1,4 +1,3 @@
-import java.lang.reflect.Constructor;
 import java.lang.reflect.Field;
 import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.Type;
@@ -10,11 +9,13 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.message.ApiMessageType;
 import org.apache.kafka.common.message.RequestHeaderData;
 import org.apache.kafka.common.message.ResponseHeaderData;
 import org.apache.kafka.common.protocol.ApiMessage;
 import org.apache.kafka.common.protocol.ByteBufferAccessor;
+import org.apache.kafka.common.protocol.Errors;
 import org.apache.kafka.common.protocol.Message;
 import org.apache.kafka.common.protocol.ObjectSerializationCache;
 import org.apache.kafka.common.protocol.types.BoundField;
@@ -24,8 +25,9 @@ import org.apache.kafka.common.record.internal.MemoryRecords;
 import org.apache.kafka.common.utils.internals.AppInfoParser;
 
 /**
- * Prints what Apache Kafka's own classes write for every version of the given APIs, a line each: message, version, variant, bytes of
- * header and body. The values of the fields follow from their paths; test/unit/kafka/protocol/golden-values.ts has the same rule.
+ * Prints what Apache Kafka's own classes say. The error codes, a line each: "error", code, name, "retriable" or "final". What they write
+ * for every version of the given APIs, a line each: message, version, variant, bytes of header and body. The values of the fields follow
+ * from their paths; test/unit/kafka/protocol/golden-values.ts has the same rule.
  */
 public class WireGolden {
     static final String CLIENT_ID = "golden";
@@ -37,6 +39,10 @@ public class WireGolden {
         System.out.println("# Written by Apache Kafka " + AppInfoParser.getVersion() + ". To write it anew:");
         System.out.println("# java -cp \"$CHRONIK_KAFKA_CLASSPATH\" test/long/wire/WireGolden.java " + String.join(" ", ranges)
             + " > fixtures/wire/kafka.txt");
+        for (Errors error : Errors.values()) {
+            String retriable = error.exception() instanceof RetriableException ? "retriable" : "final";
+            System.out.println("error " + error.code() + " " + error.name() + " " + retriable);
+        }
         for (String range : ranges) {
             String[] ends = range.split("-");
             for (short key = Short.parseShort(ends[0]); key <= Short.parseShort(ends[ends.length - 1]); key++) {
@@ -89,7 +95,8 @@ public class WireGolden {
         }
     }
 
-    static void set(Object struct, org.apache.kafka.common.protocol.types.Field wire, String path, Variant variant) throws Exception {
+    static void set(Object struct, org.apache.kafka.common.protocol.types.Field wire, String path, Variant variant)
+            throws Exception {
         Field field = fieldOf(struct.getClass(), wire.name);
         field.setAccessible(true);
         boolean isNull = variant == Variant.NULLS && wire.type.isNullable();
@@ -105,7 +112,8 @@ public class WireGolden {
     }
 
     @SuppressWarnings({"unchecked", "rawtypes"})
-    static Object value(Type type, org.apache.kafka.common.protocol.types.Type wire, String path, Variant variant) throws Exception {
+    static Object value(Type type, org.apache.kafka.common.protocol.types.Type wire, String path, Variant variant)
+            throws Exception {
         int hash = fnv1a(path);
         long unsigned = hash & 0xffffffffL;
         if (wire.isArray()) {
@@ -133,7 +141,8 @@ public class WireGolden {
             case "String": return text(unsigned);
             case "Uuid": return new Uuid(unsigned << 32 | unsigned, unsigned << 32 | unsigned);
             case "byte[]": return text(unsigned).getBytes(StandardCharsets.UTF_8);
-            case "BaseRecords": return MemoryRecords.readableRecords(ByteBuffer.wrap(text(unsigned).getBytes(StandardCharsets.UTF_8)));
+            case "BaseRecords":
+                return MemoryRecords.readableRecords(ByteBuffer.wrap(text(unsigned).getBytes(StandardCharsets.UTF_8)));
             default: throw new IllegalStateException(path + " is a " + name);
         }
     }
@@ -144,8 +153,7 @@ public class WireGolden {
     }
 
     static Object create(Class<?> type) throws Exception {
-        Constructor<?> constructor = type.getConstructor();
-        return constructor.newInstance();
+        return type.getConstructor().newInstance();
     }
 
     static int fnv1a(String text) {

@@ -18,11 +18,26 @@ export interface GoldenLine {
   readonly hex: string
 }
 
-export function readGolden(): GoldenLine[] {
+export interface GoldenError {
+  readonly code: number
+  readonly name: string
+  readonly retriable: boolean
+}
+
+function readFixture(): string[][] {
   const text = readFileSync(new URL('../../../../fixtures/wire/kafka.txt', import.meta.url), 'utf8')
   const lines = text.split('\n').filter(line => line !== '' && !line.startsWith('#'))
-  return lines.map(line => {
-    const [name = '', version, variant, hex = ''] = line.split(' ')
+  return lines.map(line => line.split(' '))
+}
+
+export function readGoldenErrors(): GoldenError[] {
+  const lines = readFixture().filter(([first]) => first === 'error')
+  return lines.map(([, code, name = '', rest]) => ({ code: Number(code), name, retriable: rest === 'retriable' }))
+}
+
+export function readGolden(): GoldenLine[] {
+  const lines = readFixture().filter(([first]) => first !== 'error')
+  return lines.map(([name = '', version, variant, hex = '']) => {
     return { name, version: Number(version), variant: variant as Variant, hex }
   })
 }
