@@ -1,10 +1,10 @@
 import { type ByteReader, MalformedBytes } from '#bytes/cursor.ts'
-import { type AnyField, defaultsOf, type Fields, includes, LONG_MAX, LONG_MIN } from './schema.ts'
+import { type AnyField, defaultsOf, type Fields, includes, LONG_MAX, LONG_MIN, STRING_MAX_BYTES } from './schema.ts'
 
 // From a schema and a version to a function that reads it. Input may be hostile: nothing is allocated by a length
 // that the bytes at hand do not bear out.
 
-/** What one message may still take: a few bytes can ask for an array element that is an object of many times their size. */
+/** What a message may still take: three bytes can ask for an array element that takes a hundred as an object. */
 export interface Budget {
   elementsLeft: number
 }
@@ -12,8 +12,6 @@ export interface Budget {
 export type Read = (reader: ByteReader, budget: Budget) => unknown
 
 const TWO_32 = 4294967296
-/** Kafka: Readable.readString refuses more. */
-const STRING_MAX_BYTES = 32767
 
 export function compileStructRead(fields: Fields, version: number, flexible: boolean): Read {
   const defaults = defaultsOf(fields)
@@ -46,12 +44,14 @@ function readTags(
 ): void {
   for (let left = reader.uvarint(); left > 0; left--) {
     const known = tagged.get(reader.uvarint())
-    const end = reader.uvarint() + reader.offset
-    if (known === undefined) reader.take(end - reader.offset)
-    else {
-      value[known.name] = known.read(reader, budget)
-      if (reader.offset !== end) throw new MalformedBytes(`the tagged field ${known.name} has a wrong size`)
+    const size = reader.uvarint()
+    if (known === undefined) {
+      reader.take(size)
+      continue
     }
+    const end = reader.offset + size
+    value[known.name] = known.read(reader, budget)
+    if (reader.offset !== end) throw new MalformedBytes(`the tagged field ${known.name} has a wrong size`)
   }
 }
 

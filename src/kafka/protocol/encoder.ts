@@ -1,7 +1,16 @@
 import { assert } from '#base/assert.ts'
 import { ChronikError } from '#base/errors.ts'
 import { MessageWriter } from './message-writer.ts'
-import { type AnyField, type Fields, includes, LONG_MAX, LONG_MIN, type RecordSlices } from './schema.ts'
+import {
+  type AnyField,
+  type Fields,
+  includes,
+  LONG_MAX,
+  LONG_MIN,
+  NEVER,
+  type RecordSlices,
+  STRING_MAX_BYTES,
+} from './schema.ts'
 
 // From a schema and a version to a function that writes it. The values are of the schema's types: the compiler has
 // seen to it.
@@ -9,8 +18,6 @@ import { type AnyField, type Fields, includes, LONG_MAX, LONG_MIN, type RecordSl
 export type Write = (writer: MessageWriter, value: unknown) => void
 
 type Struct = Readonly<Record<string, unknown>>
-
-const STRING_MAX_BYTES = 32767
 
 export function compileStructWrite(fields: Fields, version: number, flexible: boolean): Write {
   const plain: { name: string; fallback: unknown; write: Write }[] = []
@@ -69,15 +76,13 @@ function isDefault(field: AnyField, value: unknown): boolean {
 
 function compileWrite(name: string, field: AnyField, version: number, flexible: boolean): Write {
   const write = compileValueWrite(name, field, version, flexible)
-  if (includes(field.spec.nullable, version)) {
-    const writeNull = compileNullWrite(field, flexible)
-    return (writer, value) => (value === null ? writeNull(writer) : write(writer, value))
-  }
-  return (writer, value) => {
-    if (value === null)
-      throw new ChronikError('NOT_IN_VERSION', 'invalid', `version ${version} cannot carry a null ${name}`)
-    write(writer, value)
-  }
+  if (field.spec.nullable === NEVER) return write
+  const writeNull = includes(field.spec.nullable, version)
+    ? compileNullWrite(field, flexible)
+    : () => {
+        throw new ChronikError('NOT_IN_VERSION', 'invalid', `version ${version} cannot carry a null ${name}`)
+      }
+  return (writer, value) => (value === null ? writeNull(writer) : write(writer, value))
 }
 
 function compileNullWrite(field: AnyField, flexible: boolean): (writer: MessageWriter) => void {
@@ -142,19 +147,29 @@ function writeLength(writer: MessageWriter, length: number, flexible: boolean): 
 }
 
 function writeString(writer: MessageWriter, value: unknown): void {
-  const byteLength = Buffer.byteLength(value as string)
+  const byteLength = textLength(value as string)
   writer.i16(byteLength)
   writeText(writer, value as string, byteLength)
 }
 
 function writeCompactString(writer: MessageWriter, value: unknown): void {
-  const byteLength = Buffer.byteLength(value as string)
+  const byteLength = textLength(value as string)
   writer.uvarint(byteLength + 1)
   writeText(writer, value as string, byteLength)
 }
 
+/** A text that came in as invalid UTF-8 goes out longer: it may be too long through no fault of ours. */
+function textLength(text: string): number {
+  const byteLength = Buffer.byteLength(text)
+  if (byteLength <= STRING_MAX_BYTES) return byteLength
+  throw new ChronikError(
+    'STRING_TOO_LONG',
+    'invalid',
+    `a string of ${byteLength} bytes, at most ${STRING_MAX_BYTES} can be sent`,
+  )
+}
+
 function writeText(writer: MessageWriter, text: string, byteLength: number): void {
-  assert(byteLength <= STRING_MAX_BYTES, 'a string of the protocol has at most 32767 bytes')
   const at = writer.reserve(byteLength)
   writer.bytes.write(text, at, byteLength, 'utf8')
 }

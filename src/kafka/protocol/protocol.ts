@@ -28,7 +28,7 @@ export function decodeRequestHeader(reader: ByteReader): RequestHeader {
 /** Array elements of all levels together. A request for each of 300,000 partitions has less. */
 export const REQUEST_MAX_ELEMENTS = 1_000_000
 
-/** Throws MalformedBytes if the bytes are not exactly one body, or have more than REQUEST_MAX_ELEMENTS array elements. */
+/** Throws MalformedBytes if the bytes are not exactly one body, or hold too many array elements. */
 export function decodeRequest<M extends Message>(request: M, version: number, reader: ByteReader): Decoded<M> {
   return decodeMessage(request, version, reader, REQUEST_MAX_ELEMENTS)
 }

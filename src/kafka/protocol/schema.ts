@@ -17,6 +17,9 @@
 export const LONG_MAX = Number.MAX_SAFE_INTEGER
 export const LONG_MIN = Number.MIN_SAFE_INTEGER
 
+/** Kafka: Readable and Writable refuse more, in every version. */
+export const STRING_MAX_BYTES = 32767
+
 export type Versions = `${number}+` | `${number}-${number}` | `${number}`
 
 export interface VersionRange {
@@ -34,7 +37,7 @@ export function includes(range: VersionRange, version: number): boolean {
 }
 
 const ALL: VersionRange = { min: 0, max: Infinity }
-const NONE: VersionRange = { min: Infinity, max: -Infinity }
+export const NEVER: VersionRange = { min: Infinity, max: -Infinity }
 
 /** Records to send that lie in several places: they follow one another on the wire. */
 export interface RecordSlices {
@@ -115,7 +118,7 @@ function field<D, E = D>(shape: Shape, fallback: unknown, versions: Versions | u
   return new Field({
     shape,
     versions: versions === undefined ? ALL : parseVersions(versions),
-    nullable: NONE,
+    nullable: NEVER,
     ignorable: false,
     tag: null,
     fallback,

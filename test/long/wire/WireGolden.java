@@ -7,7 +7,6 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.Map;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.message.ApiMessageType;
@@ -25,9 +24,10 @@ import org.apache.kafka.common.record.internal.MemoryRecords;
 import org.apache.kafka.common.utils.internals.AppInfoParser;
 
 /**
- * Prints what Apache Kafka's own classes say. The error codes, a line each: "error", code, name, "retriable" or "final". What they write
- * for every version of the given APIs, a line each: message, version, variant, bytes of header and body. The values of the fields follow
- * from their paths; test/unit/kafka/protocol/golden-values.ts has the same rule.
+ * Prints what Apache Kafka's own classes say. The error codes, a line each: "error", code, name, "retriable" or
+ * "final". What they write for every version of the given APIs, a line each: message, version, variant, bytes of header
+ * and body. The values of the fields follow from their paths; test/unit/kafka/protocol/golden-values.ts has the same
+ * rule.
  */
 public class WireGolden {
     static final String CLIENT_ID = "golden";
@@ -37,8 +37,8 @@ public class WireGolden {
 
     public static void main(String[] ranges) throws Exception {
         System.out.println("# Written by Apache Kafka " + AppInfoParser.getVersion() + ". To write it anew:");
-        System.out.println("# java -cp \"$CHRONIK_KAFKA_CLASSPATH\" test/long/wire/WireGolden.java " + String.join(" ", ranges)
-            + " > fixtures/wire/kafka.txt");
+        System.out.println("# java -cp \"$CHRONIK_KAFKA_CLASSPATH\" test/long/wire/WireGolden.java "
+            + String.join(" ", ranges) + " > fixtures/wire/kafka.txt");
         for (Errors error : Errors.values()) {
             String retriable = error.exception() instanceof RetriableException ? "retriable" : "final";
             System.out.println("error " + error.code() + " " + error.name() + " " + retriable);
@@ -47,7 +47,8 @@ public class WireGolden {
             String[] ends = range.split("-");
             for (short key = Short.parseShort(ends[0]); key <= Short.parseShort(ends[ends.length - 1]); key++) {
                 ApiMessageType api = ApiMessageType.fromApiKey(key);
-                for (short version = api.lowestSupportedVersion(); version <= api.highestSupportedVersion(true); version++) {
+                short newest = api.highestSupportedVersion(true);
+                for (short version = api.lowestSupportedVersion(); version <= newest; version++) {
                     for (Variant variant : Variant.values()) {
                         print(api, version, variant, true);
                         print(api, version, variant, false);
@@ -86,9 +87,7 @@ public class WireGolden {
     static void fill(Object struct, Schema schema, String path, Variant variant) throws Exception {
         for (BoundField bound : schema.fields()) {
             if (bound.def.type instanceof TaggedFields tagged) {
-                for (Map.Entry<Integer, org.apache.kafka.common.protocol.types.Field> entry : tagged.fields().entrySet()) {
-                    set(struct, entry.getValue(), path, variant);
-                }
+                for (var field : tagged.fields().values()) set(struct, field, path, variant);
             } else {
                 set(struct, bound.def, path, variant);
             }
@@ -100,7 +99,8 @@ public class WireGolden {
         Field field = fieldOf(struct.getClass(), wire.name);
         field.setAccessible(true);
         boolean isNull = variant == Variant.NULLS && wire.type.isNullable();
-        field.set(struct, isNull ? null : value(field.getGenericType(), wire.type, path + "." + field.getName(), variant));
+        String fieldPath = path + "." + field.getName();
+        field.set(struct, isNull ? null : value(field.getGenericType(), wire.type, fieldPath, variant));
     }
 
     /** The schema has snake case, the class camel case. */
@@ -122,7 +122,9 @@ public class WireGolden {
                 .getActualTypeArguments()[0];
             Collection list = List.class == raw ? new ArrayList<>() : (Collection) create(raw);
             int count = 1 + (int) (unsigned % 2);
-            for (int i = 0; i < count; i++) list.add(value(element, wire.arrayElementType().get(), path + "." + i, variant));
+            for (int i = 0; i < count; i++) {
+                list.add(value(element, wire.arrayElementType().get(), path + "." + i, variant));
+            }
             return list;
         }
         if (wire instanceof Schema schema) {

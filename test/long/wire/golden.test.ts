@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 
 const path = (relative: string) => new URL(relative, import.meta.url).pathname
-const classpath = process.env['CHRONIK_KAFKA_CLASSPATH'] ?? ''
+const classpath = process.env.CHRONIK_KAFKA_CLASSPATH ?? ''
 
 it.skipIf(classpath === '')('the golden bytes are what Apache Kafka writes (CHRONIK_KAFKA_CLASSPATH: its jars)', () => {
   const fixture = readFileSync(path('../../../fixtures/wire/kafka.txt'), 'utf8')

@@ -211,7 +211,10 @@ describe('a message', () => {
     const name = 'a'.repeat(32767)
     const data = Buffer.alloc(0)
     expect(decode(holder, 2, encode(holder, 2, { name, data }))).toEqual({ name, data })
-    expect(() => encode(holder, 2, { name: `${name}a`, data })).toThrow('32767')
+    for (const version of [0, 2]) {
+      const tooLong = () => encode(holder, version, { name: `${name}a`, data })
+      expect(tooLong).toThrow(expect.objectContaining({ code: 'STRING_TOO_LONG' }))
+    }
     expect(() => decode(holder, 2, `818002${'61'.repeat(32768)}0100`)).toThrow('a string of 32768 bytes')
   })
 })

@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs'
 import type { Decoded, Message } from '#kafka/protocol/protocol.ts'
 import { type AnyField, type Fields, includes } from '#kafka/protocol/schema.ts'
 
-// What Apache Kafka's own classes wrote (fixtures/wire/kafka.txt), and the values that they wrote: these follow from the paths of the
-// fields by the rule that test/long/wire/WireGolden.java has too. So a field of a wrong name, type, place or version shows.
+// What Apache Kafka's own classes wrote (fixtures/wire/kafka.txt), and the values that they wrote: these follow from
+// the paths of the fields by the rule that test/long/wire/WireGolden.java has too. So a field of a wrong name, type,
+// place or version shows.
 
 export const CLIENT_ID = 'golden'
 export const CORRELATION_ID = 7
