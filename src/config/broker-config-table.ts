@@ -7,6 +7,8 @@ import { documentationOf, TOPIC_CONFIG_NAMES, topicConfigOf } from './topic-conf
 export interface BrokerConfig {
   readonly type: ConfigType
   readonly documentation: string
+  /** The topic config it gives the default of. */
+  readonly topicConfig: string | null
   /** What it can be altered to while the broker runs; null: it cannot. */
   readonly alterable: ConfigRule | null
   /** Older names of the same, which count where this one has no value. */
@@ -39,6 +41,7 @@ function topicDefaults(): [string, BrokerConfig][] {
         {
           type: config.rule.type,
           documentation: `Default of the topic config ${topicName}. ${documentationOf(config)}`,
+          topicConfig: topicName,
           alterable: config.rule,
           // The default of log.retention.ms is that of log.retention.hours.
           coarser,
@@ -55,7 +58,19 @@ function topicDefaults(): [string, BrokerConfig][] {
 function fallbacks(): [string, BrokerConfig][] {
   const entry = (name: string, type: ConfigType, value: string | null, finer: string): [string, BrokerConfig] => {
     const documentation = `Counts where ${finer} has no value.`
-    return [name, { type, documentation, alterable: null, coarser: [], default: value, from: [], value: () => null }]
+    return [
+      name,
+      {
+        type,
+        documentation,
+        topicConfig: null,
+        alterable: null,
+        coarser: [],
+        default: value,
+        from: [],
+        value: () => null,
+      },
+    ]
   }
   return [
     entry('log.retention.minutes', 'INT', null, 'log.retention.ms'),
@@ -75,7 +90,19 @@ function fromSettings(): [string, BrokerConfig][] {
     value: BrokerConfig['value'],
     documentation: string,
   ): [string, BrokerConfig] => {
-    return [name, { type, documentation, alterable: null, coarser: [], default: value(defaultSettings()), from, value }]
+    return [
+      name,
+      {
+        type,
+        documentation,
+        topicConfig: null,
+        alterable: null,
+        coarser: [],
+        default: value(defaultSettings()),
+        from,
+        value,
+      },
+    ]
   }
   const plain = (name: string, type: ConfigType, setting: SettingName, documentation: string) => {
     return entry(name, type, [setting], settings => String(settings[setting]), documentation)

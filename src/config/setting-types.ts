@@ -6,8 +6,10 @@ export type Parsed<T> = { ok: true; value: T } | { ok: false; problem: string }
 export interface SettingType<T> {
   /** For the help: what stands behind the flag. */
   readonly placeholder: string
-  /** For the docs and in errors: which values there are. */
+  /** For the docs: which values there are. */
   readonly accepts: string
+  /** The values, where they are words to choose from. */
+  readonly choices?: readonly string[]
   parse(text: string): Parsed<T>
   show(value: T): string
 }
@@ -27,20 +29,22 @@ function scaled(text: string, factors: Readonly<Record<string, number>>): number
   return unit === '' ? Number(match?.[1] ?? Number.NaN) : Number(match?.[1]) * (factors[unit] ?? Number.NaN)
 }
 
+/** `what` names the kind of number in errors; the units are explained once for all settings in the docs. */
 function numberType(
   placeholder: string,
   what: string,
   range: Range,
   factors: Record<string, number>,
 ): SettingType<number> {
-  const accepts = `${what}, ${showNumber(range.min, factors)} to ${showNumber(range.max, factors)}`
+  const min = showNumber(range.min, factors)
+  const accepts = range.max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `${min} to ${showNumber(range.max, factors)}`
   return {
     placeholder,
     accepts,
     parse(text) {
       const value = scaled(text, factors)
       if (Number.isSafeInteger(value) && value >= range.min && value <= range.max) return good(value)
-      return bad(`must be ${accepts}`)
+      return bad(`must be ${what}, ${accepts}`)
     },
     show: value => showNumber(value, factors),
   }
@@ -49,7 +53,7 @@ function numberType(
 /** In the largest unit that says it exactly. */
 function showNumber(value: number, factors: Readonly<Record<string, number>>): string {
   const units = Object.entries(factors).filter(([, factor]) => value > 0 && value % factor === 0)
-  const largest = units.reduce<[string, number]>((best, unit) => (unit[1] > best[1] ? unit : best), ['', 1])
+  const largest = units.reduce<[string, number]>((best, unit) => (unit[1] >= best[1] ? unit : best), ['', 1])
   return `${value / largest[1]}${UNIT_SPELLING[largest[0]] ?? largest[0]}`
 }
 
@@ -69,24 +73,23 @@ export const count = (min: number, max: number): SettingType<number> => {
 
 /** Plain numbers are bytes. */
 export const bytes = (min: number, max: number): SettingType<number> => {
-  return numberType('BYTES', 'bytes (or KiB, MiB, GiB, TiB)', { min, max }, BYTE_FACTORS)
+  return numberType('BYTES', 'a size (bytes, or with KiB, MiB, GiB or TiB)', { min, max }, BYTE_FACTORS)
 }
 
 /** Plain numbers are milliseconds. */
 export const duration = (min: number, max: number): SettingType<number> => {
-  return numberType('MS', 'milliseconds (or s, m, h, d)', { min, max }, TIME_FACTORS)
+  return numberType('MS', 'a time (milliseconds, or with ms, s, m, h or d)', { min, max }, TIME_FACTORS)
 }
 
 /** A number type whose -1 means: no limit. */
 export function orUnlimited(type: SettingType<number>): SettingType<number> {
-  const accepts = `${type.accepts}; -1 for no limit`
   return {
     placeholder: type.placeholder,
-    accepts,
+    accepts: `${type.accepts}; -1 for no limit`,
     parse(text) {
       if (text === '-1') return good(-1)
       const parsed = type.parse(text)
-      return parsed.ok ? parsed : bad(`must be ${accepts}`)
+      return parsed.ok ? parsed : bad(`${parsed.problem}; or -1 for no limit`)
     },
     show: value => (value === -1 ? '-1' : type.show(value)),
   }
@@ -105,7 +108,7 @@ const TRUTHS: Readonly<Record<string, boolean>> = {
 
 export const boolean: SettingType<boolean> = {
   placeholder: 'true|false',
-  accepts: 'true or false',
+  accepts: '`true`, `false`',
   parse(text) {
     const value = TRUTHS[text.toLowerCase()]
     return value === undefined ? bad('must be true or false') : good(value)
@@ -120,7 +123,8 @@ export function choice<const Values extends readonly string[]>(
   const accepts = values.join(', ')
   return {
     placeholder,
-    accepts,
+    accepts: values.map(value => `\`${value}\``).join(', '),
+    choices: values,
     parse(text) {
       const value = values.find(candidate => candidate === text.toLowerCase())
       return value === undefined ? bad(`must be one of ${accepts}`) : good(value)
@@ -141,14 +145,14 @@ const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9
 /** A host name or an IP address, without a port. */
 export const host: SettingType<string> = {
   placeholder: 'HOST',
-  accepts: 'a host name or an IP address, without a port',
+  accepts: 'a host name or an IP address',
   parse(text) {
     if (text.includes('://')) return bad('takes a host name or an IP address, not a URL')
     const bare = /^\[(.*)\]$/.exec(text)?.[1] ?? text
     if (bare.includes(':') && URL.canParse(`http://[${bare}]/`)) return good(bare)
     if (/^(\[.*\]|[^:]*):\d*$/.test(text)) return bad('takes a host only, without a port: the port has its own setting')
     if (/^[\d.]+$/.test(text) && !isIpv4(text)) return bad('is not an IPv4 address')
-    return HOST_NAME.test(text) ? good(text) : bad(`must be ${host.accepts}`)
+    return HOST_NAME.test(text) ? good(text) : bad('must be a host name or an IP address')
   },
   show: value => value,
 }
@@ -167,7 +171,6 @@ export function isWildcard(address: string): boolean {
 /** A host that clients are told to connect to. */
 export const reachableHost: SettingType<string> = {
   ...host,
-  accepts: `${host.accepts}, that clients can connect to`,
   parse(text) {
     const parsed = host.parse(text)
     if (parsed.ok && isWildcard(parsed.value))
@@ -185,7 +188,7 @@ export type WalSync = { kind: 'always' } | { kind: 'interval'; intervalMs: numbe
 
 export const walSyncType: SettingType<WalSync> = {
   placeholder: 'always|MS',
-  accepts: '`always`, or an interval of 1ms to 1m',
+  accepts: '`always`, or 1ms to 1m',
   parse(text) {
     if (text.toLowerCase() === 'always') return good({ kind: 'always' })
     const interval = duration(1, 60_000).parse(text)

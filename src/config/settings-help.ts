@@ -27,8 +27,9 @@ export function settingsHelp(): string {
 function descriptionOf(name: SettingName): string {
   const { type, default: fallback, about, alsoEnv = [], withoutEffect = false } = entryOf(name)
   const note = withoutEffect ? 'Without effect in this release. ' : ''
+  const choices = type.choices === undefined ? '' : ` One of ${type.choices.join(', ')}.`
   const facts = [type.show(fallback), ...alsoEnv.map(variable => `also ${variable}`)].filter(fact => fact !== '')
-  return `${note}${about.replaceAll('`', '')}${facts.length === 0 ? '' : ` [${facts.join('; ')}]`}`
+  return `${note}${about.replaceAll('`', '')}${choices}${facts.length === 0 ? '' : ` [${facts.join('; ')}]`}`
 }
 
 /** A long flag has a line of its own. */

@@ -123,8 +123,7 @@ export const SETTINGS = {
     group: 'storage',
     type: choice('PROFILE', ['low-latency', 'balanced', 'high-throughput', 'extreme']),
     default: 'high-throughput',
-    about:
-      'How long produced batches are gathered before one sync covers them all, under load: low-latency, balanced, high-throughput, extreme.',
+    about: 'How long produced batches are gathered before one sync covers them all, under load.',
   }),
   walFileBytes: setting({
     group: 'storage',
@@ -255,7 +254,7 @@ export const SETTINGS = {
     group: 'operation',
     type: choice('LEVEL', ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
     default: 'info',
-    about: 'Least severe log line that is written: trace, debug, info, warn, error, fatal, silent.',
+    about: 'Least severe log line that is written.',
   }),
   drainTimeoutMs: setting({
     group: 'operation',
