@@ -35,7 +35,7 @@ export class Partition {
 }
 
 export class Topic {
-  /** 32 lower-case hex digits. */
+  /** As Kafka prints it: 22 characters of base64url. */
   readonly id: string
   readonly name: string
   readonly partitions: Partition[] = []

@@ -2,7 +2,6 @@ import { assert } from '#base/assert.ts'
 import { ChronikError } from '#base/errors.ts'
 import type { Clock, Disk, DiskFile } from '#base/ports.ts'
 import { crc32c } from '#bytes/crc32c.kernel.ts'
-import { ByteReader } from '#bytes/cursor.ts'
 import { writeWholeFile } from '#commit/checkpoint-files.ts'
 import type { WalFile } from '#commit/wal-files.ts'
 import type { BatchTail } from './batch-tail.ts'
@@ -25,6 +24,8 @@ const VERSION = 1
 const HEADER_BYTES = 28
 const DIRECTORY_BYTES = 24
 const ENTRY_BYTES = 20
+const OFFSET_AT = 0
+const PLACE_AT = 4
 const CHECKED_FROM = 8
 /** Entries encoded in one go: about a millisecond. */
 const ENTRIES_PER_TURN = 16384
@@ -35,8 +36,8 @@ export function indexFileName(sequence: number): string {
   return `${String(sequence).padStart(16, '0')}.idx`
 }
 
-/** The batches of one partition in one WAL file, as they stand in memory. */
-interface Part {
+/** The batches of one partition in the WAL file, as they stand in memory. */
+interface TailPart {
   ordinal: number
   tail: BatchTail
   first: number
@@ -50,15 +51,8 @@ export async function writeIndexFile(
   file: WalFile,
   tails: readonly (BatchTail | undefined)[],
 ): Promise<void> {
-  const parts: Part[] = []
-  let entryCount = 0
-  for (const [ordinal, tail] of tails.entries()) {
-    if (tail === undefined) continue
-    const first = tail.indexOfPosition(file.position - 1) + 1
-    const end = tail.indexOfPosition(file.endPosition - 1) + 1
-    if (end > first) parts.push({ ordinal, tail, first, end })
-    entryCount += end - first
-  }
+  const parts = partsOf(file, tails)
+  const entryCount = parts.reduce((sum, part) => sum + part.end - part.first, 0)
   const bytes = Buffer.alloc(HEADER_BYTES + parts.length * DIRECTORY_BYTES + entryCount * ENTRY_BYTES)
   bytes.writeUInt32BE(MAGIC, 0)
   bytes.writeUInt16BE(VERSION, 8)
@@ -66,31 +60,39 @@ export async function writeIndexFile(
   bytes.writeBigInt64BE(BigInt(file.position), 16)
   bytes.writeUInt32BE(entryCount, 24)
   let directoryAt = HEADER_BYTES
-  let entryAt = HEADER_BYTES + parts.length * DIRECTORY_BYTES
-  let firstEntry = 0
-  let thisTurn = 0
-  for (const { ordinal, tail, first, end } of parts) {
-    const baseOffset = tail.baseOffset(first)
-    bytes.writeUInt32BE(ordinal, directoryAt)
-    bytes.writeUInt32BE(firstEntry, directoryAt + 4)
-    bytes.writeUInt32BE(end - first, directoryAt + 8)
+  let entry = 0
+  let turnEnd = ENTRIES_PER_TURN
+  for (const part of parts) {
+    const baseOffset = part.tail.baseOffset(part.first)
+    bytes.writeUInt32BE(part.ordinal, directoryAt)
+    bytes.writeUInt32BE(entry, directoryAt + 4)
+    bytes.writeUInt32BE(part.end - part.first, directoryAt + 8)
     bytes.writeBigInt64BE(BigInt(baseOffset), directoryAt + 16)
     directoryAt += DIRECTORY_BYTES
-    firstEntry += end - first
-    for (let i = first; i < end; i++) {
-      bytes.writeUInt32BE(tail.baseOffset(i) - baseOffset, entryAt)
-      bytes.writeUInt32BE(tail.position(i) - file.position, entryAt + 4)
-      bytes.writeUInt32BE(tail.sizeBytes(i), entryAt + 8)
-      bytes.writeDoubleBE(tail.maxTimestampMs(i), entryAt + 12)
-      entryAt += ENTRY_BYTES
-      if (++thisTurn === ENTRIES_PER_TURN) {
-        thisTurn = 0
-        await new Promise<void>(resolve => ports.clock.soon(resolve))
-      }
+    for (let i = part.first; i < part.end; i++, entry++) {
+      const at = HEADER_BYTES + parts.length * DIRECTORY_BYTES + entry * ENTRY_BYTES
+      bytes.writeUInt32BE(part.tail.baseOffset(i) - baseOffset, at + OFFSET_AT)
+      bytes.writeUInt32BE(part.tail.position(i) - file.position, at + PLACE_AT)
+      bytes.writeUInt32BE(part.tail.sizeBytes(i), at + 8)
+      bytes.writeDoubleBE(part.tail.maxTimestampMs(i), at + 12)
+      if (entry < turnEnd) continue
+      turnEnd += ENTRIES_PER_TURN
+      await new Promise<void>(resolve => ports.clock.soon(resolve))
     }
   }
   bytes.writeUInt32BE(crc32c(bytes, CHECKED_FROM, bytes.length), 4)
   await writeWholeFile(ports.disk, directory, indexFileName(file.sequence), bytes)
+}
+
+function partsOf(file: WalFile, tails: readonly (BatchTail | undefined)[]): TailPart[] {
+  const parts: TailPart[] = []
+  for (const [ordinal, tail] of tails.entries()) {
+    if (tail === undefined) continue
+    const first = tail.indexOfPosition(file.position - 1) + 1
+    const end = tail.indexOfPosition(file.endPosition - 1) + 1
+    if (end > first) parts.push({ ordinal, tail, first, end })
+  }
+  return parts
 }
 
 export interface IndexedBatch {
@@ -101,16 +103,18 @@ export interface IndexedBatch {
 }
 
 interface OpenIndex {
-  disk: DiskFile
-  position: number
-  entriesAt: number
-  /** Ordinals ascending, with their directory entries. */
-  directory: Buffer
-  partitionCount: number
+  readonly sequence: number
+  readonly disk: DiskFile
+  readonly position: number
+  readonly entriesAt: number
+  readonly directory: Buffer
+  users: number
+  /** Closed when its last user is done. */
+  forgotten: boolean
 }
 
-interface PartitionEntries {
-  index: OpenIndex
+/** The entries of one partition. */
+interface Part {
   firstEntry: number
   count: number
   baseOffset: number
@@ -131,112 +135,112 @@ export class IndexFiles {
     this.#directory = directory
   }
 
-  /** The batches of a partition in a WAL file, from the one that holds `offset` (or the first) on: about `WINDOW_ENTRIES`. */
-  async batchesFrom(sequence: number, ordinal: number, offset: number): Promise<IndexedBatch[]> {
-    const entries = await this.#entriesOf(sequence, ordinal)
-    if (entries === null) return []
-    const delta = offset - entries.baseOffset
-    const at = await this.#lastAtMost(sequence, entries, 0, delta)
-    return this.#batches(sequence, entries, Math.max(0, at))
+  /** The batches of a partition in a WAL file, from the one that holds `offset` (or the first) on: some hundreds at most. */
+  batchesFrom(sequence: number, ordinal: number, offset: number): Promise<IndexedBatch[]> {
+    return this.#use(sequence, async index => {
+      const part = partOf(index, ordinal)
+      if (part === null) return []
+      const at = await this.#lastAtMost(index, part, OFFSET_AT, offset - part.baseOffset)
+      return this.#batches(index, part, Math.max(0, at))
+    })
   }
 
   /** The base offset of the batch at a position, if it was accepted. */
-  async baseOffsetAt(sequence: number, ordinal: number, position: number): Promise<number | null> {
-    const entries = await this.#entriesOf(sequence, ordinal)
-    if (entries === null) return null
-    const at = await this.#lastAtMost(sequence, entries, 4, position - entries.index.position)
-    if (at < 0) return null
-    const batch = (await this.#batches(sequence, entries, at))[0]
-    return batch?.position === position ? batch.baseOffset : null
+  baseOffsetAt(sequence: number, ordinal: number, position: number): Promise<number | null> {
+    return this.#use(sequence, async index => {
+      const part = partOf(index, ordinal)
+      const at = part === null ? -1 : await this.#lastAtMost(index, part, PLACE_AT, position - index.position)
+      if (part === null || at < 0) return null
+      const [batch] = await this.#batches(index, part, at)
+      return batch?.position === position ? batch.baseOffset : null
+    })
   }
 
   /** Forgets a WAL file and removes its index. */
   async remove(sequence: number): Promise<void> {
-    await this.#close(sequence)
+    this.#forget(sequence)
     await this.#disk.remove(`${this.#directory}/${indexFileName(sequence)}`)
   }
 
-  async close(): Promise<void> {
-    for (const sequence of [...this.#open.keys()]) await this.#close(sequence)
+  close(): void {
+    for (const sequence of [...this.#open.keys()]) this.#forget(sequence)
   }
 
-  async #close(sequence: number): Promise<void> {
-    const open = this.#open.get(sequence)
-    this.#open.delete(sequence)
-    for (const key of this.#windows.keys()) if (key.startsWith(`${sequence}:`)) this.#windows.delete(key)
-    await (await open)?.disk.close()
-  }
-
-  async #entriesOf(sequence: number, ordinal: number): Promise<PartitionEntries | null> {
+  async #use<T>(sequence: number, call: (index: OpenIndex) => Promise<T>): Promise<T> {
     const index = await this.#openIndex(sequence)
-    const { directory } = index
-    let low = 0
-    let high = index.partitionCount - 1
-    while (low <= high) {
-      const middle = (low + high) >> 1
-      const at = middle * DIRECTORY_BYTES
-      const found = directory.readUInt32BE(at)
-      if (found === ordinal) {
-        const baseOffset = Number(directory.readBigInt64BE(at + 16))
-        return { index, firstEntry: directory.readUInt32BE(at + 4), count: directory.readUInt32BE(at + 8), baseOffset }
-      }
-      if (found < ordinal) low = middle + 1
-      else high = middle - 1
+    index.users++
+    try {
+      return await call(index)
+    } finally {
+      index.users--
+      if (index.forgotten && index.users === 0) await index.disk.close()
     }
-    return null
   }
 
   #openIndex(sequence: number): Promise<OpenIndex> {
-    let open = this.#open.get(sequence)
-    if (open === undefined) {
-      open = this.#readDirectory(sequence)
-      open.catch(() => this.#open.delete(sequence))
-      if (this.#open.size >= OPEN_INDEXES) void this.#close(this.#open.keys().next().value!)
-    } else {
-      this.#open.delete(sequence)
-    }
+    const known = this.#open.get(sequence)
+    this.#open.delete(sequence) // and set again: the map is in the order of use
+    const open = known ?? this.#read(sequence)
     this.#open.set(sequence, open)
+    if (known === undefined) {
+      open.catch(() => this.#open.delete(sequence))
+      if (this.#open.size > OPEN_INDEXES) this.#forget(this.#open.keys().next().value!)
+    }
     return open
   }
 
-  async #readDirectory(sequence: number): Promise<OpenIndex> {
+  #forget(sequence: number): void {
+    const open = this.#open.get(sequence)
+    this.#open.delete(sequence)
+    for (const key of this.#windows.keys()) if (key.startsWith(`${sequence}:`)) this.#windows.delete(key)
+    void open?.then(index => {
+      index.forgotten = true
+      return index.users === 0 ? index.disk.close() : undefined
+    })
+  }
+
+  async #read(sequence: number): Promise<OpenIndex> {
     const path = `${this.#directory}/${indexFileName(sequence)}`
     const disk = await this.#disk.open(path, 'read')
     const header = Buffer.alloc(HEADER_BYTES)
     const read = await disk.read(header, 0, HEADER_BYTES, 0)
-    const reader = new ByteReader(header)
-    if (read < HEADER_BYTES || reader.u32() !== MAGIC) throw damagedIndex(path)
-    reader.take(4)
-    if (reader.u16() !== VERSION) throw damagedIndex(path)
-    reader.take(2)
-    const partitionCount = reader.u32()
-    const position = reader.i64()
+    if (read < HEADER_BYTES || header.readUInt32BE(0) !== MAGIC || header.readUInt16BE(8) !== VERSION) {
+      throw damagedIndex(path)
+    }
+    const partitionCount = header.readUInt32BE(12)
+    const position = Number(header.readBigInt64BE(16))
     const directory = Buffer.alloc(partitionCount * DIRECTORY_BYTES)
     if ((await disk.read(directory, 0, directory.length, HEADER_BYTES)) < directory.length) throw damagedIndex(path)
-    return { disk, position, entriesAt: HEADER_BYTES + directory.length, directory, partitionCount }
+    const entriesAt = HEADER_BYTES + directory.length
+    return { sequence, disk, position, entriesAt, directory, users: 0, forgotten: false }
   }
 
-  /** Index of the last entry of a partition whose u32 field is at most `wanted`; -1 if there is none. */
-  async #lastAtMost(sequence: number, entries: PartitionEntries, field: 0 | 4, wanted: number): Promise<number> {
+  /** Index of the last entry of a partition whose field is at most `wanted`; -1 if there is none. */
+  async #lastAtMost(index: OpenIndex, part: Part, field: number, wanted: number): Promise<number> {
     let low = 0
-    let high = entries.count - 1
+    let high = part.count - 1
     while (low <= high) {
       const middle = (low + high) >> 1
-      const { bytes, at } = await this.#entry(sequence, entries, middle)
-      if (bytes.readUInt32BE(at + field) <= wanted) low = middle + 1
+      const entry = part.firstEntry + middle
+      const bytes = await this.#window(index, Math.floor(entry / WINDOW_ENTRIES))
+      if (bytes.readUInt32BE((entry % WINDOW_ENTRIES) * ENTRY_BYTES + field) <= wanted) low = middle + 1
       else high = middle - 1
     }
     return high
   }
 
-  async #batches(sequence: number, entries: PartitionEntries, first: number): Promise<IndexedBatch[]> {
+  async #batches(index: OpenIndex, part: Part, first: number): Promise<IndexedBatch[]> {
     const batches: IndexedBatch[] = []
-    const end = Math.min(entries.count, first + WINDOW_ENTRIES)
-    for (let i = first; i < end; i++) {
-      const { bytes, at } = await this.#entry(sequence, entries, i)
+    const end = part.firstEntry + Math.min(part.count, first + WINDOW_ENTRIES)
+    let bytes = await this.#window(index, Math.floor((part.firstEntry + first) / WINDOW_ENTRIES))
+    for (let entry = part.firstEntry + first; entry < end; entry++) {
+      const place = entry % WINDOW_ENTRIES
+      if (place === 0) bytes = await this.#window(index, entry / WINDOW_ENTRIES)
+      const at = place * ENTRY_BYTES
+      assert(at + ENTRY_BYTES <= bytes.length, 'an index has all the entries that its directory names')
       batches.push({
-        baseOffset: entries.baseOffset + bytes.readUInt32BE(at),
-        position: entries.index.position + bytes.readUInt32BE(at + 4),
+        baseOffset: part.baseOffset + bytes.readUInt32BE(at + OFFSET_AT),
+        position: index.position + bytes.readUInt32BE(at + PLACE_AT),
         sizeBytes: bytes.readUInt32BE(at + 8),
         maxTimestampMs: bytes.readDoubleBE(at + 12),
       })
@@ -244,28 +248,40 @@ export class IndexFiles {
     return batches
   }
 
-  async #entry(sequence: number, entries: PartitionEntries, i: number): Promise<{ bytes: Buffer; at: number }> {
-    const entry = entries.firstEntry + i
-    const window = Math.floor(entry / WINDOW_ENTRIES)
-    const bytes = await this.#window(sequence, entries.index, window)
-    const at = (entry - window * WINDOW_ENTRIES) * ENTRY_BYTES
-    assert(at + ENTRY_BYTES <= bytes.length, 'an index has all the entries that its directory names')
-    return { bytes, at }
-  }
-
-  #window(sequence: number, index: OpenIndex, window: number): Promise<Buffer> {
-    const key = `${sequence}:${window}`
-    let cached = this.#windows.get(key)
-    if (cached !== undefined) {
-      this.#windows.delete(key)
-    } else {
-      cached = readWindow(index, window)
-      cached.catch(() => this.#windows.delete(key))
-      if (this.#windows.size >= CACHED_WINDOWS) this.#windows.delete(this.#windows.keys().next().value!)
+  #window(index: OpenIndex, window: number): Promise<Buffer> {
+    const key = `${index.sequence}:${window}`
+    const known = this.#windows.get(key)
+    this.#windows.delete(key)
+    const bytes = known ?? readWindow(index, window)
+    this.#windows.set(key, bytes)
+    if (known === undefined) {
+      bytes.catch(() => this.#windows.delete(key))
+      if (this.#windows.size > CACHED_WINDOWS) this.#windows.delete(this.#windows.keys().next().value!)
     }
-    this.#windows.set(key, cached)
-    return cached
+    return bytes
   }
+}
+
+/** What the directory says of a partition. */
+function partOf(index: OpenIndex, ordinal: number): Part | null {
+  const { directory } = index
+  let low = 0
+  let high = directory.length / DIRECTORY_BYTES - 1
+  while (low <= high) {
+    const middle = (low + high) >> 1
+    const at = middle * DIRECTORY_BYTES
+    const found = directory.readUInt32BE(at)
+    if (found === ordinal) {
+      return {
+        firstEntry: directory.readUInt32BE(at + 4),
+        count: directory.readUInt32BE(at + 8),
+        baseOffset: Number(directory.readBigInt64BE(at + 16)),
+      }
+    }
+    if (found < ordinal) low = middle + 1
+    else high = middle - 1
+  }
+  return null
 }
 
 async function readWindow(index: OpenIndex, window: number): Promise<Buffer> {

@@ -1,0 +1,394 @@
+import { assert } from '#base/assert.ts'
+import { messageOf } from '#base/errors.ts'
+import { ByteReader, ByteWriter, MalformedBytes } from '#bytes/cursor.ts'
+import { advertisedFor, type HostPort } from '#config/advertised.ts'
+import type { ReadTarget, TcpHandler, TcpSocket } from '#system/net.ts'
+import type { Broker, RequestContext } from './broker.ts'
+import type { Handler } from './handler.ts'
+import { TopicLookup } from './produce.ts'
+import type { ProduceTicket } from './produce-ticket.ts'
+import { encodeResponse, type MessageWriter, type RequestHeader } from './protocol/protocol.ts'
+
+// One client connection: cuts what comes in into frames, hands requests on in order, sends answers in order.
+//
+// Produce requests are pipelined: each is staged as soon as it is read, and their answers wait in `#tickets` for the commit.
+// Any other request begins when everything before it is answered, and what comes behind it waits: held frames are kept here
+// and the socket is not read meanwhile. The same happens when too many bytes are unanswered, or answers are not taken.
+
+/** What the connection asks of the requests' side; dispatch.ts is that. */
+export interface Requests {
+  /** Reads the header and finds the handler; null: answer nothing, close. */
+  begin(reader: ByteReader, connection: KafkaConnection): { header: RequestHeader; handler: Handler | 'produce' } | null
+  /** Stages what is produced. A promise if the frame is needed for longer than the call. */
+  produce(connection: KafkaConnection, frame: Frame, header: RequestHeader, reader: ByteReader): Promise<void> | null
+  /** Encodes the answer. */
+  answer(
+    handler: Handler,
+    header: RequestHeader,
+    reader: ByteReader,
+    context: RequestContext,
+  ): Promise<MessageWriter> | MessageWriter
+}
+
+export interface Frame {
+  bytes: Buffer
+  from: number
+  to: number
+  /** From the pool: goes back when the request is done with. Otherwise the bytes are valid only during the call. */
+  owned: boolean
+}
+
+const SIZE_BYTES = 4
+/** From this size on a frame that is still to come is read straight into its own memory. */
+const DIRECT_BYTES = 32768
+/** The next request waits while the kernel has not taken this much of the answers before it. */
+const UNSENT_BYTES = 1 << 16
+
+export class KafkaConnection implements TcpHandler {
+  readonly broker: Broker
+  readonly socket: TcpSocket
+  readonly advertised: HostPort
+  readonly #requests: Requests
+  readonly #hub: ConnectionHub
+  /** Answers of this turn; they go out in one write. */
+  readonly out = new ByteWriter()
+  readonly topics: TopicLookup
+
+  // A frame that has not come whole.
+  readonly #sizeBytes = Buffer.allocUnsafe(SIZE_BYTES)
+  #sizeHave = 0
+  #partial: Buffer | null = null
+  #have = 0
+  #need = 0
+
+  readonly #held: Frame[] = []
+  readonly #tickets: ProduceTicket[] = []
+  #inflightBytes = 0
+  #busy = false
+  #reading = true
+  #gone = false
+  readonly #onGone = new Set<() => void>()
+
+  constructor(socket: TcpSocket, broker: Broker, requests: Requests, hub: ConnectionHub) {
+    this.socket = socket
+    this.broker = broker
+    this.#requests = requests
+    this.#hub = hub
+    this.topics = new TopicLookup(broker)
+    this.advertised = advertisedFor(broker.settings, { address: socket.localAddress, port: socket.localPort })
+    hub.opened(this)
+  }
+
+  get isGone(): boolean {
+    return this.#gone
+  }
+
+  /** Nothing of it is under way. */
+  get isIdle(): boolean {
+    return !this.#busy && this.#tickets.length === 0 && this.#held.length === 0 && this.out.offset === 0
+  }
+
+  // ---- frames
+
+  target(): ReadTarget | null {
+    if (this.#partial === null || this.#need - this.#have < DIRECT_BYTES) return null
+    return { bytes: this.#partial, from: this.#have, to: this.#need }
+  }
+
+  received(bytes: Buffer, from: number, to: number): void {
+    let at = from
+    if (bytes === this.#partial) {
+      this.#have += to - from
+      at = to
+      if (this.#have === this.#need) this.#takePartial()
+    }
+    while (at < to && !this.#gone) {
+      if (this.#partial !== null) at = this.#continuePartial(bytes, at, to)
+      else if (this.#sizeHave > 0 || to - at < SIZE_BYTES) at = this.#readSize(bytes, at, to)
+      else at = this.#frameOrPart(bytes, at, to)
+    }
+    this.#hub.settle()
+  }
+
+  #frameOrPart(bytes: Buffer, at: number, to: number): number {
+    const length = bytes.readInt32BE(at)
+    if (!this.#isAcceptable(length)) return to
+    const end = at + SIZE_BYTES + length
+    if (end > to) {
+      this.#beginPartial(length)
+      return at + SIZE_BYTES
+    }
+    this.#accept({ bytes, from: at + SIZE_BYTES, to: end, owned: false })
+    return end
+  }
+
+  #readSize(bytes: Buffer, at: number, to: number): number {
+    while (at < to && this.#sizeHave < SIZE_BYTES) this.#sizeBytes[this.#sizeHave++] = bytes[at++]!
+    if (this.#sizeHave === SIZE_BYTES) {
+      this.#sizeHave = 0
+      const length = this.#sizeBytes.readInt32BE(0)
+      if (this.#isAcceptable(length)) this.#beginPartial(length)
+    }
+    return at
+  }
+
+  #isAcceptable(length: number): boolean {
+    if (length > 0 && length <= this.broker.settings.maxRequestBytes) return true
+    this.close(`a request of ${length} bytes: from 1 to ${this.broker.settings.maxRequestBytes} are accepted`)
+    return false
+  }
+
+  #beginPartial(length: number): void {
+    this.#partial = this.broker.frames.take(length)
+    this.#have = 0
+    this.#need = length
+  }
+
+  #continuePartial(bytes: Buffer, at: number, to: number): number {
+    const partial = this.#partial
+    assert(partial !== null, 'a frame has begun')
+    const end = Math.min(to, at + this.#need - this.#have)
+    bytes.copy(partial, this.#have, at, end)
+    this.#have += end - at
+    if (this.#have === this.#need) this.#takePartial()
+    return end
+  }
+
+  #takePartial(): void {
+    const bytes = this.#partial
+    assert(bytes !== null, 'a frame has come whole')
+    this.#partial = null
+    this.#accept({ bytes, from: 0, to: this.#need, owned: true })
+  }
+
+  // ---- requests, in order
+
+  #accept(frame: Frame): void {
+    if (this.#held.length === 0 && this.#mayBegin(frame)) this.#begin(frame)
+    else this.#hold(frame)
+  }
+
+  #hold(frame: Frame): void {
+    if (frame.owned) {
+      this.#held.push(frame)
+    } else {
+      const length = frame.to - frame.from
+      const bytes = this.broker.frames.take(length)
+      frame.bytes.copy(bytes, 0, frame.from, frame.to)
+      this.#held.push({ bytes, from: 0, to: length, owned: true })
+    }
+    if (!this.#reading) return
+    this.#reading = false
+    this.socket.pauseReading()
+  }
+
+  #mayBegin(frame: Frame): boolean {
+    if (this.#busy || this.socket.pendingWriteBytes > UNSENT_BYTES) return false
+    if (this.#tickets.length === 0) return true
+    return (
+      isProduce(frame) &&
+      this.#inflightBytes < this.broker.settings.maxInflightBytesPerConnection &&
+      this.broker.log.commits.pendingBytes < this.broker.settings.maxInflightBytes
+    )
+  }
+
+  /** Goes on with what was held, as far as it may begin now. */
+  #resume(): void {
+    for (
+      let frame = this.#held[0];
+      frame !== undefined && !this.#gone && this.#mayBegin(frame);
+      frame = this.#held[0]
+    ) {
+      this.#held.shift()
+      this.#begin(frame)
+    }
+    if (this.#held.length > 0 || this.#reading || this.#gone) return
+    this.#reading = true
+    this.socket.resumeReading()
+  }
+
+  #begin(frame: Frame): void {
+    let work: Promise<void> | null = null
+    try {
+      const reader = new ByteReader(frame.bytes, frame.from, frame.to)
+      const begun = this.#requests.begin(reader, this)
+      if (begun === null) return
+      if (begun.handler === 'produce') {
+        work = this.#requests.produce(this, frame, begun.header, reader)
+      } else {
+        work = this.#answer(begun.handler, begun.header, reader)
+      }
+    } catch (thrown) {
+      this.#failed(thrown)
+    }
+    if (work === null) {
+      if (frame.owned) this.broker.frames.give(frame.bytes)
+      return
+    }
+    this.#busy = true
+    void work
+      .catch(thrown => this.#failed(thrown))
+      .finally(() => {
+        this.#busy = false
+        if (frame.owned) this.broker.frames.give(frame.bytes)
+        this.#hub.touched(this)
+        this.#hub.settle()
+      })
+  }
+
+  #answer(handler: Handler, header: RequestHeader, reader: ByteReader): Promise<void> | null {
+    const sent: (() => void)[] = []
+    const gone: (() => void)[] = []
+    const context: RequestContext = {
+      broker: this.broker,
+      version: header.apiVersion,
+      clientId: header.clientId,
+      advertised: this.advertised,
+      onSent: call => sent.push(call),
+      onGone: call => {
+        gone.push(call)
+        this.#onGone.add(call)
+      },
+    }
+    const send = (writer: MessageWriter): void => {
+      for (const call of gone) this.#onGone.delete(call)
+      this.#send(writer, sent)
+    }
+    const written = this.#requests.answer(handler, header, reader, context)
+    if (!(written instanceof Promise)) {
+      send(written)
+      return null
+    }
+    return written.then(send)
+  }
+
+  #send(writer: MessageWriter, sent: (() => void)[]): void {
+    const done = (): void => {
+      for (const call of sent) call()
+    }
+    if (this.#gone) done()
+    else this.socket.write(writer.takeChunks(), done)
+  }
+
+  // ---- produce
+
+  /** A produce request was read: its answer has its place now. */
+  enqueue(ticket: ProduceTicket): void {
+    this.#tickets.push(ticket)
+    this.#inflightBytes += ticket.frameBytes
+  }
+
+  /** The answer goes out at the end of the turn, behind those before it. */
+  produceDecided(ticket: ProduceTicket): void {
+    const { metrics, clock } = this.broker
+    const seconds = (clock.monotonicMs() - ticket.beganMs) / 1000
+    metrics.produceLatency.observe(seconds)
+    metrics.requestLatency.of(PRODUCE_KEY).observe(seconds)
+    this.#hub.touched(this)
+  }
+
+  /** Sends what can be sent, and goes on with what waited for it. */
+  flush(): void {
+    let count = 0
+    for (const ticket of this.#tickets) {
+      if (!ticket.isDecided) break
+      count++
+      this.#inflightBytes -= ticket.frameBytes
+      if (!ticket.writeAnswer(this.out)) this.close('a request without acks failed')
+    }
+    if (count > 0) this.#tickets.splice(0, count)
+    if (this.out.offset > 0) {
+      if (!this.#gone) this.socket.write(Buffer.from(this.out.written()))
+      this.out.offset = 0
+    }
+    if (this.#held.length > 0 || !this.#reading) this.#resume()
+  }
+
+  // ---- the end
+
+  #failed(thrown: unknown): void {
+    if (thrown instanceof MalformedBytes) {
+      this.close(thrown.message)
+      return
+    }
+    this.broker.logger.error('a request failed', { error: thrown, client: this.socket.remoteAddress })
+    this.close(messageOf(thrown))
+  }
+
+  /** Closes with one log line that says why. */
+  close(reason: string): void {
+    if (this.#gone) return
+    this.broker.logger.warn('connection closed', { client: this.socket.remoteAddress, reason })
+    this.socket.end()
+    this.#end()
+  }
+
+  writable(): void {
+    this.#hub.touched(this)
+    this.#hub.settle()
+  }
+
+  closed(): void {
+    this.#end()
+    this.#hub.closed(this)
+  }
+
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  #end(): void {
+    if (this.#gone) return
+    this.#gone = true
+    if (this.#partial !== null) this.broker.frames.give(this.#partial)
+    this.#partial = null
+    for (const frame of this.#held.splice(0)) this.broker.frames.give(frame.bytes)
+    for (const call of this.#onGone) call()
+    this.#onGone.clear()
+  }
+}
+
+/** All connections; those that have something to send are flushed together, once per turn. */
+export class ConnectionHub {
+  readonly #open = new Set<KafkaConnection>()
+  #touched: KafkaConnection[] = []
+  #settling = false
+
+  get size(): number {
+    return this.#open.size
+  }
+
+  opened(connection: KafkaConnection): void {
+    this.#open.add(connection)
+  }
+
+  closed(connection: KafkaConnection): void {
+    this.#open.delete(connection)
+  }
+
+  touched(connection: KafkaConnection): void {
+    this.#touched.push(connection)
+  }
+
+  /** Flushes what was touched. A flush can let requests begin that touch again. */
+  settle(): void {
+    if (this.#settling) return
+    this.#settling = true
+    while (this.#touched.length > 0) {
+      const touched = this.#touched
+      this.#touched = []
+      for (const connection of touched) connection.flush()
+    }
+    this.#settling = false
+  }
+
+  get all(): ReadonlySet<KafkaConnection> {
+    return this.#open
+  }
+}
+
+const PRODUCE_KEY = 0
+
+function isProduce(frame: Frame): boolean {
+  return frame.to - frame.from >= 2 && frame.bytes.readInt16BE(frame.from) === PRODUCE_KEY
+}

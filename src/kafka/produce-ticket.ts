@@ -1,0 +1,188 @@
+import { assert } from '#base/assert.ts'
+import type { ChronikError } from '#base/errors.ts'
+import type { ByteWriter } from '#bytes/cursor.ts'
+import { ACCEPTED, DUPLICATE, FENCED, NO_PARTITION } from '#core/core.ts'
+import type { Partition } from '#core/state.ts'
+import type { AppendTicket } from '#log/log.ts'
+import type { RecordError } from '#records/facts.ts'
+import type { KafkaConnection } from './connection.ts'
+import { errorCode } from './protocol/protocol.ts'
+
+// A produce request between its reading and its answer. Its partitions are decided one by one: at once if a check fails,
+// otherwise when their batch is committed. The answer is written by hand, field by field for every version: it is the other
+// half of the hot path (test/unit/kafka/produce-ticket.test.ts compares it with the codec).
+
+export interface ProducedTopic {
+  /** As the request named it: by name up to version 12, then by id (16 bytes). */
+  readonly name: Buffer
+  readonly partCount: number
+}
+
+/** One partition of the request; `index` is the partition's number. */
+export interface ProducedPart {
+  readonly index: number
+  /** Of its records in the request. */
+  from: number
+  to: number
+  partition: Partition | null
+  errorCode: number
+  baseOffset: number
+  appendTimeMs: number
+  message: string | null
+  recordErrors: readonly RecordError[] | null
+}
+
+const FLEXIBLE_FROM = 9
+const TOPIC_ID_FROM = 13
+const LOG_START_FROM = 5
+const RECORD_ERRORS_FROM = 8
+
+const UNKNOWN_TOPIC_OR_PARTITION = errorCode('UNKNOWN_TOPIC_OR_PARTITION')
+const UNKNOWN_TOPIC_ID = errorCode('UNKNOWN_TOPIC_ID')
+const INVALID_PRODUCER_EPOCH = errorCode('INVALID_PRODUCER_EPOCH')
+const OUT_OF_ORDER_SEQUENCE_NUMBER = errorCode('OUT_OF_ORDER_SEQUENCE_NUMBER')
+const KAFKA_STORAGE_ERROR = errorCode('KAFKA_STORAGE_ERROR')
+
+export class ProduceTicket implements AppendTicket {
+  readonly connection: KafkaConnection
+  readonly version: number
+  readonly correlationId: number
+  readonly acks: number
+  readonly frameBytes: number
+  readonly beganMs: number
+  readonly topics: ProducedTopic[]
+  readonly parts: ProducedPart[]
+  #undecided: number
+
+  constructor(options: {
+    connection: KafkaConnection
+    version: number
+    correlationId: number
+    acks: number
+    frameBytes: number
+    beganMs: number
+    topics: ProducedTopic[]
+    parts: ProducedPart[]
+  }) {
+    this.connection = options.connection
+    this.version = options.version
+    this.correlationId = options.correlationId
+    this.acks = options.acks
+    this.frameBytes = options.frameBytes
+    this.beganMs = options.beganMs
+    this.topics = options.topics
+    this.parts = options.parts
+    this.#undecided = options.parts.length
+  }
+
+  get isDecided(): boolean {
+    return this.#undecided === 0
+  }
+
+  // ---- decisions
+
+  settled(slot: number, verdict: number, baseOffset: number, appendTimeMs: number): void {
+    const part = this.parts[slot]
+    assert(part !== undefined, 'the slot was given to the log with the batch')
+    part.baseOffset = baseOffset
+    part.appendTimeMs = appendTimeMs
+    this.fail(part, this.#codeOf(verdict), null)
+  }
+
+  refused(slot: number, error: ChronikError): void {
+    const part = this.parts[slot]
+    assert(part !== undefined, 'the slot was given to the log with the batch')
+    this.fail(part, KAFKA_STORAGE_ERROR, error.message)
+  }
+
+  /** Decides a part; NO_ERROR is a success. */
+  fail(part: ProducedPart, code: number, message: string | null): void {
+    part.errorCode = code
+    part.message = message
+    this.#undecided--
+    assert(this.#undecided >= 0, 'a part is decided once')
+    if (this.#undecided === 0) this.#decided()
+  }
+
+  /** A request without partitions. */
+  settleEmpty(): void {
+    assert(this.parts.length === 0, 'there is nothing to decide')
+    this.#decided()
+  }
+
+  #codeOf(verdict: number): number {
+    if (verdict === ACCEPTED || verdict === DUPLICATE) return 0
+    if (verdict === NO_PARTITION) return this.version >= TOPIC_ID_FROM ? UNKNOWN_TOPIC_ID : UNKNOWN_TOPIC_OR_PARTITION
+    return verdict === FENCED ? INVALID_PRODUCER_EPOCH : OUT_OF_ORDER_SEQUENCE_NUMBER
+  }
+
+  #decided(): void {
+    this.connection.produceDecided(this)
+  }
+
+  get failed(): boolean {
+    for (const part of this.parts) if (part.errorCode !== 0) return true
+    return false
+  }
+
+  // ---- the answer
+
+  /** Appends the answer's frame, or nothing if the request wanted none; false if it wanted none and failed. */
+  writeAnswer(into: ByteWriter): boolean {
+    if (this.acks === 0) return !this.failed
+    const flexible = this.version >= FLEXIBLE_FROM
+    const start = into.reserve(4)
+    into.i32(this.correlationId)
+    if (flexible) into.u8(0)
+    writeCount(into, this.topics.length, flexible)
+    let slot = 0
+    for (const topic of this.topics) {
+      if (this.version < TOPIC_ID_FROM) writeLength(into, topic.name.length, flexible)
+      into.raw(topic.name)
+      writeCount(into, topic.partCount, flexible)
+      for (const end = slot + topic.partCount; slot < end; slot++) this.#writePart(into, this.parts[slot]!, flexible)
+      if (flexible) into.u8(0)
+    }
+    into.i32(0) // throttle time
+    if (flexible) into.u8(0)
+    into.bytes.writeInt32BE(into.offset - start - 4, start)
+    return true
+  }
+
+  #writePart(into: ByteWriter, part: ProducedPart, flexible: boolean): void {
+    into.i32(part.index)
+    into.i16(part.errorCode)
+    into.i64(part.baseOffset)
+    into.i64(part.appendTimeMs)
+    if (this.version >= LOG_START_FROM) into.i64(part.errorCode === 0 ? (part.partition?.logStart ?? -1) : -1)
+    if (this.version >= RECORD_ERRORS_FROM) {
+      const errors = part.recordErrors ?? []
+      writeCount(into, errors.length, flexible)
+      for (const error of errors) {
+        into.i32(error.index)
+        writeNullableText(into, error.message, flexible)
+        if (flexible) into.u8(0)
+      }
+      writeNullableText(into, part.message, flexible)
+    }
+    if (flexible) into.u8(0)
+  }
+}
+
+function writeCount(into: ByteWriter, count: number, flexible: boolean): void {
+  if (flexible) into.uvarint(count + 1)
+  else into.i32(count)
+}
+
+function writeLength(into: ByteWriter, length: number, flexible: boolean): void {
+  if (flexible) into.uvarint(length + 1)
+  else into.i16(length)
+}
+
+function writeNullableText(into: ByteWriter, text: string | null, flexible: boolean): void {
+  if (text !== null) {
+    writeLength(into, Buffer.byteLength(text), flexible)
+    into.utf8(text)
+  } else if (flexible) into.uvarint(0)
+  else into.i16(-1)
+}

@@ -1,0 +1,386 @@
+import { assert } from '#base/assert.ts'
+import { ChronikError } from '#base/errors.ts'
+import type { Clock, Disk } from '#base/ports.ts'
+import { type ByteReader, ByteWriter } from '#bytes/cursor.ts'
+import { readNewestCheckpoint } from '#commit/checkpoint-files.ts'
+import {
+  type CommitGroup,
+  CommitLog,
+  type CommitMetrics,
+  type CommitOwner,
+  type GatherLimits,
+  type ResumePoint,
+  type SyncPolicy,
+} from '#commit/commit.ts'
+import { type WalFile, WalFiles } from '#commit/wal-files.ts'
+import { eachRecord, GROUP_HEADER_BYTES, RECORD_HEADER_BYTES, writeRecord } from '#commit/wal-format.ts'
+import { type RecoveredGroup, recoverLog } from '#commit/wal-recovery.ts'
+import { type Change, encodeChange, PRODUCE_RECORD, RECORD_VERSION, typeOfChange } from '#core/change-records.ts'
+import { decodeState } from '#core/checkpoint.ts'
+import { ACCEPTED, apply, type Effects, type Outcome } from '#core/core.ts'
+import {
+  addProduceEntry,
+  type BatchEntry,
+  beginProduceRecord,
+  endProduceRecord,
+  PRODUCE_ENTRY_BYTES,
+  PRODUCE_HEADER_BYTES,
+} from '#core/produce-record.kernel.ts'
+import { type Partition, State } from '#core/state.ts'
+import { setBaseOffset, setLeaderEpoch } from '#records/batch.ts'
+import { BatchTail } from './batch-tail.ts'
+import { IndexFiles } from './index-file.ts'
+import { type Maintenance, startMaintenance } from './maintenance.ts'
+import { payloadIsIntact } from './payload.ts'
+
+// The partitions' logs over one commit log. Owns the state: everything that changes it passes through here as a record, is made
+// durable, then applied, then answered.
+//
+//   append    stages a produced batch       ─┐
+//   propose   stages a change of the state  ─┴▶ CommitLog ─▶ committed: apply, index, wake readers, settle the tickets
+//
+// readLog, followAccepted and enforceRetention work on the same log from their own files.
+
+/** Is told what became of the batches of one request, slot by slot. */
+export interface AppendTicket {
+  settled(slot: number, verdict: number, baseOffset: number, appendTimeMs: number): void
+  refused(slot: number, error: ChronikError): void
+}
+
+/** Is woken once when something is appended to a partition it waits for. */
+export interface Waiter {
+  wake(): void
+}
+
+export interface LogMetrics extends CommitMetrics {
+  applied(recordType: number): void
+  stored(records: number): void
+  checkpointed(sizeBytes: number): void
+}
+
+export interface LogOptions {
+  disk: Disk
+  clock: Clock
+  dataDir: string
+  walFileBytes: number
+  cacheBytes: number
+  gather: GatherLimits
+  sync: SyncPolicy
+  metrics: LogMetrics
+  /** Progress and warnings for people. */
+  report(level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>): void
+  /** The log has ended: the process should, too. */
+  failed(error: ChronikError): void
+  /** After all answers of a commit are made: what was gathered for a connection can go out in one write. */
+  afterCommit(): void
+}
+
+/** Memory of one chunk of the newest log. */
+const CHUNK_BYTES = 8 << 20
+/** The first file after a start is smaller, so that the start does not wait for it. */
+const FIRST_FILE_BYTES = 16 << 20
+
+/** What the log keeps with a group until it is committed. */
+interface Gathered {
+  produced: ByteWriter
+  tickets: AppendTicket[]
+  slots: number[]
+  changes: { type: number; body: Buffer; decided: (outcome: Outcome) => void; refused: (error: ChronikError) => void }[]
+}
+
+export class Log implements CommitOwner<Gathered>, Effects {
+  readonly state: State
+  readonly clock: Clock
+  readonly tails: (BatchTail | undefined)[]
+  readonly indexes: IndexFiles
+  readonly commits: CommitLog<Gathered>
+  readonly options: LogOptions
+  readonly maintenance: Maintenance
+  readonly #waiters = new Map<number, Set<Waiter>>()
+  readonly #woken = new Set<Waiter>()
+  readonly #followers = new Set<Waiter>()
+  /** While a group is being applied: what is told to whom. */
+  #current: CommitGroup<Gathered> | null = null
+  #batchIndex = 0
+  #changeIndex = 0
+
+  constructor(options: LogOptions, opened: Opened) {
+    this.options = options
+    this.clock = options.clock
+    this.state = opened.state
+    this.tails = opened.tails
+    this.indexes = new IndexFiles(options.disk, walDirectory(options.dataDir))
+    this.commits = new CommitLog<Gathered>(this, {
+      clock: options.clock,
+      files: new WalFiles({
+        disk: options.disk,
+        directory: walDirectory(options.dataDir),
+        fileBytes: options.walFileBytes,
+        files: opened.files,
+      }),
+      position: opened.resume.position,
+      previousChecksum: opened.resume.previousChecksum,
+      chunkBytes: Math.min(CHUNK_BYTES, Math.max(options.cacheBytes / 4, 1 << 20)),
+      cacheBytes: options.cacheBytes,
+      firstFileBytes: Math.min(FIRST_FILE_BYTES, options.walFileBytes),
+      gather: options.gather,
+      sync: options.sync,
+      metrics: options.metrics,
+    })
+    this.maintenance = startMaintenance(this, opened.unindexed, opened.resume)
+  }
+
+  // ---- what is proposed
+
+  /** Stages a batch whose bytes were checked; `entry` says what they are. Copies what it needs of both. */
+  append(
+    entry: BatchEntry,
+    partition: Partition,
+    batch: { bytes: Buffer; from: number; to: number },
+    ticket: AppendTicket,
+    slot: number,
+  ): void {
+    const { bytes, from, to } = batch
+    const group = this.commits.stage(bytes, from, to, PRODUCE_ENTRY_BYTES + PRODUCE_HEADER_BYTES + RECORD_HEADER_BYTES)
+    const { produced, tickets, slots } = group.attachment
+    if (tickets.length === 0) beginProduceRecord(produced)
+    entry.ordinal = partition.ordinal
+    entry.sizeBytes = to - from
+    entry.place = group.payloadBytes - entry.sizeBytes
+    addProduceEntry(produced, entry)
+    tickets.push(ticket)
+    slots.push(slot)
+  }
+
+  /** Resolves when the change is durable and applied. Rejects if it cannot be made durable. */
+  propose(change: Change): Promise<Outcome> {
+    const { failure } = this.commits
+    if (failure !== null) return Promise.reject(failure)
+    const body = encodeChange(change, this.clock.nowMs())
+    return new Promise((decided, refused) => {
+      const group = this.commits.stage(body, 0, 0, RECORD_HEADER_BYTES + body.length)
+      group.attachment.changes.push({ type: typeOfChange(change.kind), body, decided, refused })
+    })
+  }
+
+  // ---- CommitOwner
+
+  open(): Gathered {
+    return { produced: new ByteWriter(PRODUCE_HEADER_BYTES + PRODUCE_ENTRY_BYTES), tickets: [], slots: [], changes: [] }
+  }
+
+  seal(group: CommitGroup<Gathered>): void {
+    const { produced, tickets, changes } = group.attachment
+    if (tickets.length > 0) {
+      endProduceRecord(produced, this.clock.nowMs(), group.file.position, group.position + GROUP_HEADER_BYTES)
+      writeRecord(group.records, PRODUCE_RECORD, RECORD_VERSION, produced.written())
+    }
+    for (const change of changes) writeRecord(group.records, change.type, RECORD_VERSION, change.body)
+  }
+
+  committed(group: CommitGroup<Gathered>): void {
+    this.#current = group
+    this.#batchIndex = 0
+    this.#changeIndex = 0
+    const { records, attachment } = group
+    eachRecord(records.bytes, 0, records.offset, (type, version, body) => {
+      apply(this.state, type, version, body, this)
+      this.options.metrics.applied(type)
+    })
+    assert(this.#batchIndex === attachment.tickets.length, 'every batch of a group is decided')
+    assert(this.#changeIndex === attachment.changes.length, 'every change of a group is decided')
+    this.#current = null
+    for (const waiter of this.#woken) waiter.wake()
+    this.#woken.clear()
+    for (const follower of this.#followers) follower.wake()
+    this.#followers.clear()
+    this.options.afterCommit()
+  }
+
+  refused(group: CommitGroup<Gathered>, error: ChronikError): void {
+    const { tickets, slots, changes } = group.attachment
+    for (const [i, ticket] of tickets.entries()) ticket.refused(slots[i]!, error)
+    for (const change of changes) change.refused(error)
+    this.options.afterCommit()
+  }
+
+  failed(error: ChronikError): void {
+    this.options.failed(error)
+  }
+
+  rolled(ended: WalFile, resume: ResumePoint): void {
+    this.maintenance.rolled(ended, resume)
+  }
+
+  // ---- Effects of the group that is being applied
+
+  batch(
+    verdict: number,
+    partition: Partition | undefined,
+    baseOffset: number,
+    entry: BatchEntry,
+    payloadPosition: number,
+  ): void {
+    const group = this.#current
+    assert(group !== null, 'batches are applied while their group is committed')
+    const slot = this.#batchIndex++
+    if (verdict === ACCEPTED && partition !== undefined) {
+      const at = group.headerAt + GROUP_HEADER_BYTES + entry.place
+      // What goes to consumers from memory carries its offset; on disk it is as the producer sent it.
+      setBaseOffset(group.chunk.bytes, at, baseOffset)
+      setLeaderEpoch(group.chunk.bytes, at, partition.leaderEpoch)
+      addToTail(this.tails, entry, baseOffset, payloadPosition)
+      this.options.metrics.stored(entry.recordCount)
+      const waiting = this.#waiters.get(entry.ordinal)
+      if (waiting !== undefined) for (const waiter of waiting) this.#woken.add(waiter)
+    }
+    const { tickets, slots } = group.attachment
+    tickets[slot]!.settled(slots[slot]!, verdict, baseOffset, entry.appendTimeMs)
+  }
+
+  change(change: Change, outcome: Outcome): void {
+    const group = this.#current
+    assert(group !== null, 'changes are applied while their group is committed')
+    if (change.kind === 'topic-deleted' || change.kind === 'log-start-moved') this.maintenance.freed()
+    group.attachment.changes[this.#changeIndex++]!.decided(outcome)
+  }
+
+  // ---- waiting
+
+  /** Wakes the waiter at the next append to a partition. It stays until `stopWaiting`. */
+  waitFor(ordinal: number, waiter: Waiter): void {
+    const waiting = this.#waiters.get(ordinal)
+    if (waiting === undefined) this.#waiters.set(ordinal, new Set([waiter]))
+    else waiting.add(waiter)
+  }
+
+  stopWaiting(ordinal: number, waiter: Waiter): void {
+    const waiting = this.#waiters.get(ordinal)
+    waiting?.delete(waiter)
+    if (waiting?.size === 0) this.#waiters.delete(ordinal)
+  }
+
+  /** Wakes the waiter once, after the next commit. */
+  waitForCommit(waiter: Waiter): void {
+    this.#followers.add(waiter)
+  }
+
+  stopWaitingForCommit(waiter: Waiter): void {
+    this.#followers.delete(waiter)
+  }
+
+  /** Commits what is staged, writes a checkpoint and closes the files. Nobody proposes any more. */
+  async close(): Promise<void> {
+    await this.commits.drain()
+    await this.maintenance.close(() => this.commits.close())
+    this.indexes.close()
+  }
+}
+
+interface Opened {
+  state: State
+  tails: (BatchTail | undefined)[]
+  files: WalFile[]
+  /** Files that were read back and have no index yet. */
+  unindexed: WalFile[]
+  resume: ResumePoint
+}
+
+export function walDirectory(dataDir: string): string {
+  return `${dataDir}/wal`
+}
+
+export function checkpointDirectory(dataDir: string): string {
+  return `${dataDir}/checkpoints`
+}
+
+const BEGINNING: ResumePoint = { position: 0, sequence: 1, previousChecksum: 0 }
+
+/** Opens the log of a data directory that this process has locked, as the last one left it, however it ended. */
+export async function openLog(options: LogOptions): Promise<Log> {
+  const { disk, dataDir, report } = options
+  await disk.makeDirectory(walDirectory(dataDir))
+  await disk.makeDirectory(checkpointDirectory(dataDir))
+  const checkpoint = await readNewestCheckpoint(disk, checkpointDirectory(dataDir), path =>
+    report('warn', `checkpoint ${path} is damaged, the one before it is used`),
+  )
+  const state = checkpoint === null ? new State() : decodeState(checkpoint.state)
+  const tails: (BatchTail | undefined)[] = []
+  const effects = new RecoveryEffects(tails)
+  const resume = checkpoint ?? BEGINNING
+  const beganMs = options.clock.monotonicMs()
+  const recovered = await recoverLog({
+    disk,
+    directory: walDirectory(dataDir),
+    resume,
+    isIntact: payloadIsIntact,
+    recovered: group => applyRecovered(state, group, effects),
+  })
+  if (recovered.tornBytes > 0) {
+    report('warn', `cut a torn tail of ${recovered.tornBytes} bytes that were never acknowledged`, {
+      position: recovered.position,
+    })
+  }
+  const unindexed = recovered.files.filter(file => file.sequence >= resume.sequence)
+  requireFiles(state, recovered.files, walDirectory(dataDir))
+  report('info', 'log recovered', {
+    position: recovered.position,
+    readBytes: recovered.position - resume.position,
+    tookMs: Math.round(options.clock.monotonicMs() - beganMs),
+  })
+  return new Log(options, { state, tails, files: recovered.files, unindexed, resume: recovered })
+}
+
+function applyRecovered(state: State, group: RecoveredGroup, effects: Effects): void {
+  eachRecord(group.bytes, group.recordsFrom, group.recordsTo, (type, version, body: ByteReader) =>
+    apply(state, type, version, body, effects),
+  )
+}
+
+/** Nobody waits for an answer when the log is read back; only the index is made. */
+class RecoveryEffects implements Effects {
+  readonly #tails: (BatchTail | undefined)[]
+
+  constructor(tails: (BatchTail | undefined)[]) {
+    this.#tails = tails
+  }
+
+  batch(
+    verdict: number,
+    _partition: Partition | undefined,
+    baseOffset: number,
+    entry: BatchEntry,
+    payloadPosition: number,
+  ): void {
+    if (verdict === ACCEPTED) addToTail(this.#tails, entry, baseOffset, payloadPosition)
+  }
+
+  change(): void {}
+}
+
+function addToTail(
+  tails: (BatchTail | undefined)[],
+  entry: BatchEntry,
+  baseOffset: number,
+  payloadPosition: number,
+): void {
+  let tail = tails[entry.ordinal]
+  if (tail === undefined) {
+    tail = new BatchTail()
+    tails[entry.ordinal] = tail
+  }
+  tail.add(baseOffset, payloadPosition + entry.place, entry.sizeBytes, entry.maxTimestampMs)
+}
+
+/** Every file that some partition needs must be there. */
+function requireFiles(state: State, files: readonly WalFile[], directory: string): void {
+  const there = new Set(files.map(file => file.position))
+  for (const position of state.extentsOfFile.keys()) {
+    if (there.has(position)) continue
+    throw new ChronikError(
+      'WAL_FILE_MISSING',
+      'corrupt',
+      `a file of the log in ${directory} is missing: the one that begins at position ${position}. Put it back, or run 'chronik repair'`,
+    )
+  }
+}

@@ -1,0 +1,140 @@
+import { messageOf } from '#base/errors.ts'
+import type { Timer } from '#base/ports.ts'
+import { removeOldCheckpoints, writeCheckpoint } from '#commit/checkpoint-files.ts'
+import type { ResumePoint } from '#commit/commit.ts'
+import type { WalFile } from '#commit/wal-files.ts'
+import { encodeState } from '#core/checkpoint.ts'
+import { writeIndexFile } from './index-file.ts'
+import { checkpointDirectory, type Log, walDirectory } from './log.ts'
+
+// What follows when a WAL file has ended, in the background, one step after the other: its index is written, then a checkpoint
+// of the state as it was at the file's end, then files that nobody needs any more go. A step that fails (the disk is full) is
+// tried again; until then the log only grows.
+
+const RETRY_MS = 10_000
+
+export interface Maintenance {
+  rolled(ended: WalFile, resume: ResumePoint): void
+  /** Something of the log may not be needed any more. */
+  freed(): void
+  /** Position and size of the newest checkpoint, and when it was written. */
+  readonly checkpoint: { position: number; sizeBytes: number; writtenMs: number }
+  /** Does what is left to do, ends the log's files and writes the last checkpoint. */
+  close(endLog: () => Promise<ResumePoint>): Promise<void>
+}
+
+export function startMaintenance(log: Log, unindexed: WalFile[], resume: ResumePoint): Maintenance {
+  const maintenance = new LogMaintenance(log, unindexed, resume.position)
+  if (unindexed.length > 0) {
+    maintenance.checkpointAt({ ...resume, sequence: log.commits.files.active.sequence })
+  }
+  return maintenance
+}
+
+class LogMaintenance implements Maintenance {
+  checkpoint: { position: number; sizeBytes: number; writtenMs: number }
+  readonly #log: Log
+  readonly #unindexed: WalFile[]
+  /** The newest state that waits to be written. */
+  #due: (ResumePoint & { state: Buffer }) | null = null
+  #running: Promise<void> | null = null
+  #retry: Timer | null = null
+  #trimPosition = 0
+  #indexedTo: number
+  #closing = false
+
+  constructor(log: Log, unindexed: WalFile[], position: number) {
+    this.#log = log
+    this.#unindexed = [...unindexed]
+    this.#indexedTo = unindexed[0]?.position ?? position
+    this.checkpoint = { position, sizeBytes: 0, writtenMs: log.clock.nowMs() }
+  }
+
+  rolled(ended: WalFile, resume: ResumePoint): void {
+    this.#unindexed.push(ended)
+    this.checkpointAt(resume)
+  }
+
+  /** The state now is the state at `resume`. */
+  checkpointAt(resume: ResumePoint): void {
+    const { position, sequence, previousChecksum } = resume
+    this.#due = { position, sequence, previousChecksum, state: encodeState(this.#log.state) }
+    this.#run()
+  }
+
+  freed(): void {
+    this.#run()
+  }
+
+  #run(): void {
+    if (this.#running !== null || this.#closing) return
+    this.#retry?.cancel()
+    this.#retry = null
+    this.#running = this.#work()
+      .catch(thrown => {
+        this.#log.options.report('warn', `log maintenance failed, it is tried again: ${messageOf(thrown)}`)
+        if (!this.#closing) this.#retry = this.#log.clock.after(RETRY_MS, () => this.#run())
+      })
+      .finally(() => {
+        this.#running = null
+        if (this.#due !== null && this.#retry === null) this.#run()
+      })
+  }
+
+  async #work(): Promise<void> {
+    // Let the commit that brought us here answer first.
+    await new Promise<void>(resolve => this.#log.clock.soon(resolve))
+    await this.#writeIndexes()
+    await this.#writeCheckpoint()
+    await this.#trim()
+  }
+
+  async #writeIndexes(): Promise<void> {
+    const { options, tails, commits, state } = this.#log
+    for (let file = this.#unindexed[0]; file !== undefined; file = this.#unindexed[0]) {
+      await writeIndexFile(options, walDirectory(options.dataDir), file, tails)
+      this.#unindexed.shift()
+      this.#indexedTo = file.endPosition
+    }
+    // The index on disk answers for them now, unless their bytes are still in memory.
+    const keptFrom = Math.min(commits.image.from, this.#indexedTo)
+    for (const [ordinal, tail] of tails.entries()) {
+      if (state.partitions[ordinal] === undefined) tails[ordinal] = undefined
+      else tail?.dropBefore(keptFrom)
+    }
+  }
+
+  async #writeCheckpoint(): Promise<void> {
+    const due = this.#due
+    if (due === null) return
+    const { disk, dataDir, metrics } = this.#log.options
+    await writeCheckpoint(disk, checkpointDirectory(dataDir), due)
+    if (this.#due === due) this.#due = null
+    this.checkpoint = { position: due.position, sizeBytes: due.state.length, writtenMs: this.#log.clock.nowMs() }
+    metrics.checkpointed(due.state.length)
+    this.#trimPosition = await removeOldCheckpoints(disk, checkpointDirectory(dataDir))
+  }
+
+  /** A file goes when every kept checkpoint is behind it and no extent needs it. */
+  async #trim(): Promise<void> {
+    const { state, commits, indexes } = this.#log
+    const trimmed = await commits.files.trim(
+      file => file.endPosition <= this.#trimPosition && !state.extentsOfFile.has(file.position),
+    )
+    for (const file of trimmed) await indexes.remove(file.sequence)
+  }
+
+  async close(endLog: () => Promise<ResumePoint>): Promise<void> {
+    this.#closing = true
+    this.#retry?.cancel()
+    await this.#running
+    const { files, failure } = this.#log.commits
+    const { active } = files
+    const resume = await endLog()
+    if (failure !== null) return
+    if (resume.position > active.position) this.#unindexed.push({ ...active, endPosition: resume.position })
+    this.#due = { ...resume, state: encodeState(this.#log.state) }
+    await this.#writeIndexes()
+    await this.#writeCheckpoint()
+  }
+}

@@ -1,0 +1,182 @@
+import { assert } from '#base/assert.ts'
+import type { Chunk } from '#commit/wal-image.ts'
+import type { Partition } from '#core/state.ts'
+import { batchSizeBytesOf, setBaseOffset, setLeaderEpoch } from '#records/batch.ts'
+import type { IndexedBatch } from './index-file.ts'
+import type { Log } from './log.ts'
+
+// Reading a partition: whole batches from the one that holds the offset on. What is in memory is handed out as slices of the
+// log's own chunks, pinned until they are released; older batches are read from their WAL file, and get there the offset that
+// those in memory already carry.
+
+export interface LogSlices {
+  readonly slices: Buffer[]
+  sizeBytes: number
+  /** Offset behind the last batch. */
+  nextOffset: number
+  readonly pinned: Chunk[]
+}
+
+export const NOTHING: LogSlices = { slices: [], sizeBytes: 0, nextOffset: -1, pinned: [] }
+
+/** What lies between two batches of a partition and is still read with them in one go. */
+const READ_GAP_BYTES = 16384
+/** One read from a file at most, unless a single batch is larger. */
+const READ_BYTES = 2 << 20
+
+export function release(read: LogSlices): void {
+  for (const chunk of read.pinned.splice(0)) chunk.pins--
+}
+
+/**
+ * The batches from the one that holds `offset` on, as many as fit `maxBytes`; the first one always if `atLeastOne`. Answers at
+ * once if it can from memory. The offset lies within the partition.
+ */
+export function readLog(
+  log: Log,
+  partition: Partition,
+  offset: number,
+  maxBytes: number,
+  atLeastOne: boolean,
+): LogSlices | Promise<LogSlices> {
+  assert(offset >= partition.logStart && offset <= partition.nextOffset, 'the offset was checked')
+  if (offset === partition.nextOffset) return NOTHING
+  const tail = log.tails[partition.ordinal]
+  const index = tail?.indexOfOffset(offset) ?? -1
+  if (tail === undefined || index < 0 || tail.position(index) < log.commits.image.from) {
+    return readFromFiles(log, partition, offset, maxBytes, atLeastOne)
+  }
+  const read: LogSlices = { slices: [], sizeBytes: 0, nextOffset: offset, pinned: [] }
+  let chunk: Chunk | null = null
+  let from = 0
+  let to = 0
+  for (let i = index; i < tail.length; i++) {
+    const sizeBytes = tail.sizeBytes(i)
+    if (read.sizeBytes + sizeBytes > maxBytes && !(atLeastOne && i === index)) break
+    const position = tail.position(i)
+    if (chunk === null || position !== chunk.position + to || to + sizeBytes > chunk.usedBytes) {
+      if (chunk !== null) read.slices.push(chunk.bytes.subarray(from, to))
+      if (chunk === null || position < chunk.position || position >= chunk.position + chunk.usedBytes) {
+        chunk = log.commits.image.find(position)
+        assert(chunk !== null, 'what is in the cache is found there')
+        chunk.pins++
+        read.pinned.push(chunk)
+      }
+      from = position - chunk.position
+      to = from
+    }
+    to += sizeBytes
+    read.sizeBytes += sizeBytes
+    read.nextOffset = i + 1 < tail.length ? tail.baseOffset(i + 1) : partition.nextOffset
+  }
+  if (chunk !== null) read.slices.push(chunk.bytes.subarray(from, to))
+  return read
+}
+
+/** Batches from the one that holds the offset on, wherever their index is; not all there are, but at least one. */
+export async function batchesFrom(log: Log, partition: Partition, offset: number): Promise<IndexedBatch[]> {
+  const tail = log.tails[partition.ordinal]
+  const index = tail?.indexOfOffset(offset) ?? -1
+  if (tail !== undefined && index >= 0) {
+    const batches: IndexedBatch[] = []
+    for (let i = index; i < tail.length && batches.length < BATCHES_AT_ONCE; i++) {
+      batches.push({
+        baseOffset: tail.baseOffset(i),
+        position: tail.position(i),
+        sizeBytes: tail.sizeBytes(i),
+        maxTimestampMs: tail.maxTimestampMs(i),
+      })
+    }
+    return batches
+  }
+  const { extents } = partition
+  const extent = extents.indexOf(offset)
+  assert(extent >= 0, 'an offset of the partition lies in one of its extents')
+  const file = log.commits.files.find(extents.fileAt(extent))
+  assert(file !== undefined && file.position === extents.fileAt(extent), 'a file that an extent needs is there')
+  return log.indexes.batchesFrom(file.sequence, partition.ordinal, offset)
+}
+
+const BATCHES_AT_ONCE = 512
+
+async function readFromFiles(
+  log: Log,
+  partition: Partition,
+  offset: number,
+  maxBytes: number,
+  atLeastOne: boolean,
+): Promise<LogSlices> {
+  const read: LogSlices = { slices: [], sizeBytes: 0, nextOffset: offset, pinned: [] }
+  for (;;) {
+    const batches = await batchesFrom(log, partition, read.nextOffset)
+    let count = 0
+    let wantedBytes = read.sizeBytes
+    for (const batch of batches) {
+      const isFirst = count === 0 && read.sizeBytes === 0
+      if (wantedBytes + batch.sizeBytes > maxBytes && !(isFirst && atLeastOne)) break
+      wantedBytes += batch.sizeBytes
+      count++
+    }
+    if (count === 0) return read
+    for (const run of runsOf(log, batches.slice(0, count))) await readRun(log, partition, run, read)
+    const last = batches[count - 1]!
+    const next = batches[count]?.baseOffset ?? (await offsetBehind(log, partition, last))
+    read.nextOffset = next
+    if (count < batches.length || next >= partition.nextOffset) return read
+  }
+}
+
+/** Where the batch behind one begins, if the index at hand does not say. */
+async function offsetBehind(log: Log, partition: Partition, last: IndexedBatch): Promise<number> {
+  const bytes = Buffer.alloc(LAST_OFFSET_DELTA_ENDS_AT)
+  await log.commits.files.read(last.position, bytes.length, bytes, 0)
+  const next = last.baseOffset + bytes.readInt32BE(LAST_OFFSET_DELTA_ENDS_AT - 4) + 1
+  assert(next <= partition.nextOffset, 'a batch ends within its partition')
+  return next
+}
+
+const LAST_OFFSET_DELTA_ENDS_AT = 27
+
+/** Groups batches that are read in one go. */
+function* runsOf(log: Log, batches: IndexedBatch[]): Generator<IndexedBatch[]> {
+  let run: IndexedBatch[] = []
+  let from = 0
+  let end = 0
+  for (const batch of batches) {
+    const goesOn =
+      run.length > 0 &&
+      batch.position - end <= READ_GAP_BYTES &&
+      batch.position + batch.sizeBytes - from <= READ_BYTES &&
+      log.commits.files.find(batch.position) === log.commits.files.find(from)
+    if (!goesOn) {
+      if (run.length > 0) yield run
+      run = []
+      from = batch.position
+    }
+    run.push(batch)
+    end = batch.position + batch.sizeBytes
+  }
+  if (run.length > 0) yield run
+}
+
+async function readRun(log: Log, partition: Partition, run: IndexedBatch[], into: LogSlices): Promise<void> {
+  const from = run[0]!.position
+  const last = run.at(-1)!
+  const bytes = Buffer.allocUnsafeSlow(last.position + last.sizeBytes - from)
+  await log.commits.files.read(from, bytes.length, bytes, 0)
+  let sliceFrom = 0
+  let sliceTo = 0
+  for (const batch of run) {
+    const at = batch.position - from
+    assert(batchSizeBytesOf(bytes, at) === batch.sizeBytes, 'a batch stands where its index says')
+    setBaseOffset(bytes, at, batch.baseOffset)
+    setLeaderEpoch(bytes, at, partition.leaderEpoch)
+    if (at !== sliceTo) {
+      if (sliceTo > sliceFrom) into.slices.push(bytes.subarray(sliceFrom, sliceTo))
+      sliceFrom = at
+    }
+    sliceTo = at + batch.sizeBytes
+    into.sizeBytes += batch.sizeBytes
+  }
+  into.slices.push(bytes.subarray(sliceFrom, sliceTo))
+}
