@@ -54,7 +54,7 @@ export function applyOps(
         const before = listOf(configs.get(name) ?? unset)
         const items = listOf(value ?? '')
         const after = op === CONFIG_OPS.append ? [...before, ...items] : before.filter(item => !items.includes(item))
-        configs.set(name, [...new Set(after)].join(','))
+        configs.set(name, after.join(','))
         break
       }
       default:

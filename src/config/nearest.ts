@@ -1,4 +1,4 @@
-/** The candidate that a misspelt name most likely means: ` ; did you mean ...?`, or '' if none is near. */
+/** The candidate that a misspelt name most likely means: `; did you mean ...?`, or '' if none is near. */
 export function hintFor(name: string, candidates: readonly string[]): string {
   const wanted = bare(name)
   let nearest = ''
@@ -21,20 +21,15 @@ function bare(name: string): string {
     .toLowerCase()
 }
 
-/** Insertions, removals, replacements and swaps of neighbours that turn one text into the other. */
+/** Insertions, removals and replacements that turn one text into the other. */
 function editDistance(from: string, to: string): number {
-  let beforeLast: number[] = []
   let last = Array.from({ length: to.length + 1 }, (_, index) => index)
   for (let row = 1; row <= from.length; row++) {
     const current = [row]
     for (let column = 1; column <= to.length; column++) {
       const differs = from[row - 1] === to[column - 1] ? 0 : 1
-      let best = Math.min(current[column - 1]! + 1, last[column]! + 1, last[column - 1]! + differs)
-      const swapped = from[row - 1] === to[column - 2] && from[row - 2] === to[column - 1]
-      if (swapped) best = Math.min(best, beforeLast[column - 2]! + 1)
-      current.push(best)
+      current.push(Math.min(current[column - 1]! + 1, last[column]! + 1, last[column - 1]! + differs))
     }
-    beforeLast = last
     last = current
   }
   return last[to.length]!

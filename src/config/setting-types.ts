@@ -43,7 +43,7 @@ function numberType(
     accepts,
     parse(text) {
       const value = scaled(text, factors)
-      if (Number.isSafeInteger(value) && value >= range.min && value <= range.max) return good(value)
+      if (value >= range.min && value <= range.max) return good(value)
       return bad(`must be ${what}, ${accepts}`)
     },
     show: value => showNumber(value, factors),
@@ -136,7 +136,7 @@ export function choice<const Values extends readonly string[]>(
 export const path: SettingType<string> = {
   placeholder: 'PATH',
   accepts: 'a path',
-  parse: text => (text.includes('\0') ? bad('must be a path') : good(text)),
+  parse: text => (text === '' || text.includes('\0') ? bad('must be a path') : good(text)),
   show: value => value,
 }
 

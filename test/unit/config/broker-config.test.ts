@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { type AlteredConfigs, CONFIG_OPS, type ConfigOp } from '#config/alter-configs.ts'
 import {
@@ -14,9 +15,13 @@ import type { ConfigLayers } from '#config/kafka-config.ts'
 import { settingsFrom } from '#config/load-settings.ts'
 import type { Settings } from '#config/settings.ts'
 import { effectiveTopicConfig } from '#config/topic-config.ts'
-import kafkaBrokerConfigs from '../../../fixtures/config/kafka-4.4-broker-configs.json' with { type: 'json' }
 
 const NODE_ID = 1
+
+/** Printed from the classes of Apache Kafka 4.4.0. */
+const kafkaBrokerConfigs: { name: string; type: string; default: string | null; dynamic: boolean }[] = JSON.parse(
+  readFileSync(new URL('../../../fixtures/config/kafka-4.4-broker-configs.json', import.meta.url), 'utf8'),
+)
 const ALL: BrokerScope = { kind: 'all-brokers' }
 const ONE: BrokerScope = { kind: 'broker', nodeId: NODE_ID }
 

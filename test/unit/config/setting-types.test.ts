@@ -7,6 +7,7 @@ import {
   host,
   isWildcard,
   orUnlimited,
+  path,
   port,
   reachableHost,
   reachablePort,
@@ -113,6 +114,11 @@ describe('a host', () => {
     for (const text of ['10.0.0.1', '::1', 'localhost', '::ffff:10.0.0.1']) expect(isWildcard(text)).toBe(false)
     expect(read(reachableHost, 'kafka.example.com')).toBe('kafka.example.com')
   })
+})
+
+it('a path is not empty', () => {
+  expect(read(path, '/var/lib/chronik data')).toBe('/var/lib/chronik data')
+  for (const text of ['', 'a\0b']) expect(read(path, text)).toBe('must be a path')
 })
 
 describe('the sync of the write-ahead log', () => {
