@@ -1,4 +1,5 @@
 import java.lang.reflect.Field;
+import java.lang.reflect.Modifier;
 import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.Type;
 import java.nio.ByteBuffer;
@@ -24,10 +25,11 @@ import org.apache.kafka.common.record.internal.MemoryRecords;
 import org.apache.kafka.common.utils.internals.AppInfoParser;
 
 /**
- * Prints what Apache Kafka's own classes say. The error codes, a line each: "error", code, name, "retriable" or
- * "final". What they write for every version of the given APIs, a line each: message, version, variant, bytes of header
- * and body. The values of the fields follow from their paths; test/unit/kafka/protocol/golden-values.ts has the same
- * rule.
+ * Prints what Apache Kafka's own classes say, a line each:
+ * - error codes: "error", code, name, "retriable" or "final";
+ * - defaults of fields that are not zero or empty: "default", path, value;
+ * - what they write for every version of the given APIs: message, version, variant, bytes of header and body.
+ * The values written follow from the paths of the fields; test/unit/kafka/protocol/golden-values.ts has the same rule.
  */
 public class WireGolden {
     static final String CLIENT_ID = "golden";
@@ -47,6 +49,8 @@ public class WireGolden {
             String[] ends = range.split("-");
             for (short key = Short.parseShort(ends[0]); key <= Short.parseShort(ends[ends.length - 1]); key++) {
                 ApiMessageType api = ApiMessageType.fromApiKey(key);
+                printDefaults(api.newRequest(), nameOf(api.newRequest()));
+                printDefaults(api.newResponse(), nameOf(api.newResponse()));
                 short newest = api.highestSupportedVersion(true);
                 for (short version = api.lowestSupportedVersion(); version <= newest; version++) {
                     for (Variant variant : Variant.values()) {
@@ -60,7 +64,7 @@ public class WireGolden {
 
     static void print(ApiMessageType api, short version, Variant variant, boolean isRequest) throws Exception {
         ApiMessage body = isRequest ? api.newRequest() : api.newResponse();
-        String name = body.getClass().getSimpleName().replaceAll("Data$", "");
+        String name = nameOf(body);
         Schema schema = (isRequest ? api.requestSchemas() : api.responseSchemas())[version];
         if (variant != Variant.DEFAULTS) fill(body, schema, name, variant);
         ApiMessage header;
@@ -75,6 +79,33 @@ public class WireGolden {
         }
         String bytes = hex(header, headerVersion) + hex(body, version);
         System.out.println(name + " " + version + " " + variant.name().toLowerCase() + " " + bytes);
+    }
+
+    static String nameOf(ApiMessage message) {
+        return message.getClass().getSimpleName().replaceAll("Data$", "");
+    }
+
+    static void printDefaults(Object struct, String path) throws Exception {
+        for (Field field : struct.getClass().getDeclaredFields()) {
+            // The tags that were not known, and the links of a collection, are no fields of the message.
+            if (Modifier.isStatic(field.getModifiers())) continue;
+            if (field.getName().matches("_unknownTaggedFields|next|prev")) continue;
+            field.setAccessible(true);
+            Object value = field.get(struct);
+            String fieldPath = path + "." + field.getName();
+            boolean isScalar = value instanceof Number || value instanceof Boolean || value instanceof String;
+            if (value == null || isScalar && !List.of("0", "0.0", "false", "").contains(value.toString())) {
+                System.out.println("default " + fieldPath + " " + value);
+            }
+            boolean isArray = Collection.class.isAssignableFrom(field.getType());
+            Class<?> inner = isArray ? (Class<?>) elementOf(field.getGenericType()) : field.getType();
+            if (Message.class.isAssignableFrom(inner)) printDefaults(create(inner), fieldPath);
+        }
+    }
+
+    static Type elementOf(Type collection) {
+        Type generic = collection instanceof Class<?> type ? type.getGenericSuperclass() : collection;
+        return ((ParameterizedType) generic).getActualTypeArguments()[0];
     }
 
     static String hex(Message message, short version) {
@@ -118,8 +149,7 @@ public class WireGolden {
         long unsigned = hash & 0xffffffffL;
         if (wire.isArray()) {
             Class<?> raw = type instanceof ParameterizedType p ? (Class<?>) p.getRawType() : (Class<?>) type;
-            Type element = ((ParameterizedType) (type instanceof ParameterizedType ? type : raw.getGenericSuperclass()))
-                .getActualTypeArguments()[0];
+            Type element = elementOf(type);
             Collection list = List.class == raw ? new ArrayList<>() : (Collection) create(raw);
             int count = 1 + (int) (unsigned % 2);
             for (int i = 0; i < count; i++) {

@@ -36,8 +36,14 @@ export function readGoldenErrors(): GoldenError[] {
   return lines.map(([, code, name = '', rest]) => ({ code: Number(code), name, retriable: rest === 'retriable' }))
 }
 
+/** By the path of the field; what is zero or empty by default is not among them. */
+export function readGoldenDefaults(): Map<string, string> {
+  const lines = readFixture().filter(([first]) => first === 'default')
+  return new Map(lines.map(([, path = '', value = '']) => [path, value]))
+}
+
 export function readGolden(): GoldenLine[] {
-  const lines = readFixture().filter(([first]) => first !== 'error')
+  const lines = readFixture().filter(([first]) => first !== 'error' && first !== 'default')
   return lines.map(([name = '', version, variant, hex = '']) => {
     return { name, version: Number(version), variant: variant as Variant, hex }
   })

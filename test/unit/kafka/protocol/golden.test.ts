@@ -7,11 +7,21 @@ import {
   decodeResponse,
   encodeRequest,
   encodeResponse,
+  LONG_MAX,
   type Message,
   MessageWriter,
 } from '#kafka/protocol/protocol.ts'
-import { CLIENT_ID, CORRELATION_ID, type GoldenLine, goldenValue, readGolden } from './golden-values.ts'
+import type { Fields } from '#kafka/protocol/schema.ts'
+import {
+  CLIENT_ID,
+  CORRELATION_ID,
+  type GoldenLine,
+  goldenValue,
+  readGolden,
+  readGoldenDefaults,
+} from './golden-values.ts'
 
+const goldenDefaults = readGoldenDefaults()
 const golden = new Map(readGolden().map(line => [keyOf(line.name, line.version, line.variant), line]))
 
 function keyOf(name: string, version: number, variant: string): string {
@@ -30,6 +40,21 @@ function linesOf(message: Message): GoldenLine[] {
   return lines
 }
 
+/** Paths and defaults of all fields; '' where a default is zero or empty. */
+function defaultsIn(fields: Fields, path: string): [path: string, value: string][] {
+  return Object.entries(fields).flatMap(([name, { spec }]) => {
+    const own: [string, string] = [`${path}.${name}`, defaultText(spec.fallback)]
+    const shape = spec.shape.kind === 'array' ? spec.shape.of.spec.shape : spec.shape
+    return [own, ...(shape.kind === 'struct' ? defaultsIn(shape.fields, own[0]) : [])]
+  })
+}
+
+function defaultText(value: unknown): string {
+  if (value === LONG_MAX) return '9223372036854775807'
+  const isPlain = value === null || typeof value !== 'object'
+  return isPlain && value !== 0 && value !== false ? String(value) : ''
+}
+
 function written(write: (writer: MessageWriter) => void): string {
   const writer = new MessageWriter()
   write(writer)
@@ -39,6 +64,13 @@ function written(write: (writer: MessageWriter) => void): string {
 }
 
 describe.each([...apis.values()])('$name, in every version', ({ key, request, response }) => {
+  it('has the defaults of Apache Kafka', () => {
+    for (const { name, fields } of [request, response]) {
+      const ours = defaultsIn(fields, name)
+      expect(ours).toEqual(ours.map(([path]) => [path, goldenDefaults.get(path) ?? '']))
+    }
+  })
+
   it('writes a request as Apache Kafka does', () => {
     const header = { correlationId: CORRELATION_ID, clientId: CLIENT_ID }
     for (const { version, variant, hex } of linesOf(request)) {

@@ -92,6 +92,13 @@ describe('a length that the bytes do not bear out', () => {
     refuses(holder, 1, flexible)
   })
 
+  it('of an array is refused before the first element is read', () => {
+    const decode = (version: number, hex: string) =>
+      decodeMessage(holder, version, new ByteReader(Buffer.from(hex, 'hex')))
+    expect(() => decode(0, '7fffffff01')).toThrow('an array of 2147483647 elements where 1 bytes are left')
+    expect(() => decode(1, 'ffffffff0f01')).toThrow('an array of 4294967294 elements where 1 bytes are left')
+  })
+
   it('is a negative one other than -1 too', () => {
     refuses(holder, 0, 'fffffffe')
     refuses(holder, 0, '00000000' + '00000001' + '8000')
