@@ -144,9 +144,13 @@ export function setMaxTimestamp(bytes: Buffer, at: number, maxTimestampMs: numbe
   bytes.writeUInt32BE(computeCrc(bytes, at), at + CRC_AT)
 }
 
-/** The number of a codec, as `#bytes/compression.ts` knows them; 5 to 7 are none. */
+/** The number of a codec, an index into `CODEC_NAMES`; 5 to 7 are none. */
 export function codecOf(attributes: number): number {
   return attributes & CODEC_MASK
+}
+
+export function withCodec(attributes: number, codec: number): number {
+  return (attributes & ~CODEC_MASK) | codec
 }
 
 export function isLogAppendTime(attributes: number): boolean {
@@ -176,6 +180,15 @@ export interface BatchHeader {
   readonly producerEpoch: number
   readonly baseSequence: number
   readonly recordCount: number
+}
+
+/** The batch at (bytes, at) with its records in other bytes. Its CRC is wrong until `setMaxTimestamp`. */
+export function batchWithBody(bytes: Buffer, at: number, body: Buffer): Buffer {
+  const batch = Buffer.allocUnsafe(BATCH_HEADER_BYTES + body.length)
+  bytes.copy(batch, 0, at, at + BATCH_HEADER_BYTES)
+  body.copy(batch, BATCH_HEADER_BYTES)
+  batch.writeInt32BE(batch.length - BATCH_LENGTH_ENDS_AT, BATCH_LENGTH_AT)
+  return batch
 }
 
 /** Writes the header of a batch whose records are already in place and end at `to`. */

@@ -60,6 +60,7 @@ export class BatchFacts {
   crc = 0
   attributes = 0
   recordCount = 0
+  baseTimestampMs = -1
   maxTimestampMs = -1
   /** Below 0: without a producer id. */
   producerId = -1

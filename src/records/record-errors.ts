@@ -9,12 +9,10 @@ export const MAX_RECORD_ERRORS = 1000
 
 const MAX_I64 = 9223372036854775807n
 
-/** Refuses the batch of the `count` records in `body[from, to)`, a walk over which found no fault. */
+/** Refuses the batch whose records begin at `body[from]`, in which a walk found no fault. */
 export function refuseRecords(
   body: Uint8Array,
   from: number,
-  count: number,
-  baseTimestampMs: number,
   rules: BatchRules,
   nowMs: number,
   facts: BatchFacts,
@@ -22,10 +20,10 @@ export function refuseRecords(
   const errors: RecordError[] = []
   let timestamps = 0
   let at = from
-  for (let index = 0; index < count && errors.length < MAX_RECORD_ERRORS; index++) {
+  for (let index = 0; index < facts.recordCount && errors.length < MAX_RECORD_ERRORS; index++) {
     const length = readVarint(body, at, body.length)
     const end = varintEnd + length
-    const timestampMs = baseTimestampMs + readVarlong(body, varintEnd + 1, end)
+    const timestampMs = facts.baseTimestampMs + readVarlong(body, varintEnd + 1, end)
     readVarint(body, varintEnd, end)
     const keyLength = readVarint(body, varintEnd, end)
     if (rules.compacted && keyLength < 0) {

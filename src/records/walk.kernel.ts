@@ -195,7 +195,7 @@ function skipHeaders(bytes: Uint8Array, at: number, end: number): number {
     at = varintEnd + keyLength
     const valueLength = readVarint(bytes, at, end)
     if (varintEnd < 0 || valueLength < -1) return -1
-    at = varintEnd + (valueLength < 0 ? 0 : valueLength)
+    at = varintEnd + Math.max(0, valueLength)
     if (at > end) return -1
   }
   return at
