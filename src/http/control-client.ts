@@ -1,6 +1,7 @@
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { ChronikError, messageOf, systemCodeOf } from '#base/errors.ts'
+import { abortAfter } from '#system/clock.ts'
 import { withLocalAddress } from '#system/local-socket.ts'
 import type { HttpMethod } from './exchange.ts'
 
@@ -37,15 +38,12 @@ export async function controlRequest(dataDirectory: string, { path, ...rest }: C
 function send(socketPath: string, { method, path, body, timeoutMs }: ControlRequest) {
   return new Promise<{ status: number; text: string }>((resolve, reject) => {
     const headers = { 'content-type': 'application/json', connection: 'close' }
-    const outgoing = request(
-      { socketPath, method, path, headers, signal: AbortSignal.timeout(timeoutMs) },
-      incoming => {
-        const chunks: Buffer[] = []
-        incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
-        incoming.on('error', reject)
-        incoming.on('end', () => resolve({ status: incoming.statusCode ?? 0, text: Buffer.concat(chunks).toString() }))
-      },
-    )
+    const outgoing = request({ socketPath, method, path, headers, signal: abortAfter(timeoutMs) }, incoming => {
+      const chunks: Buffer[] = []
+      incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+      incoming.on('error', reject)
+      incoming.on('end', () => resolve({ status: incoming.statusCode ?? 0, text: Buffer.concat(chunks).toString() }))
+    })
     outgoing.on('error', reject)
     outgoing.end(body === undefined ? undefined : JSON.stringify(body))
   })

@@ -109,6 +109,13 @@ export class Histogram implements Metric {
   }
 }
 
+export interface FamilyLabel<Member> {
+  label: string
+  /** By the number that hot code has: the key of an API, say. It may have holes. */
+  values: readonly (string | undefined)[]
+  create: new (name: string, help: string) => Member
+}
+
 /** One member for each value of a label. The values are known from the start: nothing that clients send can add one. */
 export class Family<Member extends Metric> implements Metric {
   readonly name: string
@@ -117,20 +124,13 @@ export class Family<Member extends Metric> implements Metric {
   readonly labels: readonly string[]
   readonly #members: { labelValue: string; member: Member }[]
 
-  /** `labelValues` by the number that hot code has: the key of an API, say. It may have holes. */
-  constructor(
-    label: string,
-    labelValues: readonly (string | undefined)[],
-    create: new (name: string, help: string) => Member,
-    name: string,
-    help: string,
-  ) {
+  constructor(name: string, help: string, { label, values, create }: FamilyLabel<Member>) {
     this.name = name
     this.help = help
     this.labels = [label]
     this.type = new create(name, help).type
     this.#members = []
-    for (const [index, labelValue] of labelValues.entries()) {
+    for (const [index, labelValue] of values.entries()) {
       if (labelValue !== undefined) this.#members[index] = { labelValue, member: new create(name, help) }
     }
   }

@@ -32,33 +32,31 @@ export function createMetrics({ apiNames, commitRecordTypes }: MetricLabels) {
       'From the last byte of a fetch request to its answer, without the time it waited for records to come.',
     ),
     connectionsRefused: new Counter('chronik_connections_refused_total', 'Connections that were not taken.'),
-    requests: new Family('api', apiNames, Counter, 'chronik_requests_total', 'Requests by API.'),
+    requests: new Family('chronik_requests_total', 'Requests by API.', {
+      label: 'api',
+      values: apiNames,
+      create: Counter,
+    }),
     requestErrors: new Family(
-      'api',
-      apiNames,
-      Counter,
       'chronik_request_errors_total',
       'Requests that were answered with an error, in whole or in part, or by closing the connection.',
+      { label: 'api', values: apiNames, create: Counter },
     ),
-    requestLatency: new Family(
-      'api',
-      apiNames,
-      Histogram,
-      'chronik_request_latency_seconds',
-      'From the last byte of a request to its answer.',
-    ),
+    requestLatency: new Family('chronik_request_latency_seconds', 'From the last byte of a request to its answer.', {
+      label: 'api',
+      values: apiNames,
+      create: Histogram,
+    }),
     produceFlushes: new Counter('chronik_produce_flush_total', 'Flush groups that held at least one produced batch.'),
     produceBatchesFlushed: new Counter('chronik_produce_batches_flushed_total', 'Produced batches in flush groups.'),
     walBatches: new Counter('chronik_wal_batch_count_total', 'Flush groups written to the write-ahead log.'),
     walBatchBytes: new Counter('chronik_wal_batch_bytes_total', 'Bytes of these groups.'),
     walSyncLatency: new Histogram('chronik_wal_sync_latency_seconds', 'Duration of one sync of the write-ahead log.'),
-    commitRecords: new Family(
-      'type',
-      commitRecordTypes,
-      Counter,
-      'chronik_commit_records_total',
-      'Records of the commit log by type.',
-    ),
+    commitRecords: new Family('chronik_commit_records_total', 'Records of the commit log by type.', {
+      label: 'type',
+      values: commitRecordTypes,
+      create: Counter,
+    }),
   }
 }
 

@@ -21,3 +21,8 @@ function startTimer(delayMs: number, call: () => void): Timer {
   arm(delayMs)
   return { cancel: () => clearTimeout(timer) }
 }
+
+/** Aborted after the delay, for calls of Node that take a signal. */
+export function abortAfter(delayMs: number): AbortSignal {
+  return AbortSignal.timeout(delayMs)
+}

@@ -26,7 +26,11 @@ describe('a histogram', () => {
 
 describe('a family', () => {
   it('has a member for each value of its label, by number', () => {
-    const family = new Family('api', ['produce', undefined, 'fetch'], Counter, 'f_total', 'help')
+    const family = new Family('f_total', 'help', {
+      label: 'api',
+      values: ['produce', undefined, 'fetch'],
+      create: Counter,
+    })
     family.of(0).value += 2
     family.of(2).value += 3
     expect(family.samples()).toEqual([
@@ -38,7 +42,7 @@ describe('a family', () => {
   })
 
   it('shows nothing of a member that was never used', () => {
-    const family = new Family('api', ['produce', 'fetch'], Histogram, 'f', 'help')
+    const family = new Family('f', 'help', { label: 'api', values: ['produce', 'fetch'], create: Histogram })
     family.of(1).observe(0.1)
     expect(new Set(family.samples().map(sample => sample.labels.api))).toEqual(new Set(['fetch']))
     expect(family.type).toBe('histogram')
@@ -51,7 +55,7 @@ describe('the exposition', () => {
     const histogram = new Histogram('h', 'Durations.')
     let level = 1
     const gauge = new Gauge('g', 'A level.', () => level)
-    const family = new Family('api', ['pro"duce'], Counter, 'f_total', 'By API.')
+    const family = new Family('f_total', 'By API.', { label: 'api', values: ['pro"duce'], create: Counter })
     const exposition = createExposition([counter, gauge, histogram, family])
     counter.value += 5
     level = 2
