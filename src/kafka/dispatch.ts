@@ -60,7 +60,12 @@ export class Dispatch implements Requests {
     const apiKeys = [{ apiKey: API_VERSIONS_KEY, minVersion: min, maxVersion: max }]
     const writer = new MessageWriter()
     const correlationId = reader.bytes.readInt32BE(reader.offset + 4)
-    encodeResponse(ApiVersionsResponse, 0, correlationId, { errorCode: UNSUPPORTED_VERSION, apiKeys }, writer)
+    encodeResponse(
+      ApiVersionsResponse,
+      { apiVersion: 0, correlationId },
+      { errorCode: UNSUPPORTED_VERSION, apiKeys },
+      writer,
+    )
     connection.socket.write(writer.takeChunks())
   }
 
@@ -87,7 +92,7 @@ export class Dispatch implements Requests {
   #encode(handler: Handler, header: RequestHeader, value: Encodable<Message>, beganMs: number): MessageWriter {
     const { metrics, clock } = this.#broker
     const writer = new MessageWriter()
-    encodeResponse(handler.response, header.apiVersion, header.correlationId, value, writer)
+    encodeResponse(handler.response, header, value, writer)
     metrics.requestLatency.of(header.apiKey).observe((clock.monotonicMs() - beganMs) / 1000)
     if (hasError(value)) metrics.requestErrors.of(header.apiKey).value++
     return writer

@@ -7,10 +7,14 @@ import type { Message } from './schema.ts'
 
 const API_VERSIONS_KEY = 18
 
-export interface RequestHeader {
-  readonly apiKey: number
+/** What a request and its response have in common. */
+export interface Exchange {
   readonly apiVersion: number
   readonly correlationId: number
+}
+
+export interface RequestHeader extends Exchange {
+  readonly apiKey: number
   /** '' if the client gave none. */
   readonly clientId: string
 }
@@ -30,12 +34,11 @@ export function readRequestHeader(reader: ByteReader, flexibleFrom: (apiKey: num
 export function writeRequestHeader(
   writer: MessageWriter,
   message: Message,
-  version: number,
-  correlationId: number,
-  clientId: string | null,
+  header: Exchange & { readonly clientId: string | null },
 ): void {
+  const { apiVersion, correlationId, clientId } = header
   writer.i16(message.api.key)
-  writer.i16(version)
+  writer.i16(apiVersion)
   writer.i32(correlationId)
   if (clientId === null) {
     writer.i16(-1)
@@ -43,7 +46,7 @@ export function writeRequestHeader(
     writer.i16(Buffer.byteLength(clientId))
     writer.utf8(clientId)
   }
-  if (version >= message.flexibleFrom) writer.uvarint(0)
+  if (apiVersion >= message.flexibleFrom) writer.uvarint(0)
 }
 
 /** Returns the correlation id. */
@@ -53,14 +56,9 @@ export function readResponseHeader(reader: ByteReader, message: Message, version
   return correlationId
 }
 
-export function writeResponseHeader(
-  writer: MessageWriter,
-  message: Message,
-  version: number,
-  correlationId: number,
-): void {
-  writer.i32(correlationId)
-  if (responseHeaderHasTags(message, version)) writer.uvarint(0)
+export function writeResponseHeader(writer: MessageWriter, message: Message, exchange: Exchange): void {
+  writer.i32(exchange.correlationId)
+  if (responseHeaderHasTags(message, exchange.apiVersion)) writer.uvarint(0)
 }
 
 /** KIP-511: a client cannot know the version of an ApiVersions response before it has read the body. */

@@ -2,6 +2,7 @@ import type { ByteReader } from '#bytes/cursor.ts'
 import { apis } from './apis.ts'
 import { decodeMessage, encodeMessage } from './codec.ts'
 import {
+  type Exchange,
   type RequestHeader,
   readRequestHeader,
   readResponseHeader,
@@ -13,7 +14,7 @@ import type { Decoded, Encodable, Message } from './schema.ts'
 
 export { type Api, apis } from './apis.ts'
 export { errorCode, errorName, type KafkaErrorName, kafkaErrors } from './error-codes.ts'
-export type { RequestHeader } from './headers.ts'
+export type { Exchange, RequestHeader } from './headers.ts'
 export { MessageWriter } from './message-writer.ts'
 export { type Decoded, type Encodable, LONG_MAX, LONG_MIN, type Message, type RecordSlices } from './schema.ts'
 
@@ -36,40 +37,37 @@ export function decodeRequest<M extends Message>(request: M, version: number, re
 /** Appends the frame of a response. */
 export function encodeResponse<M extends Message>(
   response: M,
-  version: number,
-  correlationId: number,
+  exchange: Exchange,
   value: Encodable<M>,
   writer: MessageWriter,
 ): void {
   writer.frame(() => {
-    writeResponseHeader(writer, response, version, correlationId)
-    encodeMessage(response, version, value, writer)
+    writeResponseHeader(writer, response, exchange)
+    encodeMessage(response, exchange.apiVersion, value, writer)
   })
 }
 
 /** The frame of a response as chunks to send one behind the other; large records among them are not copied. */
 export function encodeResponseChunks<M extends Message>(
   response: M,
-  version: number,
-  correlationId: number,
+  exchange: Exchange,
   value: Encodable<M>,
 ): Buffer[] {
   const writer = new MessageWriter()
-  encodeResponse(response, version, correlationId, value, writer)
+  encodeResponse(response, exchange, value, writer)
   return writer.takeChunks()
 }
 
 /** Appends the frame of a request. */
 export function encodeRequest<M extends Message>(
   request: M,
-  version: number,
-  header: { readonly correlationId: number; readonly clientId: string | null },
+  header: Exchange & { readonly clientId: string | null },
   value: Encodable<M>,
   writer: MessageWriter,
 ): void {
   writer.frame(() => {
-    writeRequestHeader(writer, request, version, header.correlationId, header.clientId)
-    encodeMessage(request, version, value, writer)
+    writeRequestHeader(writer, request, header)
+    encodeMessage(request, header.apiVersion, value, writer)
   })
 }
 

@@ -72,10 +72,10 @@ describe.each([...apis.values()])('$name, in every version', ({ key, request, re
   })
 
   it('writes a request as Apache Kafka does', () => {
-    const header = { correlationId: CORRELATION_ID, clientId: CLIENT_ID }
     for (const { version, variant, hex } of linesOf(request)) {
+      const header = { apiVersion: version, correlationId: CORRELATION_ID, clientId: CLIENT_ID }
       const value = goldenValue(request, version, variant)
-      expect(written(writer => encodeRequest(request, version, header, value, writer))).toBe(hex)
+      expect(written(writer => encodeRequest(request, header, value, writer))).toBe(hex)
     }
   })
 
@@ -91,7 +91,8 @@ describe.each([...apis.values()])('$name, in every version', ({ key, request, re
   it('writes a response as Apache Kafka does', () => {
     for (const { version, variant, hex } of linesOf(response)) {
       const value = goldenValue(response, version, variant)
-      expect(written(writer => encodeResponse(response, version, CORRELATION_ID, value, writer))).toBe(hex)
+      const exchange = { apiVersion: version, correlationId: CORRELATION_ID }
+      expect(written(writer => encodeResponse(response, exchange, value, writer))).toBe(hex)
     }
   })
 

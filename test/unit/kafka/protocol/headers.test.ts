@@ -13,13 +13,13 @@ import { decodeRequestHeader, type Message, MessageWriter } from '#kafka/protoco
 
 function requestHeader(message: Message, version: number, clientId: string | null): string {
   const writer = new MessageWriter()
-  writeRequestHeader(writer, message, version, 258, clientId)
+  writeRequestHeader(writer, message, { apiVersion: version, correlationId: 258, clientId })
   return writer.written().toString('hex')
 }
 
 function responseHeader(message: Message, version: number): string {
   const writer = new MessageWriter()
-  writeResponseHeader(writer, message, version, 258)
+  writeResponseHeader(writer, message, { apiVersion: version, correlationId: 258 })
   return writer.written().toString('hex')
 }
 
