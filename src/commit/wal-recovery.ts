@@ -44,7 +44,8 @@ export interface RecoveredLog extends ResumePoint {
   tornBytes: number
 }
 
-interface FoundFile extends WalFile {
+/** A file as it stands on disk; without a header it is prepared, left over or damaged. */
+export interface FoundFile extends WalFile {
   readonly header: FileHeader | null
 }
 
@@ -118,7 +119,8 @@ export async function cutLog(disk: Disk, directory: string, log: RecoveredLog): 
   await disk.syncDirectory(directory)
 }
 
-async function findFiles(disk: Disk, directory: string): Promise<FoundFile[]> {
+/** All WAL files of a directory, oldest first. */
+export async function findFiles(disk: Disk, directory: string): Promise<FoundFile[]> {
   const found: FoundFile[] = []
   const bytes = Buffer.alloc(FILE_HEADER_BYTES)
   for (const name of await disk.list(directory)) {
@@ -143,7 +145,11 @@ async function findFiles(disk: Disk, directory: string): Promise<FoundFile[]> {
 }
 
 /** Hands on the groups of a file from `end.position` on, and moves `end` behind the last whole one. */
-async function readGroups(options: RecoveryOptions, file: FoundFile, end: ResumePoint): Promise<void> {
+export async function readGroups(
+  options: Omit<RecoveryOptions, 'resume'>,
+  file: FoundFile,
+  end: ResumePoint,
+): Promise<void> {
   const disk = await options.disk.open(`${options.directory}/${walFileName(file.sequence)}`, 'read')
   try {
     const window = new FileWindow(disk)

@@ -1,5 +1,6 @@
 import { assert } from '#base/assert.ts'
 import { messageOf } from '#base/errors.ts'
+import type { Clock } from '#base/ports.ts'
 import { ByteReader, ByteWriter, MalformedBytes } from '#bytes/cursor.ts'
 import { advertisedFor, type HostPort } from '#config/advertised.ts'
 import type { ReadTarget, TcpHandler, TcpSocket } from '#system/net.ts'
@@ -7,7 +8,7 @@ import type { Broker, RequestContext } from './broker.ts'
 import type { Handler } from './handler.ts'
 import { TopicLookup } from './produce.ts'
 import type { ProduceTicket } from './produce-ticket.ts'
-import { encodeResponse, type MessageWriter, type RequestHeader } from './protocol/protocol.ts'
+import type { MessageWriter, RequestHeader } from './protocol/protocol.ts'
 
 // One client connection: cuts what comes in into frames, hands requests on in order, sends answers in order.
 //
@@ -67,6 +68,7 @@ export class KafkaConnection implements TcpHandler {
   #busy = false
   #reading = true
   #gone = false
+  #draining = false
   readonly #onGone = new Set<() => void>()
 
   constructor(socket: TcpSocket, broker: Broker, requests: Requests, hub: ConnectionHub) {
@@ -79,13 +81,9 @@ export class KafkaConnection implements TcpHandler {
     hub.opened(this)
   }
 
-  get isGone(): boolean {
-    return this.#gone
-  }
-
   /** Nothing of it is under way. */
-  get isIdle(): boolean {
-    return !this.#busy && this.#tickets.length === 0 && this.#held.length === 0 && this.out.offset === 0
+  get #isIdle(): boolean {
+    return !this.#busy && this.#tickets.length === 0
   }
 
   // ---- frames
@@ -164,7 +162,9 @@ export class KafkaConnection implements TcpHandler {
   // ---- requests, in order
 
   #accept(frame: Frame): void {
-    if (this.#held.length === 0 && this.#mayBegin(frame)) this.#begin(frame)
+    if (this.#draining) {
+      if (frame.owned) this.broker.frames.give(frame.bytes)
+    } else if (this.#held.length === 0 && this.#mayBegin(frame)) this.#begin(frame)
     else this.#hold(frame)
   }
 
@@ -301,7 +301,8 @@ export class KafkaConnection implements TcpHandler {
       if (!this.#gone) this.socket.write(Buffer.from(this.out.written()))
       this.out.offset = 0
     }
-    if (this.#held.length > 0 || !this.#reading) this.#resume()
+    if (this.#draining && this.#isIdle) this.socket.end()
+    else if (this.#held.length > 0 || !this.#reading) this.#resume()
   }
 
   // ---- the end
@@ -337,6 +338,16 @@ export class KafkaConnection implements TcpHandler {
     this.socket.destroy()
   }
 
+  /** Begins nothing more, and closes when all that was begun is answered. */
+  drain(): void {
+    this.#draining = true
+    for (const frame of this.#held.splice(0)) this.broker.frames.give(frame.bytes)
+    // A fetch that waits for records would not be answered in time.
+    for (const call of [...this.#onGone]) call()
+    this.#hub.touched(this)
+    this.#hub.settle()
+  }
+
   #end(): void {
     if (this.#gone) return
     this.#gone = true
@@ -353,6 +364,7 @@ export class ConnectionHub {
   readonly #open = new Set<KafkaConnection>()
   #touched: KafkaConnection[] = []
   #settling = false
+  #allClosed: (() => void) | null = null
 
   get size(): number {
     return this.#open.size
@@ -364,6 +376,7 @@ export class ConnectionHub {
 
   closed(connection: KafkaConnection): void {
     this.#open.delete(connection)
+    if (this.#open.size === 0) this.#allClosed?.()
   }
 
   touched(connection: KafkaConnection): void {
@@ -382,8 +395,16 @@ export class ConnectionHub {
     this.#settling = false
   }
 
-  get all(): ReadonlySet<KafkaConnection> {
-    return this.#open
+  /** Nothing new is begun; what is under way is answered, or cut off at the deadline. */
+  async close(clock: Clock, deadlineMs: number): Promise<void> {
+    for (const connection of this.#open) connection.drain()
+    if (this.#open.size === 0) return
+    await new Promise<void>(resolve => {
+      this.#allClosed = resolve
+      clock.after(deadlineMs, () => {
+        for (const connection of this.#open) connection.destroy()
+      })
+    })
   }
 }
 

@@ -59,7 +59,7 @@ export class TopicRules {
       timestampBeforeMaxMs: config.timestampBeforeMaxMs,
       timestampAfterMaxMs: config.timestampAfterMaxMs,
       compacted: config.compacts,
-      compression: compressionType === 'uncompressed' ? 'none' : compressionType,
+      compression: compressionType,
       compressionLevel: levels[compressionType],
       decompressLimitBytes: this.#decompressLimitBytes,
     }

@@ -55,7 +55,6 @@ export interface Waiter {
 export interface LogMetrics extends CommitMetrics {
   applied(recordType: number): void
   stored(records: number): void
-  checkpointed(sizeBytes: number): void
 }
 
 export interface LogOptions {
@@ -294,7 +293,8 @@ export function checkpointDirectory(dataDir: string): string {
   return `${dataDir}/checkpoints`
 }
 
-const BEGINNING: ResumePoint = { position: 0, sequence: 1, previousChecksum: 0 }
+/** Where an empty log begins. */
+export const BEGINNING: ResumePoint = { position: 0, sequence: 1, previousChecksum: 0 }
 
 /** Opens the log of a data directory that this process has locked, as the last one left it, however it ended. */
 export async function openLog(options: LogOptions): Promise<Log> {
@@ -372,15 +372,18 @@ function addToTail(
   tail.add(baseOffset, payloadPosition + entry.place, entry.sizeBytes, entry.maxTimestampMs)
 }
 
-/** Every file that some partition needs must be there. */
-function requireFiles(state: State, files: readonly WalFile[], directory: string): void {
+/** Start positions of files that some partition needs and that are not there. */
+export function missingFiles(state: State, files: readonly WalFile[]): number[] {
   const there = new Set(files.map(file => file.position))
-  for (const position of state.extentsOfFile.keys()) {
-    if (there.has(position)) continue
-    throw new ChronikError(
-      'WAL_FILE_MISSING',
-      'corrupt',
-      `a file of the log in ${directory} is missing: the one that begins at position ${position}. Put it back, or run 'chronik repair'`,
-    )
-  }
+  return [...state.extentsOfFile.keys()].filter(position => !there.has(position))
+}
+
+function requireFiles(state: State, files: readonly WalFile[], directory: string): void {
+  const [position] = missingFiles(state, files)
+  if (position === undefined) return
+  throw new ChronikError(
+    'WAL_FILE_MISSING',
+    'corrupt',
+    `a file of the log in ${directory} is missing: the one that begins at position ${position}. Put it back, or run 'chronik repair'`,
+  )
 }

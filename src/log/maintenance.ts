@@ -107,11 +107,10 @@ class LogMaintenance implements Maintenance {
   async #writeCheckpoint(): Promise<void> {
     const due = this.#due
     if (due === null) return
-    const { disk, dataDir, metrics } = this.#log.options
+    const { disk, dataDir } = this.#log.options
     await writeCheckpoint(disk, checkpointDirectory(dataDir), due)
     if (this.#due === due) this.#due = null
     this.checkpoint = { position: due.position, sizeBytes: due.state.length, writtenMs: this.#log.clock.nowMs() }
-    metrics.checkpointed(due.state.length)
     this.#trimPosition = await removeOldCheckpoints(disk, checkpointDirectory(dataDir))
   }
 

@@ -180,3 +180,13 @@ async function readRun(log: Log, partition: Partition, run: IndexedBatch[], into
   }
   into.slices.push(bytes.subarray(sliceFrom, sliceTo))
 }
+
+/** How many bytes a read from the offset would find, counted up to a limit; Infinity if they are not the newest ones. */
+export function availableBytes(log: Log, partition: Partition, offset: number, limitBytes: number): number {
+  const tail = log.tails[partition.ordinal]
+  const index = tail?.indexOfOffset(offset) ?? -1
+  if (tail === undefined || index < 0) return Number.POSITIVE_INFINITY
+  let sizeBytes = 0
+  for (let i = index; i < tail.length && sizeBytes < limitBytes; i++) sizeBytes += tail.sizeBytes(i)
+  return Math.min(sizeBytes, limitBytes)
+}

@@ -1,0 +1,55 @@
+import { dumpLog } from '#log/dump.ts'
+import { systemDisk } from '#system/disk.ts'
+import { systemProcess } from '#system/process.ts'
+import type { Command } from './command.ts'
+import { readOptions, UsageError } from './command.ts'
+
+const HELP = `Usage: chronik log dump --data-dir DIR [filters]
+
+Prints the records of the commit log, the audit trail of everything that changed, as one JSON object a line, oldest first.
+Reads only; a broker may be running on the directory.
+
+  --data-dir DIR      directory of the broker's data
+  --type NAME         only records of this type: produced, topic-created, topic-deleted, partitions-added,
+                      topic-configs-set, broker-configs-set, log-start-moved, producer-ids-allocated, producers-expired,
+                      cluster-created; several with commas
+  --topic NAME        only records about this topic
+  --partition NUMBER  only produced batches of this partition
+  --from POSITION     only records from this position of the log on
+  --to POSITION       only records before this position
+`
+
+export const logCommand: Command = {
+  name: 'log',
+  summary: 'Print the records of the commit log (log dump).',
+  help: () => HELP,
+  run,
+}
+
+async function run(argv: readonly string[]): Promise<number> {
+  const [action, ...rest] = argv
+  if (action !== 'dump') throw new UsageError("say what to do with the log: 'chronik log dump --data-dir DIR'")
+  const options = readOptions(rest, ['data-dir', 'type', 'topic', 'partition', 'from', 'to'], [])
+  const dataDir = options['data-dir']
+  if (dataDir === undefined) throw new UsageError('--data-dir is needed')
+  const damage = await dumpLog(
+    { disk: systemDisk, dataDir },
+    {
+      types: options.type?.split(',') ?? null,
+      topic: options.topic ?? null,
+      partition: wholeOrNull('partition', options.partition),
+      from: wholeOrNull('from', options.from) ?? 0,
+      to: wholeOrNull('to', options.to) ?? Number.POSITIVE_INFINITY,
+    },
+    record => systemProcess.print(`${JSON.stringify(record)}\n`),
+  )
+  if (damage === null) return 0
+  systemProcess.printError(`chronik log dump: ${damage}\n`)
+  return 1
+}
+
+function wholeOrNull(name: string, text: string | undefined): number | null {
+  if (text === undefined) return null
+  if (!/^\d{1,15}$/.test(text)) throw new UsageError(`--${name} takes a whole number, not '${text}'`)
+  return Number(text)
+}

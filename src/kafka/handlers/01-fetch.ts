@@ -1,0 +1,278 @@
+import type { Timer } from '#base/ports.ts'
+import type { Partition } from '#core/state.ts'
+import type { Broker, RequestContext } from '#kafka/broker.ts'
+import { type FetchPlan, planFetch } from '#kafka/fetch-plan.ts'
+import { partitionKey, type SessionPartition } from '#kafka/fetch-sessions.ts'
+import { defineHandler } from '#kafka/handler.ts'
+import { FetchRequest, FetchResponse } from '#kafka/protocol/apis/01-fetch.ts'
+import { errorCode, type KafkaErrorName } from '#kafka/protocol/protocol.ts'
+import type { Waiter } from '#log/log.ts'
+import { availableBytes, type LogSlices, NOTHING, readLog, release } from '#log/read-log.ts'
+
+// Fetch v4-18. v7: sessions (KIP-227). v12: truncation detection (KIP-595). v13: topic ids.
+//
+// A fetch that finds too little waits: for an append to one of its partitions, or for its time to end, whichever is first.
+// What it found is not kept meanwhile. Whole batches are answered, from the one that holds the offset on; the first batch of the
+// first partition that has any comes even if it is larger than every limit, so that a consumer always gets on.
+
+export const fetch = defineHandler(
+  { request: FetchRequest, response: FetchResponse, versions: [4, 18] },
+  (request, context) => {
+    const plan = planFetch(context.broker, request, context.version)
+    if ('error' in plan) return { errorCode: errorCode(plan.error), responses: [] }
+    return new Fetching(request, plan, context).start()
+  },
+)
+
+type Response = FetchResponse
+type PartitionAnswer = Response['responses'][number]['partitions'][number]
+
+/** A partition that is there and may be read at the wanted offset. */
+interface Readable {
+  readonly wanted: SessionPartition
+  readonly partition: Partition
+}
+
+const NO_ERROR = errorCode('NONE')
+
+class Fetching {
+  readonly #request: FetchRequest
+  readonly #plan: FetchPlan
+  readonly #context: RequestContext
+  readonly #broker: Broker
+  readonly #beganMs: number
+  #waitedMs = 0
+
+  constructor(request: FetchRequest, plan: FetchPlan, context: RequestContext) {
+    this.#request = request
+    this.#plan = plan
+    this.#context = context
+    this.#broker = context.broker
+    this.#beganMs = context.broker.clock.monotonicMs()
+  }
+
+  start(): Response | Promise<Response> {
+    if (this.#request.maxWaitMs <= 0 || this.#isSatisfied()) return this.#answer()
+    return this.#wait()
+  }
+
+  // ---- waiting
+
+  #isSatisfied(): boolean {
+    const { partitions } = this.#plan
+    if (partitions.size === 0) return true
+    const minBytes = Math.min(this.#request.minBytes, this.#maxBytes())
+    let sizeBytes = 0
+    for (const wanted of partitions.values()) {
+      const found = this.#check(wanted)
+      if ('error' in found || found.diverges) return true
+      const { partition } = found
+      if (wanted.fetchOffset === partition.nextOffset) continue
+      sizeBytes += availableBytes(this.#broker.log, partition, wanted.fetchOffset, wanted.maxBytes)
+      if (sizeBytes >= minBytes) return true
+    }
+    return sizeBytes >= minBytes
+  }
+
+  #wait(): Promise<Response> {
+    const { log, clock } = this.#broker
+    const ordinals: number[] = []
+    const beganMs = clock.monotonicMs()
+    return new Promise((resolve, reject) => {
+      let timer: Timer | null = null
+      const end = (): void => {
+        timer?.cancel()
+        for (const ordinal of ordinals) log.stopWaiting(ordinal, waiter)
+        this.#waitedMs = clock.monotonicMs() - beganMs
+        try {
+          resolve(this.#answer())
+        } catch (thrown) {
+          reject(thrown)
+        }
+      }
+      const waiter: Waiter = {
+        wake: () => {
+          if (this.#isSatisfied()) end()
+        },
+      }
+      for (const wanted of this.#plan.partitions.values()) {
+        const partition = this.#find(wanted)
+        if (partition === undefined) continue
+        log.waitFor(partition.ordinal, waiter)
+        ordinals.push(partition.ordinal)
+      }
+      timer = clock.after(this.#request.maxWaitMs, end)
+      this.#context.onGone(end)
+    })
+  }
+
+  // ---- finding
+
+  #find(wanted: SessionPartition): Partition | undefined {
+    const { state } = this.#broker.log
+    const topic = wanted.topicId === '' ? state.topics.get(wanted.topic) : state.topicsById.get(wanted.topicId)
+    return topic?.partitions[wanted.partition]
+  }
+
+  /** Kafka: ReplicaManager.readFromLog, Partition.readRecords. */
+  #check(wanted: SessionPartition): { error: KafkaErrorName } | { partition: Partition; diverges: boolean } {
+    const partition = this.#find(wanted)
+    if (partition === undefined) {
+      const byId = wanted.topicId !== '' && !this.#broker.log.state.topicsById.has(wanted.topicId)
+      return { error: byId ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION' }
+    }
+    const { leaderEpoch, nextOffset, logStart } = partition
+    if (wanted.currentLeaderEpoch >= 0 && wanted.currentLeaderEpoch !== leaderEpoch) {
+      return { error: wanted.currentLeaderEpoch < leaderEpoch ? 'FENCED_LEADER_EPOCH' : 'UNKNOWN_LEADER_EPOCH' }
+    }
+    if (wanted.lastFetchedEpoch >= 0) {
+      if (wanted.lastFetchedEpoch > leaderEpoch) return { error: 'OFFSET_OUT_OF_RANGE' }
+      if (nextOffset < wanted.fetchOffset) return { partition, diverges: true }
+    }
+    const { fetchOffset } = wanted
+    if (fetchOffset < logStart || fetchOffset > nextOffset) return { error: 'OFFSET_OUT_OF_RANGE' }
+    return { partition, diverges: false }
+  }
+
+  #maxBytes(): number {
+    return Math.min(this.#request.maxBytes, this.#broker.settings.fetchMaxBytes)
+  }
+
+  // ---- answering
+
+  #answer(): Response | Promise<Response> {
+    const answers = new Map<SessionPartition, PartitionAnswer>()
+    const readable: Readable[] = []
+    for (const wanted of this.#plan.partitions.values()) {
+      const found = this.#check(wanted)
+      if ('error' in found) answers.set(wanted, errorAnswer(wanted, found.error))
+      else if (found.diverges) answers.set(wanted, divergingAnswer(wanted, found.partition))
+      else readable.push({ wanted, partition: found.partition })
+    }
+    const reads: LogSlices[] = []
+    const pending = this.#readFrom(readable, 0, answers, reads, { leftBytes: this.#budget() })
+    this.#holdUntilSent(reads)
+    return pending === null ? this.#response(answers) : pending.then(() => this.#response(answers))
+  }
+
+  /** What this answer may hold: less when many answers wait to be sent. */
+  #budget(): number {
+    return Math.min(this.#maxBytes(), Math.max(0, this.#broker.settings.maxInflightBytes - this.#broker.fetchedBytes))
+  }
+
+  /** Reads one partition after the other; goes on by promise from the first that is not in memory. */
+  #readFrom(
+    readable: readonly Readable[],
+    first: number,
+    answers: Map<SessionPartition, PartitionAnswer>,
+    reads: LogSlices[],
+    budget: { leftBytes: number },
+  ): Promise<void> | null {
+    for (let i = first; i < readable.length; i++) {
+      const { wanted, partition } = readable[i]!
+      const limitBytes = Math.min(wanted.maxBytes, budget.leftBytes)
+      const isFirst = reads.length === 0
+      const take = (read: LogSlices): void => {
+        if (read.sizeBytes > 0) reads.push(read)
+        this.#broker.fetchedBytes += read.sizeBytes
+        budget.leftBytes = Math.max(0, budget.leftBytes - read.sizeBytes)
+        answers.set(wanted, recordsAnswer(wanted, partition, read))
+      }
+      const read =
+        limitBytes > 0 || isFirst
+          ? readLog(this.#broker.log, partition, wanted.fetchOffset, limitBytes, isFirst)
+          : NOTHING
+      if (!(read instanceof Promise)) {
+        take(read)
+        continue
+      }
+      return read.then(
+        slices => {
+          take(slices)
+          return this.#readFrom(readable, i + 1, answers, reads, budget) ?? undefined
+        },
+        thrown => {
+          // Its records went while it was read: the next fetch is told where the log starts now.
+          if (partition.logStart <= wanted.fetchOffset) throw thrown
+          answers.set(wanted, errorAnswer(wanted, 'OFFSET_OUT_OF_RANGE'))
+          return this.#readFrom(readable, i + 1, answers, reads, budget) ?? undefined
+        },
+      )
+    }
+    return null
+  }
+
+  #holdUntilSent(reads: LogSlices[]): void {
+    this.#context.onSent(() => {
+      for (const read of reads) {
+        this.#broker.fetchedBytes -= read.sizeBytes
+        release(read)
+      }
+    })
+  }
+
+  #response(answers: Map<SessionPartition, PartitionAnswer>): Response {
+    const { session, incremental, partitions } = this.#plan
+    const byTopic = new Map<string, Response['responses'][number] & { partitions: PartitionAnswer[] }>()
+    for (const [wanted, answer] of answers) {
+      if (session !== null && !tell(wanted, answer) && incremental) continue
+      const key = wanted.topicId || wanted.topic
+      const topic = byTopic.get(key)
+      if (topic === undefined) byTopic.set(key, { topic: wanted.topic, topicId: wanted.topicId, partitions: [answer] })
+      else topic.partitions.push(answer)
+      if (session === null || !hasRecords(answer)) continue
+      // One that had data goes behind the others, so that all get their turn under a limit of bytes.
+      const place = partitionKey(wanted)
+      if (partitions.delete(place)) partitions.set(place, wanted)
+    }
+    const { metrics, clock } = this.#broker
+    metrics.fetchLatency.observe((clock.monotonicMs() - this.#beganMs - this.#waitedMs) / 1000)
+    return { errorCode: NO_ERROR, sessionId: session?.id ?? 0, responses: [...byTopic.values()] }
+  }
+}
+
+/** Remembers what the consumer is told of a partition; false if it knows that already. */
+function tell(wanted: SessionPartition, answer: PartitionAnswer): boolean {
+  const { highWatermark, logStartOffset = -1 } = answer
+  const isNews =
+    hasRecords(answer) ||
+    answer.errorCode !== NO_ERROR ||
+    answer.divergingEpoch !== undefined ||
+    wanted.highWatermark !== highWatermark ||
+    wanted.logStartOffset !== logStartOffset
+  // After an error the recovery is told, too.
+  wanted.highWatermark = answer.errorCode === NO_ERROR ? highWatermark : -1
+  wanted.logStartOffset = logStartOffset
+  return isNews
+}
+
+function hasRecords(answer: PartitionAnswer): boolean {
+  return answer.records !== null && (answer.records as { byteLength: number }).byteLength > 0
+}
+
+function recordsAnswer(wanted: SessionPartition, partition: Partition, read: LogSlices): PartitionAnswer {
+  return {
+    partitionIndex: wanted.partition,
+    errorCode: NO_ERROR,
+    highWatermark: partition.nextOffset,
+    lastStableOffset: partition.nextOffset,
+    logStartOffset: partition.logStart,
+    abortedTransactions: null,
+    records: { byteLength: read.sizeBytes, slices: read.slices },
+  }
+}
+
+function divergingAnswer(wanted: SessionPartition, partition: Partition): PartitionAnswer {
+  const divergingEpoch = { epoch: partition.leaderEpoch, endOffset: partition.nextOffset }
+  return { ...recordsAnswer(wanted, partition, NOTHING), divergingEpoch }
+}
+
+function errorAnswer(wanted: SessionPartition, error: KafkaErrorName): PartitionAnswer {
+  return {
+    partitionIndex: wanted.partition,
+    errorCode: errorCode(error),
+    highWatermark: -1,
+    abortedTransactions: null,
+    records: { byteLength: 0, slices: [] },
+  }
+}

@@ -1,0 +1,99 @@
+import type { ChronikError } from '#base/errors.ts'
+import type { Clock, Random } from '#base/ports.ts'
+import { fixedBrokerLayers } from '#config/broker-config.ts'
+import type { SettingSources } from '#config/load-settings.ts'
+import type { Settings } from '#config/settings.ts'
+import type { Log } from '#log/log.ts'
+import type { Logger } from '#observe/log.ts'
+import type { Metrics } from '#observe/product-metrics.ts'
+import { listenTcp } from '#system/net.ts'
+import type { Broker } from './broker.ts'
+import { type ConnectionHub, KafkaConnection } from './connection.ts'
+import { Dispatch } from './dispatch.ts'
+import { FetchSessions } from './fetch-sessions.ts'
+import { FramePool } from './frame-pool.ts'
+import { handlers } from './handlers/handlers.ts'
+import { ProducerIds } from './producer-ids.ts'
+import { TopicRules } from './topic-rules.ts'
+
+// The Kafka port: connections in, the log behind. connection.ts has the way of a request, produce.ts and handlers/ what is done
+// with it.
+
+export { ConnectionHub } from './connection.ts'
+
+export interface KafkaOptions {
+  settings: Settings
+  sources: SettingSources
+  clock: Clock
+  random: Random
+  logger: Logger
+  metrics: Metrics
+  log: Log
+  /** Told by the log when a commit is answered. */
+  hub: ConnectionHub
+}
+
+export interface KafkaListener {
+  readonly broker: Broker
+  readonly address: string
+  readonly port: number
+  readonly connections: number
+  /** Takes no new connection and no new request, waits until all is answered, and cuts off what is not at the deadline. */
+  close(deadlineMs: number): Promise<void>
+}
+
+/** Memory kept for requests that arrive in pieces. */
+const KEPT_FRAME_BYTES = 64 << 20
+
+export function createBroker(options: KafkaOptions): Broker {
+  const { settings, sources, clock, random, logger, metrics, log } = options
+  const fixedConfigs = fixedBrokerLayers(settings, sources)
+  const decompressLimitBytes = settings.maxDecompressedBytes
+  return {
+    settings,
+    clock,
+    random,
+    logger,
+    metrics,
+    log,
+    topicRules: new TopicRules({
+      state: log.state,
+      fixed: fixedConfigs,
+      nodeId: settings.nodeId,
+      decompressLimitBytes,
+    }),
+    producerIds: new ProducerIds(log),
+    fetchSessions: new FetchSessions({ clock, random, limit: settings.maxFetchSessions }),
+    frames: new FramePool(KEPT_FRAME_BYTES),
+    fixedConfigs,
+    fetchedBytes: 0,
+  }
+}
+
+export async function listenKafka(options: KafkaOptions): Promise<KafkaListener> {
+  const { settings, clock, logger, metrics, hub } = options
+  const broker = createBroker(options)
+  const requests = new Dispatch(broker, handlers)
+  const listener = await listenTcp({
+    host: settings.bindAddr,
+    port: settings.kafkaPort,
+    maxConnections: settings.maxConnections,
+    onConnection: socket => new KafkaConnection(socket, broker, requests, hub),
+    onRefused: (error: ChronikError) => {
+      metrics.connectionsRefused.value++
+      logger.warn(error.message)
+    },
+  })
+  return {
+    broker,
+    address: listener.address,
+    port: listener.port,
+    get connections() {
+      return hub.size
+    },
+    close: async deadlineMs => {
+      await listener.close()
+      await hub.close(clock, deadlineMs)
+    },
+  }
+}

@@ -1,0 +1,76 @@
+import { ChronikError } from '#base/errors.ts'
+import { settingsFrom } from '#config/load-settings.ts'
+import type { Settings } from '#config/settings.ts'
+import { createLogger, type LogLevel, standardOutput } from '#observe/log.ts'
+import { systemClock } from '#system/clock.ts'
+import { systemDisk } from '#system/disk.ts'
+import { systemRandom } from '#system/random.ts'
+import { createTemporaryDirectory } from '#system/temporary.ts'
+import { startServer } from './server.ts'
+
+export type { Settings } from '#config/settings.ts'
+
+/** Any setting by its name in camel case; docs/CONFIG.md has them all. */
+export type ChronikOptions = Partial<Settings>
+
+export interface Chronik {
+  readonly kafka: {
+    readonly host: string
+    readonly port: number /** `host:port`, as clients take it. */
+    readonly address: string
+  }
+  /** Where /metrics and /health answer. */
+  readonly metrics: { readonly host: string; readonly port: number }
+  readonly dataDir: string
+  /** Stops the broker. A temporary data directory is removed. */
+  close(): Promise<void>
+}
+
+const LOOPBACK = '127.0.0.1'
+
+/**
+ * Starts a broker in this process: on free ports of the loopback address, with its data in a temporary directory, and silent,
+ * unless the options say otherwise.
+ */
+export async function startChronik(options: ChronikOptions = {}): Promise<Chronik> {
+  const temporary = options.dataDir === undefined ? await createTemporaryDirectory() : null
+  const dataDir = options.dataDir ?? temporary?.path
+  const defaults = { kafkaPort: 0, metricsPort: 0, bindAddr: LOOPBACK, logLevel: 'silent' } as const
+  const loaded = settingsFrom({
+    ...defaults,
+    ...EMBEDDED_SIZES,
+    ...options,
+    ...(dataDir === undefined ? {} : { dataDir }),
+  })
+  if (!loaded.ok) throw new ChronikError('INVALID_SETTINGS', 'invalid', loaded.errors.join('\n'))
+  const { settings, sources } = loaded
+  const logger = createLogger({ level: settings.logLevel as LogLevel, pretty: false, output: standardOutput() })
+  try {
+    const server = await startServer({
+      settings,
+      sources,
+      disk: systemDisk,
+      clock: systemClock,
+      random: systemRandom,
+      logger,
+      operations: true,
+      failed: error => logger.error(error.message, { error }),
+    })
+    const { port } = server.kafka
+    return {
+      kafka: { host: settings.bindAddr, port, address: `${settings.bindAddr}:${port}` },
+      metrics: { host: settings.bindAddr, port: server.metricsPort ?? 0 },
+      dataDir: settings.dataDir,
+      close: async () => {
+        await server.close()
+        await temporary?.remove()
+      },
+    }
+  } catch (thrown) {
+    await temporary?.remove()
+    throw thrown
+  }
+}
+
+/** A broker inside another process does not take the memory and the disk of one that has a machine for itself. */
+const EMBEDDED_SIZES = { walFileBytes: 16 << 20, logCacheBytes: 32 << 20 }

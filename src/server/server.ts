@@ -1,0 +1,155 @@
+import type { ChronikError } from '#base/errors.ts'
+import type { Clock, Disk, Random } from '#base/ports.ts'
+import type { SettingSources } from '#config/load-settings.ts'
+import { PRODUCE_PROFILES, type Settings } from '#config/settings.ts'
+import { PRODUCE_RECORD, RECORD_TYPE_NAMES } from '#core/change-records.ts'
+import { listenControl, listenHttp, operationsRoutes } from '#http/http.ts'
+import { ConnectionHub, listenKafka } from '#kafka/kafka.ts'
+import { apis } from '#kafka/protocol/protocol.ts'
+import { startRetention } from '#kafka/retention-task.ts'
+import { type Log, openLog } from '#log/log.ts'
+import { createExposition } from '#observe/exposition.ts'
+import type { Logger } from '#observe/log.ts'
+import { createMetrics, type Metrics, metricsToExpose } from '#observe/product-metrics.ts'
+import { monitorEventLoop } from '#system/event-loop.ts'
+import { lockDirectory } from '#system/lock.ts'
+
+// Builds the whole broker, starts it part by part, and stops it in reverse order. Nothing is built anywhere else.
+
+export interface ServerOptions {
+  settings: Settings
+  sources: SettingSources
+  disk: Disk
+  clock: Clock
+  random: Random
+  logger: Logger
+  /** Without one nothing listens for metrics, health and commands. */
+  operations: boolean
+  /** The broker can no longer keep its promises: the process should end. */
+  failed(error: ChronikError): void
+}
+
+export interface Server {
+  readonly kafka: { readonly address: string; readonly port: number }
+  /** Null without operations. */
+  readonly metricsPort: number | null
+  readonly clusterId: string
+  /** Finishes what was begun, up to the deadline, writes a checkpoint and ends. */
+  close(): Promise<void>
+}
+
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const { settings, disk, logger, random } = options
+  await disk.makeDirectory(settings.dataDir)
+  const stops: (() => Promise<void> | void)[] = []
+  const stop = async (): Promise<void> => {
+    for (const call of stops.splice(0).reverse()) await call()
+  }
+  try {
+    const lock = await lockDirectory(settings.dataDir)
+    stops.push(() => lock.release())
+    const metrics = createMetrics(metricLabels())
+    const hub = new ConnectionHub()
+    const log = await openLog(logOptions(options, metrics, hub))
+    stops.push(() => log.close())
+    const clusterId = await ensureClusterId(log, random)
+    const kafka = await listenKafka({ ...options, metrics, log, hub })
+    stops.push(() => kafka.close(settings.drainTimeoutMs))
+    stops.push(startRetention(kafka.broker))
+    const metricsPort = options.operations ? await listenOperations(options, metrics, log, hub, stops) : null
+    logger.info('started', { kafkaPort: kafka.port, metricsPort, dataDir: settings.dataDir, clusterId })
+    let closing: Promise<void> | null = null
+    return {
+      kafka: { address: kafka.address, port: kafka.port },
+      metricsPort,
+      clusterId,
+      close: () => {
+        closing ??= stop()
+        return closing
+      },
+    }
+  } catch (thrown) {
+    await stop()
+    throw thrown
+  }
+}
+
+function metricLabels(): { apiNames: (string | undefined)[]; commitRecordTypes: (string | undefined)[] } {
+  const apiNames: (string | undefined)[] = []
+  for (const api of apis.values()) apiNames[api.key] = api.name
+  const commitRecordTypes: (string | undefined)[] = []
+  for (const [type, name] of RECORD_TYPE_NAMES) commitRecordTypes[type] = name
+  return { apiNames, commitRecordTypes }
+}
+
+function logOptions(options: ServerOptions, metrics: Metrics, hub: ConnectionHub): Parameters<typeof openLog>[0] {
+  const { settings, disk, clock, logger } = options
+  const profile = PRODUCE_PROFILES[settings.produceProfile]
+  return {
+    disk,
+    clock,
+    dataDir: settings.dataDir,
+    walFileBytes: settings.walFileBytes,
+    cacheBytes: settings.logCacheBytes,
+    gather: { batches: profile.gatherBatches, delayMs: profile.gatherMs, whenIdle: profile.gathersWhenIdle },
+    sync: settings.walSync.kind === 'always' ? 'always' : settings.walSync.intervalMs,
+    metrics: {
+      flushed(batches, sizeBytes, seconds) {
+        metrics.walBatches.value++
+        metrics.walBatchBytes.value += sizeBytes
+        metrics.walSyncLatency.observe(seconds)
+        metrics.produceBatchesFlushed.value += batches
+      },
+      applied(recordType) {
+        metrics.commitRecords.of(recordType).value++
+        if (recordType === PRODUCE_RECORD) metrics.produceFlushes.value++
+      },
+      stored(records) {
+        metrics.messagesStored.value += records
+      },
+    },
+    report: (level, message, fields) => logger[level](message, fields),
+    failed: options.failed,
+    afterCommit: () => hub.settle(),
+  }
+}
+
+/** The id of the cluster is made once, with the log. */
+async function ensureClusterId(log: Log, random: Random): Promise<string> {
+  if (log.state.clusterId === '') {
+    await log.propose({ kind: 'cluster-created', clusterId: random.bytes(16).toString('base64url') })
+  }
+  return log.state.clusterId
+}
+
+async function listenOperations(
+  options: ServerOptions,
+  metrics: Metrics,
+  log: Log,
+  hub: ConnectionHub,
+  stops: (() => Promise<void> | void)[],
+): Promise<number> {
+  const { settings, clock, logger } = options
+  const eventLoop = monitorEventLoop()
+  stops.push(() => eventLoop.stop())
+  const exposition = createExposition(
+    metricsToExpose(metrics, {
+      activeConnections: () => hub.size,
+      storageUsageBytes: () => log.commits.files.sizeBytes,
+      produceProfile: () => PRODUCE_PROFILES[settings.produceProfile].index,
+      walSyncIntervalSeconds: () => (settings.walSync.kind === 'always' ? 0 : settings.walSync.intervalMs / 1000),
+      checkpointAgeSeconds: () => (clock.nowMs() - log.maintenance.checkpoint.writtenMs) / 1000,
+      checkpointSizeBytes: () => log.maintenance.checkpoint.sizeBytes,
+      eventLoopDelay: () => eventLoop.read(),
+    }),
+  )
+  const routes = operationsRoutes(exposition, () => {
+    const { failure } = log.commits
+    return failure === null ? [] : [failure.message]
+  })
+  const control = await listenControl({ routes, clock, log: logger, dataDirectory: settings.dataDir })
+  stops.push(() => control.close(settings.drainTimeoutMs))
+  const http = await listenHttp({ routes, clock, log: logger, host: settings.bindAddr, port: settings.metricsPort })
+  stops.push(() => http.close(settings.drainTimeoutMs))
+  return http.port
+}
