@@ -49,6 +49,7 @@ export interface Disk {
   list(directory: string): Promise<string[]>
   makeDirectory(path: string): Promise<void>
   rename(from: string, to: string): Promise<void>
+  /** Removes a file; nothing if it is not there. */
   remove(path: string): Promise<void>
   /** Makes creations, renames and removals in the directory survive a power loss. */
   syncDirectory(path: string): Promise<void>

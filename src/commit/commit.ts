@@ -55,8 +55,8 @@ export interface CommitOwner<A> {
   committed(group: CommitGroup<A>): void
   /** Not durable, not applied; may be tried again. */
   refused(group: CommitGroup<A>, error: ChronikError): void
-  /** The log has ended: nothing more will be committed. */
-  failed(error: ChronikError): void
+  /** The log has ended. Whether these groups are durable nobody knows. */
+  failed(error: ChronikError, undecided: CommitGroup<A>[]): void
   /** The groups of `ended` are all committed, none of the file behind it is: the state now is the state at `resume`. */
   rolled(ended: WalFile, resume: ResumePoint): void
 }
@@ -355,7 +355,7 @@ export class CommitLog<A> {
 
   #flushFailed(thrown: unknown, syncing: boolean, groups: CommitGroup<A>[], chain: number): void {
     if (syncing || !DISK_FULL.has(systemCodeOf(thrown))) {
-      this.#fail(thrown, syncing)
+      this.#fail(thrown, syncing, groups)
       return
     }
     const error = new ChronikError('DISK_FULL', 'retry', `no space for the log in ${this.files.directory}`, {
@@ -377,7 +377,7 @@ export class CommitLog<A> {
     else this.#tellDrained()
   }
 
-  #fail(thrown: unknown, syncing: boolean): void {
+  #fail(thrown: unknown, syncing: boolean, groups: CommitGroup<A>[]): void {
     const what = syncing ? 'sync' : 'write'
     this.#failure = new ChronikError(
       'LOG_FAILED',
@@ -385,7 +385,9 @@ export class CommitLog<A> {
       `could not ${what} the log in ${this.files.directory}: ${messageOf(thrown)}. Nothing more is accepted; check the disk and restart`,
       { cause: thrown },
     )
-    this.#owner.failed(this.#failure)
+    const undecided = [...groups, ...this.#sealed]
+    if (this.#open !== null) undecided.push(this.#open)
+    this.#owner.failed(this.#failure, undecided)
     this.#tellDrained()
   }
 
@@ -400,7 +402,7 @@ export class CommitLog<A> {
     try {
       await (await this.files.active.disk).sync()
     } catch (thrown) {
-      this.#fail(thrown, true)
+      this.#fail(thrown, true, [])
       return
     }
     this.#synced = position

@@ -203,7 +203,9 @@ export class Log implements CommitOwner<Gathered>, Effects {
     this.options.afterCommit()
   }
 
-  failed(error: ChronikError): void {
+  failed(error: ChronikError, undecided: CommitGroup<Gathered>[]): void {
+    // Producers are not answered: an answer would say more than is known. Changes have somebody in this process who waits.
+    for (const group of undecided) for (const change of group.attachment.changes) change.refused(error)
     this.options.failed(error)
   }
 

@@ -27,7 +27,7 @@ export const systemDisk: Disk = {
     await fs.promises.mkdir(path, { recursive: true })
   },
   rename: (from, to) => fs.promises.rename(from, to),
-  remove: path => fs.promises.unlink(path),
+  remove: path => fs.promises.rm(path, { force: true }),
   syncDirectory: async path => {
     // Windows has no descriptors of directories, and its file systems journal their entries.
     if (process.platform === 'win32') return

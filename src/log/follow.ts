@@ -1,0 +1,179 @@
+import { assert } from '#base/assert.ts'
+import { ByteReader } from '#bytes/cursor.ts'
+import { decodeGroupHeader, eachRecord, FILE_HEADER_BYTES, GROUP_HEADER_BYTES, groupBytes } from '#commit/wal-format.ts'
+import { type Change, decodeChange, PRODUCE_RECORD } from '#core/change-records.ts'
+import {
+  newBatchEntry,
+  type ProduceRecordHeader,
+  readProduceEntry,
+  readProduceHeader,
+} from '#core/produce-record.kernel.ts'
+import type { Log } from './log.ts'
+
+// Following the log from outside: everything that was accepted, in its order. Whoever derives something from the records
+// (indexes, tables) reads this and nothing of the log's files: staged bytes are not accepted ones.
+
+export type LogEvent =
+  | {
+      kind: 'batch'
+      topicId: string
+      partition: number
+      baseOffset: number
+      recordCount: number
+      maxTimestampMs: number
+      /** Of the batch's bytes in the log; they carry no offset there. */
+      batchPosition: number
+      sizeBytes: number
+      /** Where to go on after this event's group. */
+      nextPosition: number
+    }
+  | {
+      kind: 'log-start'
+      topicId: string
+      partition: number
+      offset: number
+      nextPosition: number
+    }
+  | { kind: 'topic'; change: TopicChange; nextPosition: number }
+
+export type TopicChange = Extract<
+  Change,
+  { kind: 'topic-created' | 'topic-deleted' | 'partitions-added' | 'topic-configs-set' }
+>
+
+/**
+ * Everything accepted from a position of the log on, then what is accepted as it comes, until the signal. The position is 0 or
+ * an event's `nextPosition`. What retention took away meanwhile is left out; batches of topics deleted since are, too.
+ */
+export async function* followAccepted(
+  log: Log,
+  from: number,
+  signal: AbortSignal,
+): AsyncGenerator<LogEvent, void, void> {
+  let position = from
+  while (!signal.aborted) {
+    if (position >= log.commits.position) {
+      await nextCommit(log, signal)
+      continue
+    }
+    const file = log.commits.files.find(position)
+    const gone = file === undefined || position >= file.endPosition
+    if (gone) {
+      const next = log.commits.files.all.find(candidate => candidate.position > position)
+      position = next?.position ?? log.commits.position
+      continue
+    }
+    if (position === file.position) position += FILE_HEADER_BYTES
+    const headerBytes = await readBytes(log, position, GROUP_HEADER_BYTES)
+    const header = decodeGroupHeader(headerBytes, 0, file.sequence)
+    assert(header !== null && header.position === position, 'a position to follow from is the begin of a group')
+    const nextPosition = position + groupBytes(header)
+    const recordsAt = position + GROUP_HEADER_BYTES + header.payloadBytes
+    const records = await readBytes(log, recordsAt, header.recordsBytes)
+    yield* eventsOf(log, file.sequence, records, nextPosition)
+    position = nextPosition
+  }
+}
+
+function nextCommit(log: Log, signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    const wake = (): void => {
+      signal.removeEventListener('abort', wake)
+      log.stopWaitingForCommit(waiter)
+      resolve()
+    }
+    const waiter = { wake }
+    log.waitForCommit(waiter)
+    signal.addEventListener('abort', wake)
+  })
+}
+
+/** From memory if it is there, else from the file. */
+async function readBytes(log: Log, position: number, length: number): Promise<Buffer> {
+  const chunk = log.commits.image.find(position)
+  if (chunk !== null && position + length <= chunk.position + chunk.usedBytes) {
+    const at = position - chunk.position
+    return Buffer.from(chunk.bytes.subarray(at, at + length))
+  }
+  const bytes = Buffer.alloc(length)
+  await log.commits.files.read(position, length, bytes, 0)
+  return bytes
+}
+
+async function* eventsOf(
+  log: Log,
+  sequence: number,
+  records: Buffer,
+  nextPosition: number,
+): AsyncGenerator<LogEvent, void, void> {
+  const bodies: { type: number; version: number; body: ByteReader }[] = []
+  eachRecord(records, 0, records.length, (type, version, body) => {
+    bodies.push({ type, version, body: new ByteReader(records, body.offset, body.endOffset) })
+    body.take(body.remaining)
+  })
+  for (const { type, version, body } of bodies) {
+    if (type === PRODUCE_RECORD) yield* batchesOf(log, sequence, body, nextPosition)
+    else {
+      const event = eventOf(log, decodeChange(type, version, body).change, nextPosition)
+      if (event !== null) yield event
+    }
+  }
+}
+
+async function* batchesOf(
+  log: Log,
+  sequence: number,
+  body: ByteReader,
+  nextPosition: number,
+): AsyncGenerator<LogEvent, void, void> {
+  const header: ProduceRecordHeader = { timeMs: 0, file: 0, payloadPosition: 0, entryCount: 0 }
+  const entry = newBatchEntry()
+  readProduceHeader(body, header)
+  for (let left = header.entryCount; left > 0; left--) {
+    readProduceEntry(body, entry)
+    const partition = log.state.partitions[entry.ordinal]
+    if (partition === undefined) continue
+    const batchPosition = header.payloadPosition + entry.place
+    const { recordCount, maxTimestampMs, sizeBytes } = entry
+    const baseOffset = await acceptedOffset(log, sequence, entry.ordinal, batchPosition)
+    if (baseOffset === null) continue
+    const { topic, index } = partition
+    yield {
+      kind: 'batch',
+      topicId: topic.id,
+      partition: index,
+      baseOffset,
+      recordCount,
+      maxTimestampMs,
+      batchPosition,
+      sizeBytes,
+      nextPosition,
+    }
+  }
+}
+
+/** Null: the batch was turned away. */
+async function acceptedOffset(log: Log, sequence: number, ordinal: number, position: number): Promise<number | null> {
+  const tail = log.tails[ordinal]
+  const index = tail?.indexOfPosition(position) ?? -1
+  if (tail !== undefined && index >= 0) return tail.position(index) === position ? tail.baseOffset(index) : null
+  return log.indexes.baseOffsetAt(sequence, ordinal, position)
+}
+
+function eventOf(log: Log, change: Change, nextPosition: number): LogEvent | null {
+  switch (change.kind) {
+    case 'log-start-moved': {
+      const partition = log.state.partitions[change.ordinal]
+      if (partition === undefined) return null
+      const { topic, index } = partition
+      return { kind: 'log-start', topicId: topic.id, partition: index, offset: change.offset, nextPosition }
+    }
+    case 'topic-created':
+    case 'topic-deleted':
+    case 'partitions-added':
+    case 'topic-configs-set':
+      return { kind: 'topic', change, nextPosition }
+    default:
+      return null
+  }
+}
