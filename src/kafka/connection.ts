@@ -1,10 +1,11 @@
 import { assert } from '#base/assert.ts'
 import { messageOf } from '#base/errors.ts'
-import type { Clock } from '#base/ports.ts'
+import type { Clock, Timer } from '#base/ports.ts'
 import { ByteReader, ByteWriter, MalformedBytes } from '#bytes/cursor.ts'
 import { advertisedFor, type HostPort } from '#config/advertised.ts'
 import type { ReadTarget, TcpHandler, TcpSocket } from '#system/net.ts'
 import type { Broker, RequestContext } from './broker.ts'
+import type { FrameWaiter } from './frame-pool.ts'
 import type { Handler } from './handler.ts'
 import { TopicLookup } from './produce.ts'
 import type { ProduceTicket } from './produce-ticket.ts'
@@ -45,7 +46,10 @@ const DIRECT_BYTES = 32768
 /** The next request waits while the kernel has not taken this much of the answers before it. */
 const UNSENT_BYTES = 1 << 16
 
-export class KafkaConnection implements TcpHandler {
+/** A request that has begun and does not come on for this long makes room, if there are others. */
+const STALL_MS = 30_000
+
+export class KafkaConnection implements TcpHandler, FrameWaiter {
   readonly broker: Broker
   readonly socket: TcpSocket
   readonly advertised: HostPort
@@ -61,6 +65,8 @@ export class KafkaConnection implements TcpHandler {
   #partial: Buffer | null = null
   #have = 0
   #need = 0
+  #partialMs = 0
+  #unplaced: Buffer | null = null
 
   readonly #held: Frame[] = []
   readonly #tickets: ProduceTicket[] = []
@@ -97,6 +103,7 @@ export class KafkaConnection implements TcpHandler {
     let at = from
     if (bytes === this.#partial) {
       this.#have += to - from
+      this.#partialMs = this.broker.clock.monotonicMs()
       at = to
       if (this.#have === this.#need) this.#takePartial()
     }
@@ -113,8 +120,9 @@ export class KafkaConnection implements TcpHandler {
     if (!this.#isAcceptable(length)) return to
     const end = at + SIZE_BYTES + length
     if (end > to) {
-      this.#beginPartial(length)
-      return at + SIZE_BYTES
+      if (this.#beginPartial(length)) return at + SIZE_BYTES
+      this.#waitForRoom(bytes, at + SIZE_BYTES, to)
+      return to
     }
     this.#accept({ bytes, from: at + SIZE_BYTES, to: end, owned: false })
     return end
@@ -122,12 +130,13 @@ export class KafkaConnection implements TcpHandler {
 
   #readSize(bytes: Buffer, at: number, to: number): number {
     while (at < to && this.#sizeHave < SIZE_BYTES) this.#sizeBytes[this.#sizeHave++] = bytes[at++]!
-    if (this.#sizeHave === SIZE_BYTES) {
-      this.#sizeHave = 0
-      const length = this.#sizeBytes.readInt32BE(0)
-      if (this.#isAcceptable(length)) this.#beginPartial(length)
-    }
-    return at
+    if (this.#sizeHave < SIZE_BYTES) return at
+    this.#sizeHave = 0
+    const length = this.#sizeBytes.readInt32BE(0)
+    if (!this.#isAcceptable(length)) return to
+    if (this.#beginPartial(length)) return at
+    this.#waitForRoom(bytes, at, to)
+    return to
   }
 
   #isAcceptable(length: number): boolean {
@@ -136,10 +145,34 @@ export class KafkaConnection implements TcpHandler {
     return false
   }
 
-  #beginPartial(length: number): void {
-    this.#partial = this.broker.frames.take(length)
+  /** False: there is no room for the frame now; `frameRoom` goes on with it. */
+  #beginPartial(length: number): boolean {
     this.#have = 0
     this.#need = length
+    this.#partialMs = this.broker.clock.monotonicMs()
+    this.#partial = this.broker.frames.take(length, this)
+    return this.#partial !== null
+  }
+
+  /** Keeps what was read beyond the size of a frame that has no room yet. */
+  #waitForRoom(bytes: Buffer, at: number, to: number): void {
+    this.#unplaced = Buffer.from(bytes.subarray(at, to))
+    this.#pause()
+    this.#hub.frameWaits(this.broker)
+  }
+
+  frameRoom(): void {
+    const unplaced = this.#unplaced
+    if (unplaced === null || this.#gone || !this.#beginPartial(this.#need)) return
+    this.#unplaced = null
+    this.received(unplaced, 0, unplaced.length)
+    this.#hub.touched(this)
+    this.#hub.settle()
+  }
+
+  /** A frame has begun and for this long nothing of it came. */
+  stalledMs(nowMs: number): number {
+    return this.#partial === null ? 0 : nowMs - this.#partialMs
   }
 
   #continuePartial(bytes: Buffer, at: number, to: number): number {
@@ -148,6 +181,7 @@ export class KafkaConnection implements TcpHandler {
     const end = Math.min(to, at + this.#need - this.#have)
     bytes.copy(partial, this.#have, at, end)
     this.#have += end - at
+    this.#partialMs = this.broker.clock.monotonicMs()
     if (this.#have === this.#need) this.#takePartial()
     return end
   }
@@ -172,11 +206,13 @@ export class KafkaConnection implements TcpHandler {
     if (frame.owned) {
       this.#held.push(frame)
     } else {
-      const length = frame.to - frame.from
-      const bytes = this.broker.frames.take(length)
-      frame.bytes.copy(bytes, 0, frame.from, frame.to)
-      this.#held.push({ bytes, from: 0, to: length, owned: true })
+      const bytes = this.broker.frames.copy(frame.bytes, frame.from, frame.to)
+      this.#held.push({ bytes, from: 0, to: frame.to - frame.from, owned: true })
     }
+    this.#pause()
+  }
+
+  #pause(): void {
     if (!this.#reading) return
     this.#reading = false
     this.socket.pauseReading()
@@ -202,7 +238,7 @@ export class KafkaConnection implements TcpHandler {
       this.#held.shift()
       this.#begin(frame)
     }
-    if (this.#held.length > 0 || this.#reading || this.#gone) return
+    if (this.#held.length > 0 || this.#unplaced !== null || this.#reading || this.#gone) return
     this.#reading = true
     this.socket.resumeReading()
   }
@@ -353,6 +389,7 @@ export class KafkaConnection implements TcpHandler {
     this.#gone = true
     if (this.#partial !== null) this.broker.frames.give(this.#partial)
     this.#partial = null
+    this.#unplaced = null
     for (const frame of this.#held.splice(0)) this.broker.frames.give(frame.bytes)
     for (const call of this.#onGone) call()
     this.#onGone.clear()
@@ -365,6 +402,7 @@ export class ConnectionHub {
   #touched: KafkaConnection[] = []
   #settling = false
   #allClosed: (() => void) | null = null
+  #stallCheck: Timer | null = null
 
   get size(): number {
     return this.#open.size
@@ -377,6 +415,20 @@ export class ConnectionHub {
   closed(connection: KafkaConnection): void {
     this.#open.delete(connection)
     if (this.#open.size === 0) this.#allClosed?.()
+  }
+
+  /** Somebody waits for room: who has begun a large request and does not go on with it loses its place. */
+  frameWaits(broker: Broker): void {
+    if (this.#stallCheck !== null) return
+    this.#stallCheck = broker.clock.after(STALL_MS, () => {
+      this.#stallCheck = null
+      const nowMs = broker.clock.monotonicMs()
+      for (const connection of this.#open) {
+        if (connection.stalledMs(nowMs) >= STALL_MS)
+          connection.close('a request did not go on while others waited for its room')
+      }
+      if (broker.frames.hasWaiters) this.frameWaits(broker)
+    })
   }
 
   touched(connection: KafkaConnection): void {

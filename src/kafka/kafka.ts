@@ -64,7 +64,7 @@ export function createBroker(options: KafkaOptions): Broker {
     }),
     producerIds: new ProducerIds(log),
     fetchSessions: new FetchSessions({ clock, random, limit: settings.maxFetchSessions }),
-    frames: new FramePool(KEPT_FRAME_BYTES),
+    frames: new FramePool({ keptBytes: KEPT_FRAME_BYTES, limitBytes: settings.maxInflightBytes }),
     fixedConfigs,
     fetchedBytes: 0,
   }
