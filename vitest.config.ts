@@ -3,14 +3,15 @@ import { defineConfig } from 'vitest/config'
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
-// Long suites live in test/long and run by `npm run test:long`; everything else is `npm test`.
+/** What package.json says under `imports`. */
+export const alias = [
+  { find: /^#(test|scripts|bench)\//, replacement: here('./$1/') },
+  { find: /^#/, replacement: here('./src/') },
+]
+
+// The long suites are in vitest.long.config.ts.
 export default defineConfig({
-  resolve: {
-    alias: [
-      { find: /^#(test|scripts)\//, replacement: `${here('.')}/$1/` },
-      { find: /^#/, replacement: here('./src/') },
-    ],
-  },
+  resolve: { alias },
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/long/**'],

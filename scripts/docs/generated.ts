@@ -1,6 +1,8 @@
+import { renderConfigDocs } from '#config/config-docs.ts'
 import { metricsPage } from './metrics.ts'
 
 /** The pages that are written from the code: path from the root, and what must stand there. */
 export const generatedPages: Record<string, () => string> = {
+  'docs/CONFIG.md': renderConfigDocs,
   'docs/METRICS.md': metricsPage,
 }

@@ -15,7 +15,7 @@ import { TOPIC_CONFIG_NAMES, topicConfigOf } from './topic-config-table.ts'
 
 const INTRODUCTION = `# Configuration
 
-<!-- Generated from src/config by scripts/generate-config-docs.ts: edit the tables there. -->
+<!-- Written from src/config by npm run docs: edit the tables there. -->
 
 Chronik Stream starts without any configuration. Three kinds of knobs exist:
 

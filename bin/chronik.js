@@ -1,0 +1,41 @@
+#!/usr/bin/env node
+// The command `chronik`: runs the program in this Node if it is a good one, else in the one that came with the dependencies.
+
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { judge, packagedNode, tooOldMessage } from './runtime.js'
+
+// A checkout has the sources, a published package what was built from them.
+const source = new URL('../src/cli/chronik.ts', import.meta.url)
+const program = existsSync(source) ? source : new URL('../dist/src/cli/chronik.js', import.meta.url)
+
+const verdict = judge(process.versions.node)
+const packaged = verdict === 'best' ? null : packagedNode()
+if (packaged !== null) {
+  runIn(packaged)
+} else if (verdict === 'too old') {
+  console.error(tooOldMessage)
+  process.exitCode = 1
+} else {
+  await import(program.href)
+}
+
+function runIn(node) {
+  const child = spawn(node, [fileURLToPath(program), ...process.argv.slice(2)], { stdio: 'inherit' })
+  // The terminal sends SIGINT to both. Nobody else sees that there are two, so this one passes on the rest and waits.
+  process.on('SIGINT', () => {})
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  child.on('error', error => {
+    console.error(`cannot run ${node}: ${error.message}`)
+    process.exitCode = 1
+  })
+  child.on('exit', (code, signal) => {
+    if (signal === null) {
+      process.exitCode = code
+      return
+    }
+    process.removeAllListeners(signal)
+    process.kill(process.pid, signal)
+  })
+}
