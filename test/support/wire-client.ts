@@ -137,13 +137,9 @@ export class WireClient {
 }
 
 /** The bytes of a request, its size in front: to send as they are, or to damage first. */
-export function requestFrame<M extends Message>(
-  request: M,
-  version: number,
-  correlationId: number,
-  body: Encodable<M>,
-): Buffer {
+export function requestFrame(request: Message, version: number, correlationId: number, body: object): Buffer {
   const writer = new MessageWriter()
-  encodeRequest(request, version, { correlationId, clientId: CLIENT_ID }, body, writer)
+  const header = { apiVersion: version, correlationId, clientId: CLIENT_ID }
+  encodeRequest(request, header, body as Encodable<Message>, writer)
   return Buffer.concat(writer.takeChunks())
 }

@@ -98,5 +98,14 @@ export const wireMessages = {
 }
 
 export type ApiName = keyof typeof wireMessages
-export type RequestBody<N extends ApiName> = Encodable<(typeof wireMessages)[N]['request']>
+/** What the version in use lacks can be left out; encoding fails where something else is missing. */
+export type RequestBody<N extends ApiName> = Loose<Encodable<(typeof wireMessages)[N]['request']>>
 export type ResponseBody<N extends ApiName> = Decoded<(typeof wireMessages)[N]['response']>
+
+type Loose<T> = T extends Uint8Array
+  ? T
+  : T extends readonly (infer Item)[]
+    ? readonly Loose<Item>[]
+    : T extends object
+      ? { readonly [K in keyof T]?: Loose<T[K]> }
+      : T
