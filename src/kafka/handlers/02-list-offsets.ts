@@ -1,0 +1,105 @@
+import type { Partition } from '#core/state.ts'
+import type { Broker, RequestContext } from '#kafka/broker.ts'
+import { defineHandler } from '#kafka/handler.ts'
+import { checkLeaderEpoch, partitionNamed } from '#kafka/partitions.ts'
+import { ListOffsetsRequest, ListOffsetsResponse } from '#kafka/protocol/apis/02-list-offsets.ts'
+import { errorCode, type KafkaErrorName } from '#kafka/protocol/protocol.ts'
+import { offsetForTimestamp, offsetOfMaxTimestamp } from '#log/find-by-timestamp.ts'
+
+// ListOffsets v1-11: the ends of a log, or the first record from a time on. Records are visible as soon as they are stored, so
+// both isolation levels see the same end.
+
+type WantedPartition = ListOffsetsRequest['topics'][number]['partitions'][number]
+type PartitionAnswer = ListOffsetsResponse['topics'][number]['partitions'][number]
+
+/** Timestamps that are none, and the versions that know them. */
+const LATEST = -1
+const EARLIEST = -2
+const MAX_TIMESTAMP = -3
+const EARLIEST_LOCAL = -4
+const LATEST_TIERED = -5
+const EARLIEST_PENDING_UPLOAD = -6
+const KNOWN_FROM: ReadonlyMap<number, number> = new Map([
+  [LATEST, 1],
+  [EARLIEST, 1],
+  [MAX_TIMESTAMP, 7],
+  [EARLIEST_LOCAL, 8],
+  [LATEST_TIERED, 9],
+  [EARLIEST_PENDING_UPLOAD, 11],
+])
+
+const NONE = errorCode('NONE')
+const NOWHERE = { timestamp: -1, offset: -1, leaderEpoch: -1 }
+
+export const listOffsets = defineHandler(
+  { request: ListOffsetsRequest, response: ListOffsetsResponse, versions: [1, 11] },
+  async (request, context) => {
+    const repeated = repeatedPartitions(request)
+    const topics: ListOffsetsResponse['topics'][number][] = []
+    for (const { name, partitions } of request.topics) {
+      const answers: PartitionAnswer[] = []
+      for (const wanted of partitions) {
+        const isRepeated = repeated.has(`${name}:${wanted.partitionIndex}`)
+        answers.push(isRepeated ? refused(wanted, 'INVALID_REQUEST') : await answerPartition(name, wanted, context))
+      }
+      topics.push({ name, partitions: answers })
+    }
+    return { topics }
+  },
+)
+
+function repeatedPartitions({ topics }: ListOffsetsRequest): Set<string> {
+  const seen = new Set<string>()
+  const repeated = new Set<string>()
+  for (const { name, partitions } of topics) {
+    for (const { partitionIndex } of partitions) {
+      const key = `${name}:${partitionIndex}`
+      if (seen.has(key)) repeated.add(key)
+      seen.add(key)
+    }
+  }
+  return repeated
+}
+
+async function answerPartition(
+  topic: string,
+  wanted: WantedPartition,
+  { broker, version }: RequestContext,
+): Promise<PartitionAnswer> {
+  const { timestamp, currentLeaderEpoch, partitionIndex } = wanted
+  if (timestamp < 0 && version < (KNOWN_FROM.get(timestamp) ?? Number.POSITIVE_INFINITY)) {
+    return refused(wanted, 'UNSUPPORTED_VERSION')
+  }
+  const partition = partitionNamed(broker, topic, partitionIndex)
+  if (partition === undefined) return refused(wanted, 'UNKNOWN_TOPIC_OR_PARTITION')
+  const epochProblem = checkLeaderEpoch(partition, currentLeaderEpoch)
+  if (epochProblem !== null) return refused(wanted, epochProblem)
+  const at = await find(broker, partition, timestamp)
+  // Before v4 there is no epoch to tell.
+  return { partitionIndex, errorCode: NONE, ...at, leaderEpoch: version < 4 ? -1 : at.leaderEpoch }
+}
+
+async function find({ log }: Broker, partition: Partition, timestamp: number): Promise<typeof NOWHERE> {
+  const { leaderEpoch, logStart, nextOffset } = partition
+  switch (timestamp) {
+    case LATEST:
+      return { timestamp: -1, offset: nextOffset, leaderEpoch }
+    case EARLIEST:
+    case EARLIEST_LOCAL:
+      return { timestamp: -1, offset: logStart, leaderEpoch }
+    case LATEST_TIERED:
+    case EARLIEST_PENDING_UPLOAD:
+      return NOWHERE
+    default: {
+      const found =
+        timestamp === MAX_TIMESTAMP
+          ? await offsetOfMaxTimestamp(log, partition)
+          : await offsetForTimestamp(log, partition, timestamp)
+      return found === null ? NOWHERE : { timestamp: found.timestampMs, offset: found.offset, leaderEpoch }
+    }
+  }
+}
+
+function refused({ partitionIndex }: WantedPartition, error: KafkaErrorName): PartitionAnswer {
+  return { partitionIndex, errorCode: errorCode(error), ...NOWHERE }
+}

@@ -1,0 +1,64 @@
+import type { Broker } from '#kafka/broker.ts'
+import { defineHandler, type Handler } from '#kafka/handler.ts'
+import { PRODUCE_VERSIONS } from '#kafka/produce.ts'
+import { ApiVersionsRequest, ApiVersionsResponse } from '#kafka/protocol/apis/18-api-versions.ts'
+import { errorCode, type KafkaErrorName } from '#kafka/protocol/protocol.ts'
+
+// ApiVersions v0-5: what the handlers declare. v3: features, and the client's software by name. v5: the client may say which
+// broker it means (KIP-1242).
+
+const API_VERSIONS_KEY = 18
+const VERSIONS = [0, 5] as const
+const PRODUCE_KEY = 0
+/** Below what is served: older librdkafka takes the codecs that it may use from the lowest version of Produce. */
+const PRODUCE_LISTED_FROM = 0
+
+const NAMES_SOFTWARE_FROM = 3
+const NAMES_BROKER_FROM = 5
+const SOFTWARE = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/
+
+/**
+ * Tools take the version of the cluster from metadata.version: the level is that of Kafka 4.4, whose API versions these are.
+ * Features that clients act upon (transaction.version, group.version) are to be listed once they work.
+ */
+const METADATA_VERSION = { name: 'metadata.version', minimum: 7, level: 33 }
+/** To be raised with every change of a finalized level: clients believe the highest epoch that they have seen. */
+const FEATURES_EPOCH = 1
+
+/** The handler of ApiVersions beside the others. */
+export function apiVersions(others: readonly Handler[]): Handler {
+  const apiKeys = [
+    { apiKey: PRODUCE_KEY, minVersion: PRODUCE_LISTED_FROM, maxVersion: PRODUCE_VERSIONS.max },
+    { apiKey: API_VERSIONS_KEY, minVersion: VERSIONS[0], maxVersion: VERSIONS[1] },
+    ...others.map(({ request, versions }) => ({
+      apiKey: request.api.key,
+      minVersion: versions.min,
+      maxVersion: versions.max,
+    })),
+  ].sort((a, b) => a.apiKey - b.apiKey)
+  const { name, minimum, level } = METADATA_VERSION
+  return defineHandler(
+    { request: ApiVersionsRequest, response: ApiVersionsResponse, versions: VERSIONS },
+    (request, { broker, version }) => {
+      const problem = problemWith(request, version, broker)
+      if (problem !== null) return { errorCode: errorCode(problem), apiKeys: [] }
+      return {
+        errorCode: errorCode('NONE'),
+        apiKeys,
+        supportedFeatures: [{ name, minVersion: minimum, maxVersion: level }],
+        finalizedFeaturesEpoch: FEATURES_EPOCH,
+        finalizedFeatures: [{ name, minVersionLevel: level, maxVersionLevel: level }],
+      }
+    },
+  )
+}
+
+function problemWith(request: ApiVersionsRequest, version: number, { settings, log }: Broker): KafkaErrorName | null {
+  const { clientSoftwareName, clientSoftwareVersion, clusterId, nodeId } = request
+  if (version >= NAMES_SOFTWARE_FROM && !(SOFTWARE.test(clientSoftwareName) && SOFTWARE.test(clientSoftwareVersion))) {
+    return 'INVALID_REQUEST'
+  }
+  if (version < NAMES_BROKER_FROM || (clusterId === null && nodeId === -1)) return null
+  if (clusterId === null || nodeId === -1) return 'INVALID_REQUEST'
+  return clusterId === log.state.clusterId && nodeId === settings.nodeId ? null : 'REBOOTSTRAP_REQUIRED'
+}

@@ -1,0 +1,81 @@
+import { messageOf } from '#base/errors.ts'
+import type { Timer } from '#base/ports.ts'
+import type { Change } from '#core/change-records.ts'
+import type { Partition } from '#core/state.ts'
+import { retainedFrom } from '#log/retention.ts'
+import type { Broker } from './broker.ts'
+
+// What time alone brings about: records that have been kept long enough go, and so does what is remembered of producers that
+// fell silent. Both are changes of the state like any other, proposed from here.
+
+/** Kafka: producer.id.expiration.check.interval.ms */
+const PRODUCER_CHECK_INTERVAL_MS = 600_000
+/** Log starts that are moved at once: the next ones are proposed when these are in force. */
+const MOVES_AT_ONCE = 256
+
+/** Begins; ends with the call that is returned, which resolves when nothing more is proposed. */
+export function startRetention(broker: Broker): () => Promise<void> {
+  const records = every(broker, broker.settings.retentionCheckIntervalMs, () => moveLogStarts(broker))
+  const producers = every(broker, PRODUCER_CHECK_INTERVAL_MS, () => expireProducers(broker))
+  return async () => {
+    await Promise.all([records(), producers()])
+  }
+}
+
+/** Does the work at intervals, which begin anew when it is done. What fails is tried again the next time. */
+function every({ clock, logger }: Broker, intervalMs: number, work: () => Promise<void>): () => Promise<void> {
+  let ended = false
+  let timer: Timer | null = null
+  let working = Promise.resolve()
+  const wait = (): void => {
+    timer = clock.after(intervalMs, () => {
+      working = work()
+        .catch(thrown => logger.warn(`retention failed, it is tried again: ${messageOf(thrown)}`))
+        .finally(() => {
+          if (!ended) wait()
+        })
+    })
+  }
+  wait()
+  return () => {
+    ended = true
+    timer?.cancel()
+    return working
+  }
+}
+
+async function moveLogStarts(broker: Broker): Promise<void> {
+  const { log, clock, topicRules } = broker
+  const nowMs = clock.nowMs()
+  let moves: Change[] = []
+  for (const partition of [...log.state.partitions]) {
+    if (partition === undefined || partition.extents.length === 0) continue
+    const { config } = topicRules.of(partition.topic)
+    if (!config.deletes) continue
+    const offset = retainedFrom(partition, config, nowMs)
+    if (offset <= partition.logStart) continue
+    moves.push({ kind: 'log-start-moved', ordinal: partition.ordinal, offset })
+    if (moves.length < MOVES_AT_ONCE) continue
+    await proposeAll(broker, moves)
+    moves = []
+  }
+  await proposeAll(broker, moves)
+}
+
+async function expireProducers(broker: Broker): Promise<void> {
+  const { log, clock, settings } = broker
+  const lastAppendBeforeMs = clock.nowMs() - settings.producerIdExpirationMs
+  if (!log.state.partitions.some(partition => hasSilentProducer(partition, lastAppendBeforeMs))) return
+  await proposeAll(broker, [{ kind: 'producers-expired', lastAppendBeforeMs }])
+}
+
+function hasSilentProducer(partition: Partition | undefined, lastAppendBeforeMs: number): boolean {
+  for (const producer of partition?.producers?.values() ?? []) {
+    if (producer.lastAppendMs < lastAppendBeforeMs) return true
+  }
+  return false
+}
+
+async function proposeAll({ log }: Broker, changes: readonly Change[]): Promise<void> {
+  await Promise.all(changes.map(change => log.propose(change)))
+}

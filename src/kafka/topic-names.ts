@@ -1,0 +1,41 @@
+// Which names a topic may have (Kafka: org.apache.kafka.common.internals.Topic).
+
+const NAME_MAX_LENGTH = 249
+const LEGAL = /^[a-zA-Z0-9._-]+$/
+
+/** Names that Kafka keeps its own state under: here it is in the commit log, and no such topics exist. */
+const RESERVED: ReadonlySet<string> = new Set(['__consumer_offsets', '__transaction_state', '__cluster_metadata'])
+
+/** What is wrong with a name for a new topic, in Kafka's words where it has some; null if nothing is. */
+export function topicNameProblem(name: string): string | null {
+  if (name === '') return 'Topic name is invalid: the empty string is not allowed'
+  if (name === '.' || name === '..') return `Topic name is invalid: '${name}' is not allowed`
+  if (name.length > NAME_MAX_LENGTH) {
+    return `Topic name is invalid: the length of '${name}' is longer than the max allowed length ${NAME_MAX_LENGTH}`
+  }
+  if (!LEGAL.test(name)) {
+    return `Topic name is invalid: '${name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'`
+  }
+  if (RESERVED.has(name)) return `Topic name is invalid: '${name}' is reserved, its content is kept elsewhere here`
+  return null
+}
+
+/** The first of the names that differs from this one by nothing but '.' in the place of '_': tools confuse the two. */
+export function collidingName(name: string, names: Iterable<string>): string | null {
+  if (!name.includes('.') && !name.includes('_')) return null
+  for (const other of names) if (other !== name && collide(name, other)) return other
+  return null
+}
+
+const DOT = '.'.charCodeAt(0)
+const UNDERSCORE = '_'.charCodeAt(0)
+
+function collide(a: string, b: string): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (unified(a.charCodeAt(i)) !== unified(b.charCodeAt(i))) return false
+  return true
+}
+
+function unified(code: number): number {
+  return code === DOT ? UNDERSCORE : code
+}
