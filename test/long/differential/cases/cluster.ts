@@ -1,6 +1,6 @@
 // What tools and consoles ask of a cluster, where the true answer of one broker is short.
 
-import { type Case, sameAsKafka } from '../case.ts'
+import { type Case, sameAsKafka } from '#test/long/differential/case.ts'
 
 const TOPIC = 2
 const LITERAL = 3

@@ -1,7 +1,7 @@
 // The configs of topics: what they are, how they are set, and what cannot be set.
 
-import { type Case, sameAsKafka } from '../case.ts'
-import type { Conversation, TopicOptions } from '../conversation.ts'
+import { type Case, sameAsKafka } from '#test/long/differential/case.ts'
+import type { Conversation, TopicOptions } from '#test/long/differential/conversation.ts'
 
 const TOPIC = 2
 const BROKER = 4

@@ -1,9 +1,9 @@
 // Frames, versions, and what closes a connection.
 
+import { type Case, sameAsKafka } from '#test/long/differential/case.ts'
+import type { Conversation } from '#test/long/differential/conversation.ts'
 import { requestFrame } from '#test/support/wire-client.ts'
 import { wireMessages } from '#test/support/wire-messages.ts'
-import { type Case, sameAsKafka } from '../case.ts'
-import type { Conversation } from '../conversation.ts'
 
 const API_VERSIONS = 18
 const METADATA = 3

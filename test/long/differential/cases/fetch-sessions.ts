@@ -1,8 +1,8 @@
 // KIP-227: a session remembers the partitions of a fetch, and its answers leave out what has not changed.
 
+import { type Case, sameAsKafka } from '#test/long/differential/case.ts'
+import type { Conversation, FetchOptions, FetchPartition } from '#test/long/differential/conversation.ts'
 import { buildBatch, type RecordFields } from '#test/support/batch-builder.ts'
-import { type Case, sameAsKafka } from '../case.ts'
-import type { Conversation, FetchOptions, FetchPartition } from '../conversation.ts'
 
 const records = (count: number): RecordFields[] => Array.from({ length: count }, (_, i) => ({ value: `${i}` }))
 const FINAL_EPOCH = -1

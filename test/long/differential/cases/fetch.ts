@@ -1,8 +1,8 @@
 // What a fetch returns: which batches, which watermarks, which error.
 
+import { type Case, sameAsKafka } from '#test/long/differential/case.ts'
+import type { Conversation } from '#test/long/differential/conversation.ts'
 import { buildBatch, type RecordFields } from '#test/support/batch-builder.ts'
-import { type Case, sameAsKafka } from '../case.ts'
-import type { Conversation } from '../conversation.ts'
 
 const UNKNOWN_ID = 'AAAAAAAAQACAAAAAAAAAEg'
 

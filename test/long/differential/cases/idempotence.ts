@@ -1,8 +1,8 @@
 // Producers with an id: what is a duplicate, what is out of order, who is fenced.
 
+import { type Case, sameAsKafka } from '#test/long/differential/case.ts'
+import type { Conversation } from '#test/long/differential/conversation.ts'
 import type { RecordFields } from '#test/support/batch-builder.ts'
-import { type Case, sameAsKafka } from '../case.ts'
-import type { Conversation } from '../conversation.ts'
 
 const PRODUCER_ID = 4_711
 const MAX_SEQUENCE = 2_147_483_647

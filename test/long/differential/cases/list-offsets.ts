@@ -1,7 +1,7 @@
 // Offsets by time, and by the special times below 0.
 
-import { type Case, sameAsKafka } from '../case.ts'
-import type { Conversation } from '../conversation.ts'
+import { type Case, sameAsKafka } from '#test/long/differential/case.ts'
+import type { Conversation } from '#test/long/differential/conversation.ts'
 
 const TIMESTAMP_MS = 1_700_000_000_000
 const LATEST = -1

@@ -1,7 +1,7 @@
 // What clients learn of topics and of the cluster.
 
-import { type Case, otherThanKafka, sameAsKafka } from '../case.ts'
-import type { Conversation } from '../conversation.ts'
+import { type Case, otherThanKafka, sameAsKafka } from '#test/long/differential/case.ts'
+import type { Conversation } from '#test/long/differential/conversation.ts'
 
 const UNKNOWN_ID = 'AAAAAAAAQACAAAAAAAAAEg'
 const VERSIONS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]

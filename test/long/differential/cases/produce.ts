@@ -1,9 +1,9 @@
 // What Kafka stores of a produce request, and with which error it refuses the rest.
 
 import { LONG_MAX } from '#kafka/protocol/protocol.ts'
+import { type Case, sameAsKafka } from '#test/long/differential/case.ts'
+import type { Conversation, ProduceOptions, TopicOptions } from '#test/long/differential/conversation.ts'
 import { buildBatch, type Codec, type RecordFields } from '#test/support/batch-builder.ts'
-import { type Case, sameAsKafka } from '../case.ts'
-import type { Conversation, ProduceOptions, TopicOptions } from '../conversation.ts'
 
 const CODECS: readonly Codec[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 const TIMESTAMP_MS = 1_700_000_000_000

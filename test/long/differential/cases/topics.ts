@@ -1,7 +1,7 @@
 // Creating, growing, emptying and deleting topics, and what is wrong with most requests to do so.
 
-import { type Case, otherThanKafka, sameAsKafka } from '../case.ts'
-import type { Conversation } from '../conversation.ts'
+import { type Case, otherThanKafka, sameAsKafka } from '#test/long/differential/case.ts'
+import type { Conversation } from '#test/long/differential/conversation.ts'
 
 const UNKNOWN_ID = 'AAAAAAAAQACAAAAAAAAAEg'
 const TIMEOUT_MS = 10_000
