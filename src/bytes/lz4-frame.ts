@@ -1,7 +1,8 @@
 import { InvalidCompression, OutputTooLarge } from './errors.ts'
 
 // What the header and the blocks of an LZ4 frame say, read before anything is decompressed: whether the bytes are exactly one
-// frame (Java's consumer reads no second one and would lose it), and how much comes out of it at most.
+// frame, as Java's consumer can read it (it stops behind the first frame, and refuses blocks that depend on each other), and
+// how much comes out of it at most.
 //
 //   u32 LE magic   u8 flags   u8 block size   [u64 content size]   u8 header checksum
 //   blocks: u32 LE size, highest bit for "not compressed", the bytes, [u32 block checksum]
@@ -10,6 +11,7 @@ import { InvalidCompression, OutputTooLarge } from './errors.ts'
 const MAGIC = 0x184d2204
 const VERSION_MASK = 0xc0
 const VERSION = 0x40
+const INDEPENDENT_BLOCKS_BIT = 0x20
 const BLOCK_CHECKSUM_BIT = 0x10
 const CONTENT_SIZE_BIT = 0x08
 const CONTENT_CHECKSUM_BIT = 0x04
@@ -35,6 +37,7 @@ function frameOutputBytes(input: Buffer, outputOf: BlockOutput): number {
   const flags = input[4]!
   const blockSizeCode = (input[5]! >> 4) & 7
   if ((flags & VERSION_MASK) !== VERSION || blockSizeCode < 4) throw new InvalidCompression('LZ4 frame header')
+  if ((flags & INDEPENDENT_BLOCKS_BIT) === 0) throw new InvalidCompression('LZ4 blocks that depend on each other')
   if ((flags & DICTIONARY_BIT) !== 0) throw new InvalidCompression('LZ4 frame with a dictionary')
   const maxBlockBytes = 1 << (8 + 2 * blockSizeCode)
   const blockChecksumBytes = (flags & BLOCK_CHECKSUM_BIT) !== 0 ? 4 : 0

@@ -22,22 +22,21 @@ export function readVarint(bytes: Uint8Array, at: number, to: number): number {
   return 0
 }
 
-const SAFE_BYTES = 7
+const TWO_53 = 2 ** 53
 
-/** Of at most 64 bits. NaN, and not rounded, if it takes more than 52: no timestamp and no delta between two does. */
+/** Of at most 64 bits. NaN, and not rounded, from 2^52 on, either way: no timestamp and no delta of two is that large. */
 export function readVarlong(bytes: Uint8Array, at: number, to: number): number {
   let raw = 0
   let scale = 1
   for (let length = 1; length <= 10; length++) {
     if (at >= to) break
     const byte = bytes[at++]!
-    if (length <= SAFE_BYTES) raw += (byte & 127) * scale
-    else if ((byte & 127) !== 0) raw = Number.POSITIVE_INFINITY
+    raw += (byte & 127) * scale
     scale *= 128
     if (byte < 128) {
       if (length === 10 && byte > 1) break
       varintEnd = at
-      if (raw === Number.POSITIVE_INFINITY) return Number.NaN
+      if (raw >= TWO_53) return Number.NaN
       return raw % 2 === 0 ? raw / 2 : -(raw + 1) / 2
     }
   }

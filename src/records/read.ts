@@ -87,7 +87,10 @@ class RecordReader {
     const offsetDelta = this.varint()
     const key = this.field()
     const value = this.field()
-    const headers = Array.from({ length: Math.min(this.varint(), length) }, () => this.header())
+    const headers: RecordHeader[] = []
+    const headerCount = this.varint()
+    if (headerCount < 0) throw new MalformedBytes(`a record cannot have ${headerCount} headers`)
+    while (headers.length < headerCount) headers.push(this.header())
     if (this.at !== this.end) throw new MalformedBytes(`a record of ${length} bytes does not end where it should`)
     return { timestampDelta, offsetDelta, key, value, headers }
   }

@@ -9,9 +9,9 @@ export const MAX_RECORD_ERRORS = 1000
 
 const MAX_I64 = 9223372036854775807n
 
-/** Refuses the batch whose records begin at `body[from]`, in which a walk found no fault. */
+/** Refuses the batch whose records begin at `bodyBytes[from]`, in which a walk found no fault. */
 export function refuseRecords(
-  body: Uint8Array,
+  bodyBytes: Uint8Array,
   from: number,
   rules: BatchRules,
   nowMs: number,
@@ -21,13 +21,13 @@ export function refuseRecords(
   let timestamps = 0
   let at = from
   for (let index = 0; index < facts.recordCount && errors.length < MAX_RECORD_ERRORS; index++) {
-    const length = readVarint(body, at, body.length)
+    const length = readVarint(bodyBytes, at, bodyBytes.length)
     const end = varintEnd + length
-    const timestampMs = facts.baseTimestampMs + readVarlong(body, varintEnd + 1, end)
-    readVarint(body, varintEnd, end)
-    const keyLength = readVarint(body, varintEnd, end)
+    const timestampMs = facts.baseTimestampMs + readVarlong(bodyBytes, varintEnd + 1, end)
+    readVarint(bodyBytes, varintEnd, end)
+    const keyLength = readVarint(bodyBytes, varintEnd, end)
     if (rules.compacted && keyLength < 0) {
-      errors.push({ index, message: 'Compacted topic cannot accept message without key.' })
+      errors.push({ index, message: 'Compacted topic cannot accept message without key' })
     } else if (isOutOfRange(timestampMs, rules, nowMs)) {
       errors.push({ index, message: rangeMessage(timestampMs, index, rules, nowMs) })
       timestamps++

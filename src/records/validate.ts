@@ -9,6 +9,7 @@ import {
   baseOffsetOf,
   baseSequenceOf,
   baseTimestampOf,
+  batchLengthOf,
   batchSizeBytesOf,
   batchWithBody,
   codecOf,
@@ -49,6 +50,8 @@ import { FAULT_NONE, FAULT_TIMESTAMP, WALK_FAULTS, Walk, walkRecords } from './w
 
 // A batch of the oldest format counts its own header: no field of length may be smaller.
 const LEAST_BATCH_LENGTH = 14
+
+const FIRST_ZSTD_VERSION = 7
 
 // About 0.3 ms of decompression and walk, or of compression (bench/kernel/compression.bench.ts): more is done off thread.
 const INLINE_INPUT_BYTES = 16 * 1024
@@ -156,40 +159,40 @@ function refuse(facts: BatchFacts, errorCode: number, message: string): false {
   return false
 }
 
-/** Kafka: ProduceRequest.validateRecords. A batch of which bytes are missing is none. */
+/** Kafka: ProduceRequest.validateRecords, and what it reads batches with. A batch of which bytes are missing is none. */
 function isOneBatch(bytes: Buffer, from: number, to: number, context: ProduceContext, facts: BatchFacts): boolean {
-  const version = context.produceVersion
   const sizeBytes = to - from
-  if (sizeBytes >= BATCH_LENGTH_ENDS_AT) {
-    const length = batchSizeBytesOf(bytes, from) - BATCH_LENGTH_ENDS_AT
-    if (length < LEAST_BATCH_LENGTH) return refuse(facts, CORRUPT_MESSAGE, `A batch cannot be ${length} bytes long`)
+  if (sizeBytes >= BATCH_LENGTH_ENDS_AT && batchLengthOf(bytes, from) < LEAST_BATCH_LENGTH) {
+    return refuse(facts, CORRUPT_MESSAGE, `A record batch cannot be ${batchLengthOf(bytes, from)} bytes long`)
   }
-  if (sizeBytes >= BATCH_MAGIC_ENDS_AT) {
-    const magic = magicOf(bytes, from)
-    if (magic < 0 || magic > MAGIC) return refuse(facts, CORRUPT_MESSAGE, `There is no record format ${magic}`)
+  if (sizeBytes >= BATCH_MAGIC_ENDS_AT && (magicOf(bytes, from) < 0 || magicOf(bytes, from) > MAGIC)) {
+    return refuse(facts, CORRUPT_MESSAGE, `There is no record format with magic ${magicOf(bytes, from)}`)
   }
   if (sizeBytes < BATCH_MAGIC_ENDS_AT || sizeBytes < batchSizeBytesOf(bytes, from)) {
-    return refuse(
-      facts,
-      INVALID_RECORD,
-      `Produce requests with version ${version} must have at least one record batch per partition`,
-    )
+    return refuseRequest(facts, INVALID_RECORD, context, 'must have at least one record batch per partition')
   }
   if (magicOf(bytes, from) !== MAGIC) {
-    return refuse(
+    return refuseRequest(
       facts,
       INVALID_RECORD,
-      `Produce requests with version ${version} are only allowed to contain record batches with magic version 2`,
+      context,
+      'are only allowed to contain record batches with magic version 2',
     )
+  }
+  // KIP-110: a producer that old may be heard by consumers as old, which cannot read it.
+  const isZstd = sizeBytes >= BATCH_HEADER_BYTES && codecOf(attributesOf(bytes, from)) === ZSTD
+  if (isZstd && context.produceVersion < FIRST_ZSTD_VERSION) {
+    return refuseRequest(facts, UNSUPPORTED_COMPRESSION_TYPE, context, 'are not allowed to use ZStandard compression')
   }
   if (sizeBytes > batchSizeBytesOf(bytes, from)) {
-    return refuse(
-      facts,
-      INVALID_RECORD,
-      `Produce requests with version ${version} are only allowed to contain exactly one record batch per partition`,
-    )
+    const rule = 'are only allowed to contain exactly one record batch per partition'
+    return refuseRequest(facts, INVALID_RECORD, context, rule)
   }
   return true
+}
+
+function refuseRequest(facts: BatchFacts, errorCode: number, context: ProduceContext, rule: string): false {
+  return refuse(facts, errorCode, `Produce requests with version ${context.produceVersion} ${rule}`)
 }
 
 /** Kafka: UnifiedLog.analyzeAndValidateRecords. */
@@ -255,9 +258,9 @@ function isConsistent(bytes: Buffer, from: number, facts: BatchFacts): boolean {
   return true
 }
 
-/** Walks the uncompressed records in `body[from, to)`. */
+/** Walks the uncompressed records in `bodyBytes[from, to)`. */
 function areRecordsValid(
-  body: Buffer,
+  bodyBytes: Buffer,
   from: number,
   to: number,
   rules: BatchRules,
@@ -265,7 +268,7 @@ function areRecordsValid(
   facts: BatchFacts,
 ): boolean {
   const nowMs = context.nowMs
-  walkRecords(body, from, to, facts.recordCount, facts.baseTimestampMs, walk)
+  walkRecords(bodyBytes, from, to, facts.recordCount, facts.baseTimestampMs, walk)
   if (walk.fault !== FAULT_NONE) {
     const errorCode = walk.fault === FAULT_TIMESTAMP ? INVALID_TIMESTAMP : INVALID_RECORD
     return refuse(facts, errorCode, `Record ${walk.faultIndex} of the batch: ${WALK_FAULTS[walk.fault]}`)
@@ -276,7 +279,7 @@ function areRecordsValid(
     (nowMs - walk.minTimestampMs > rules.timestampBeforeMaxMs ||
       walk.maxTimestampMs - nowMs > rules.timestampAfterMaxMs)
   if (isOutOfRange || (rules.compacted && walk.firstNullKey >= 0)) {
-    refuseRecords(body, from, rules, nowMs, facts)
+    refuseRecords(bodyBytes, from, rules, nowMs, facts)
     return false
   }
   return true

@@ -51,6 +51,9 @@ export class Walk {
   firstNullKey = -1
 }
 
+// The length -1: no key, no value.
+const NULL = 1
+
 /** Walks `count` records in `bytes[from, to)`. The timestamps found are sure only if there is no fault. */
 export function walkRecords(
   bytes: Uint8Array,
@@ -67,111 +70,54 @@ export function walkRecords(
   let minTimestampMs = Number.POSITIVE_INFINITY
   let firstNullKey = -1
   for (; index < count; index++) {
-    // A field of one or two bytes, as nearly all are, is read here; any other by the function. `end` bounds both.
-    if (at + MIN_RECORD_BYTES >= to) {
-      fault = FAULT_LENGTH
-      break
-    }
-    let length = bytes[at]!
-    if (length < 128) {
-      length = (length >>> 1) ^ -(length & 1)
-      at++
-    } else if (bytes[at + 1]! < 128) {
-      length = (length & 127) | (bytes[at + 1]! << 7)
-      length = (length >>> 1) ^ -(length & 1)
-      at += 2
-    } else {
-      length = readVarint(bytes, at, to)
-      at = varintEnd
-    }
-    const end = at + length
-    if (at < 0 || length < MIN_RECORD_BYTES || end > to) {
-      fault = FAULT_LENGTH
-      break
-    }
-    at++
+    fault = FAULT_LENGTH
+    if (at + MIN_RECORD_BYTES >= to) break
+    const end = skipField(bytes, at, to)
+    if (end < 0 || end > to) break
+    at = skipVarint(bytes, at)
+    if (at + MIN_RECORD_BYTES > end) break
+    at++ // attributes
 
+    fault = FAULT_TIMESTAMP
     let delta = bytes[at]!
     if (delta < 128) {
       delta = (delta >>> 1) ^ -(delta & 1)
       at++
+    } else if (bytes[at + 1]! < 128) {
+      delta = (delta & 127) | (bytes[at + 1]! << 7)
+      delta = (delta >>> 1) ^ -(delta & 1)
+      at += 2
     } else {
       delta = readVarlong(bytes, at, end)
       at = varintEnd
-      if (at < 0 || Number.isNaN(delta)) {
-        fault = FAULT_TIMESTAMP
-        break
-      }
+      if (at < 0 || Number.isNaN(delta)) break
     }
     const timestampMs = baseTimestampMs + delta
     if (timestampMs > maxTimestampMs) maxTimestampMs = timestampMs
     if (timestampMs < minTimestampMs && timestampMs !== -1) minTimestampMs = timestampMs
 
-    if (at + 4 > end) {
-      fault = FAULT_OFFSET
-      break
-    }
-    if (index < 64 && bytes[at] === index << 1) at++
-    else if (index < 8192 && bytes[at] === (((index << 1) & 127) | 128) && bytes[at + 1] === index >>> 6) at += 2
-    else {
-      const offsetDelta = readVarint(bytes, at, end)
-      at = varintEnd
-      if (at < 0 || offsetDelta !== index) {
-        fault = FAULT_OFFSET
-        break
-      }
-    }
+    fault = FAULT_OFFSET
+    at = skipOffset(bytes, at, end, index)
+    if (at < 0) break
 
-    let size = bytes[at]!
-    if (size < 128) {
-      size = (size >>> 1) ^ -(size & 1)
+    fault = FAULT_KEY
+    if (bytes[at] === NULL) {
       at++
-    } else {
-      size = readVarint(bytes, at, end)
-      at = varintEnd
-    }
-    if (size < 0) {
       if (firstNullKey < 0) firstNullKey = index
-      if (size === -1) size = 0
-    }
-    if (at < 0 || size < 0 || at + size >= end) {
-      fault = FAULT_KEY
-      break
-    }
-    at += size
+    } else at = skipField(bytes, at, end)
+    if (at < 0 || at >= end) break
 
-    size = bytes[at]!
-    if (size < 128) {
-      size = (size >>> 1) ^ -(size & 1)
-      at++
-    } else if (bytes[at + 1]! < 128) {
-      size = (size & 127) | (bytes[at + 1]! << 7)
-      size = (size >>> 1) ^ -(size & 1)
-      at += 2
-    } else {
-      size = readVarint(bytes, at, end)
-      at = varintEnd
-    }
-    if (size === -1) size = 0
-    if (at < 0 || size < 0 || at + size >= end) {
-      fault = FAULT_VALUE
-      break
-    }
-    at += size
+    fault = FAULT_VALUE
+    at = bytes[at] === NULL ? at + 1 : skipField(bytes, at, end)
+    if (at < 0 || at >= end) break
 
-    const headers = bytes[at]!
-    if (headers === 0) at++
-    else {
-      at = skipHeaders(bytes, at, end)
-      if (at < 0) {
-        fault = FAULT_HEADERS
-        break
-      }
-    }
-    if (at !== end) {
-      fault = FAULT_REST_OF_RECORD
-      break
-    }
+    fault = FAULT_HEADERS
+    at = bytes[at] === 0 ? at + 1 : skipHeaders(bytes, at, end)
+    if (at < 0) break
+
+    fault = FAULT_REST_OF_RECORD
+    if (at !== end) break
+    fault = FAULT_NONE
   }
   if (fault === FAULT_NONE && at !== to) {
     fault = FAULT_REST_OF_BATCH
@@ -184,19 +130,38 @@ export function walkRecords(
   walk.firstNullKey = firstNullKey
 }
 
+/** The place behind a length and as many bytes, or -1 if the length is not whole or negative; it may be behind `end`. */
+function skipField(bytes: Uint8Array, at: number, end: number): number {
+  const first = bytes[at]!
+  if (first < 128) return (first & 1) === 0 ? at + 1 + (first >>> 1) : -1
+  const second = bytes[at + 1]!
+  if (second < 128) return (first & 1) === 0 ? at + 2 + (((first & 127) | (second << 7)) >>> 1) : -1
+  const length = readVarint(bytes, at, end)
+  return varintEnd < 0 || length < 0 ? -1 : varintEnd + length
+}
+
+function skipVarint(bytes: Uint8Array, at: number): number {
+  while (bytes[at]! > 127) at++
+  return at + 1
+}
+
+/** The place behind an offset delta that must be `expected`, or -1. */
+function skipOffset(bytes: Uint8Array, at: number, end: number, expected: number): number {
+  if (expected < 64 && bytes[at] === expected << 1) return at + 1
+  if (expected < 8192 && bytes[at] === (((expected << 1) & 127) | 128) && bytes[at + 1] === expected >>> 6)
+    return at + 2
+  return readVarint(bytes, at, end) === expected ? varintEnd : -1
+}
+
 /** The place behind the headers, or -1 if they are not whole. */
 function skipHeaders(bytes: Uint8Array, at: number, end: number): number {
   const count = readVarint(bytes, at, end)
   at = varintEnd
-  if (at < 0 || count < 0) return -1
-  for (let i = 0; i < count; i++) {
-    const keyLength = readVarint(bytes, at, end)
-    if (varintEnd < 0 || keyLength < 0 || varintEnd + keyLength >= end) return -1
-    at = varintEnd + keyLength
-    const valueLength = readVarint(bytes, at, end)
-    if (varintEnd < 0 || valueLength < -1) return -1
-    at = varintEnd + Math.max(0, valueLength)
-    if (at > end) return -1
+  if (count < 0) return -1
+  for (let i = 0; i < count && at >= 0; i++) {
+    at = skipField(bytes, at, end)
+    if (at < 0 || at >= end) return -1
+    at = bytes[at] === NULL ? at + 1 : skipField(bytes, at, end)
   }
   return at
 }
