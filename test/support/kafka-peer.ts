@@ -1,30 +1,25 @@
 // Apache Kafka on this machine, by bench/peers/kafka.sh: what our behaviour is compared with.
 
-import { execFile, spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { freePorts } from '#test/support/broker-process.ts'
+import { isMissing, runCommand } from '#test/support/commands.ts'
 
 const SCRIPT_PATH = fileURLToPath(new URL('../../bench/peers/kafka.sh', import.meta.url))
 const HOST = '127.0.0.1'
-const run = promisify(execFile)
 
 /** Which of the commands that Kafka and its tools need is missing here, or null. */
 export function missingForKafka(): string | null {
   return ['bash', 'java', 'mvn'].find(isMissing) ?? null
 }
 
-export function isMissing(command: string): boolean {
-  return spawnSync('which', [command]).status !== 0
-}
-
 /** The jars of Kafka's broker and clients, as `java -cp` takes them. */
 export async function kafkaClasspath(): Promise<string> {
-  return (await run('bash', [SCRIPT_PATH, 'classpath'])).stdout.trim()
+  return (await runCommand('bash', [SCRIPT_PATH, 'classpath'])).trim()
 }
 
 export interface ToolRun {
@@ -60,12 +55,12 @@ export interface KafkaPeer {
 export async function startKafkaPeer(): Promise<KafkaPeer> {
   const directory = await mkdtemp(join(tmpdir(), 'kafka-peer-'))
   const port = await portWithFreeNeighbour()
-  await run('bash', [SCRIPT_PATH, 'start', '--port', `${port}`, '--dir', directory])
+  await runCommand('bash', [SCRIPT_PATH, 'start', '--port', `${port}`, '--dir', directory])
   return {
     host: HOST,
     port,
     close: async () => {
-      await run('bash', [SCRIPT_PATH, 'stop', '--port', `${port}`, '--dir', directory])
+      await runCommand('bash', [SCRIPT_PATH, 'stop', '--port', `${port}`, '--dir', directory])
       await rm(directory, { recursive: true, force: true })
     },
   }
