@@ -119,7 +119,7 @@ function describeDirectories(place: Place): void {
     expect(await disk.list(`${directory}/x/y`)).toEqual(['a'])
   })
 
-  it('renames over what was there and removes what is there', async () => {
+  it('renames over what was there and removes a file, if it is there', async () => {
     const { disk, directory } = await place()
     const file = await disk.open(`${directory}/a`, 'create')
     await file.write(bytesOf(1, 2), 0, 2, 0)
@@ -133,7 +133,7 @@ function describeDirectories(place: Place): void {
     await disk.remove(`${directory}/b`)
     await disk.syncDirectory(directory)
     expect(await disk.list(directory)).toEqual([])
-    await expect(disk.remove(`${directory}/b`)).rejects.toMatchObject({ code: 'ENOENT' })
+    await disk.remove(`${directory}/b`)
   })
 
   it('knows the space of its file system', async () => {
