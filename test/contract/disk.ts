@@ -94,6 +94,32 @@ function describeFiles(place: Place): void {
     await expect(disk.createFilled(`${directory}/a`, 1)).rejects.toMatchObject({ code: 'EEXIST' })
   })
 
+  it('writes nothing through a descriptor for reading', async () => {
+    const { disk, directory } = await place()
+    await (await disk.open(`${directory}/a`, 'create')).close()
+    const file = await disk.open(`${directory}/a`, 'read')
+    await expect(file.write(bytesOf(1), 0, 1, 0)).rejects.toMatchObject({ code: 'EBADF' })
+    expect(() => file.writeSync(bytesOf(1), 0, 1, 0)).toThrow(expect.objectContaining({ code: 'EBADF' }))
+    expect(await file.sizeBytes()).toBe(0)
+    await file.close()
+  })
+
+  it('keeps what an open descriptor reads when its name goes to another file', async () => {
+    const { disk, directory } = await place()
+    for (const [name, value] of [['a', 1] as const, ['b', 2] as const]) {
+      const file = await disk.open(`${directory}/${name}`, 'create')
+      await file.write(bytesOf(value), 0, 1, 0)
+      await file.close()
+    }
+    const reader = await disk.open(`${directory}/b`, 'read')
+    await disk.rename(`${directory}/a`, `${directory}/b`)
+    await disk.remove(`${directory}/b`)
+    const into = new Uint8Array(1)
+    await reader.read(into, 0, 1, 0)
+    expect(into[0]).toBe(2)
+    await reader.close()
+  })
+
   it('takes no call on a closed file', async () => {
     const { disk, directory } = await place()
     const file = await disk.open(`${directory}/a`, 'create')
