@@ -1,11 +1,10 @@
 import type { Random } from '#base/ports.ts'
 import type { Broker } from './broker.ts'
-
 import { propose, type Refusal, refusal } from './refusal.ts'
-import { collidingName, topicNameProblem } from './topic-names.ts'
+import { collidingName, isReservedTopicName, topicNameProblem } from './topic-names.ts'
 
-// How topics and partitions come to be, whoever asks for them: CreateTopics, CreatePartitions, or Metadata about a topic that
-// is not there yet.
+// How topics come to be, whoever asks for them: CreateTopics, or Metadata about a topic that is not there yet. Checks and
+// creations of one request happen in turn with those of others (in-turn.ts).
 
 export interface NewTopic {
   readonly id: string
@@ -19,52 +18,38 @@ export interface NewTopic {
 export const REPLICATION_FACTOR = 1
 
 /** What stands against a new topic of this name; `others` are made by the same request. */
-export function checkNewName(broker: Broker, name: string, others: Iterable<string> = []): Refusal | null {
+export function checkNewName(broker: Broker, name: string, others: readonly NewTopic[]): Refusal | null {
   const problem = topicNameProblem(name)
   if (problem !== null) return refusal('INVALID_TOPIC_EXCEPTION', problem)
+  if (isReservedTopicName(name)) {
+    return refusal(
+      'INVALID_TOPIC_EXCEPTION',
+      `Topic '${name}' is reserved: what Kafka keeps there is kept elsewhere here`,
+    )
+  }
   const { topics } = broker.log.state
   if (topics.has(name)) return refusal('TOPIC_ALREADY_EXISTS', `Topic '${name}' already exists.`)
-  const colliding = collidingName(name, topics.keys()) ?? collidingName(name, others)
+  const colliding =
+    collidingName(name, topics.keys()) ??
+    collidingName(
+      name,
+      others.map(other => other.name),
+    )
   if (colliding === null) return null
   return refusal('INVALID_TOPIC_EXCEPTION', `Topic '${name}' collides with existing topic: ${colliding}`)
 }
 
-/** Makes a topic that was checked; null when it is there. */
-export function createTopic(broker: Broker, topic: NewTopic): Promise<Refusal | null> {
-  return withinLimit(broker, topic.partitionCount, () => propose(broker, { kind: 'topic-created', ...topic }))
-}
-
-/** Partitions that are proposed and not yet there: requests at the same time must not pass the limit together. */
-const proposedPartitions = new WeakMap<Broker, number>()
-
-/** Adds partitions unless the broker would then have more than it may. */
-export async function withinLimit(
-  broker: Broker,
-  partitionCount: number,
-  add: () => Promise<Refusal | null>,
-): Promise<Refusal | null> {
-  const refused = checkLimit(broker, partitionCount)
-  if (refused !== null) return refused
-  proposedPartitions.set(broker, proposedCount(broker) + partitionCount)
-  try {
-    return await add()
-  } finally {
-    proposedPartitions.set(broker, proposedCount(broker) - partitionCount)
-  }
-}
-
-export function checkLimit(broker: Broker, partitionCount: number): Refusal | null {
+/** What stands against so many more partitions; `others` are made by the same request. */
+export function checkPartitionLimit(broker: Broker, more: number, others: readonly NewTopic[] = []): Refusal | null {
   const { maxPartitions } = broker.settings
-  const total = broker.log.state.partitionCount() + proposedCount(broker) + partitionCount
+  const total = others.reduce((sum, other) => sum + other.partitionCount, broker.log.state.partitionCount() + more)
   if (total <= maxPartitions) return null
-  return refusal(
-    'POLICY_VIOLATION',
-    `${partitionCount} more would make ${total} partitions: the setting max-partitions allows ${maxPartitions}`,
-  )
+  const message = `${more} more would make ${total} partitions: the setting max-partitions allows ${maxPartitions}`
+  return refusal('POLICY_VIOLATION', message)
 }
 
-function proposedCount(broker: Broker): number {
-  return proposedPartitions.get(broker) ?? 0
+export function createTopic(broker: Broker, topic: NewTopic): Promise<Refusal | null> {
+  return propose(broker, { kind: 'topic-created', ...topic })
 }
 
 /** A random uuid (version 4) as Kafka prints it; none that a command line would take for an option. */

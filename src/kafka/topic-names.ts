@@ -3,10 +3,14 @@
 const NAME_MAX_LENGTH = 249
 const LEGAL = /^[a-zA-Z0-9._-]+$/
 
-/** Names that Kafka keeps its own state under: here it is in the commit log, and no such topics exist. */
+/** Topics that Kafka keeps its own state in. Here that is in the commit log, and there are no such topics. */
 const RESERVED: ReadonlySet<string> = new Set(['__consumer_offsets', '__transaction_state', '__cluster_metadata'])
 
-/** What is wrong with a name for a new topic, in Kafka's words where it has some; null if nothing is. */
+export function isReservedTopicName(name: string): boolean {
+  return RESERVED.has(name)
+}
+
+/** What is wrong with the form of a name, in Kafka's words; null if nothing is. */
 export function topicNameProblem(name: string): string | null {
   if (name === '') return 'Topic name is invalid: the empty string is not allowed'
   if (name === '.' || name === '..') return `Topic name is invalid: '${name}' is not allowed`
@@ -16,7 +20,6 @@ export function topicNameProblem(name: string): string | null {
   if (!LEGAL.test(name)) {
     return `Topic name is invalid: '${name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'`
   }
-  if (RESERVED.has(name)) return `Topic name is invalid: '${name}' is reserved, its content is kept elsewhere here`
   return null
 }
 

@@ -2,9 +2,10 @@ import type { Topic } from '#core/state.ts'
 import { CLUSTER_OPERATIONS, OPERATIONS_NOT_ASKED, TOPIC_OPERATIONS } from '#kafka/authorized-operations.ts'
 import type { Broker } from '#kafka/broker.ts'
 import { defineHandler } from '#kafka/handler.ts'
+import { inTurn } from '#kafka/in-turn.ts'
 import { MetadataRequest, MetadataResponse } from '#kafka/protocol/apis/03-metadata.ts'
 import { errorCode, type KafkaErrorName } from '#kafka/protocol/protocol.ts'
-import { checkNewName, createTopic, newTopicId } from '#kafka/topic-creation.ts'
+import { checkNewName, checkPartitionLimit, createTopic, type NewTopic, newTopicId } from '#kafka/topic-creation.ts'
 import { topicNameProblem } from '#kafka/topic-names.ts'
 
 // Metadata v0-13: the one broker there is, and topics by name or (from v12) by id. Where Kafka answers that a topic is unknown
@@ -73,23 +74,23 @@ function namesToCreate({ settings, log }: Broker, request: MetadataRequest, vers
 }
 
 /** Answers which of them could not be created, and why. */
-async function createTopics(broker: Broker, names: readonly string[]): Promise<Map<string, KafkaErrorName>> {
-  const refused = new Map<string, KafkaErrorName>()
-  const made: string[] = []
-  const creations = names.map(async name => {
-    const problem = checkNewName(broker, name, made)
-    if (problem !== null) {
-      refused.set(name, problem.code)
-      return
-    }
-    made.push(name)
+function createTopics(broker: Broker, names: readonly string[]): Promise<Map<string, KafkaErrorName>> {
+  return inTurn(broker, async () => {
+    const refused = new Map<string, KafkaErrorName>()
+    const planned: NewTopic[] = []
     const { numPartitions: partitionCount } = broker.settings
-    const id = newTopicId(broker.random)
-    const refusal = await createTopic(broker, { id, name, partitionCount, configs: new Map() })
-    if (refusal !== null) refused.set(name, refusal.code)
+    for (const name of names) {
+      const problem = checkNewName(broker, name, planned) ?? checkPartitionLimit(broker, partitionCount, planned)
+      if (problem !== null) refused.set(name, problem.code)
+      else planned.push({ id: newTopicId(broker.random), name, partitionCount, configs: new Map() })
+    }
+    const creations = planned.map(async topic => {
+      const problem = await createTopic(broker, topic)
+      if (problem !== null) refused.set(topic.name, problem.code)
+    })
+    await Promise.all(creations)
+    return refused
   })
-  await Promise.all(creations)
-  return refused
 }
 
 // ---- the answer

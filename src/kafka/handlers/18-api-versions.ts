@@ -1,4 +1,5 @@
 import type { Broker } from '#kafka/broker.ts'
+import { FEATURES_EPOCH, METADATA_VERSION } from '#kafka/features.ts'
 import { defineHandler, type Handler } from '#kafka/handler.ts'
 import { PRODUCE_VERSIONS } from '#kafka/produce.ts'
 import { ApiVersionsRequest, ApiVersionsResponse } from '#kafka/protocol/apis/18-api-versions.ts'
@@ -16,14 +17,6 @@ const PRODUCE_LISTED_FROM = 0
 const NAMES_SOFTWARE_FROM = 3
 const NAMES_BROKER_FROM = 5
 const SOFTWARE = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/
-
-/**
- * Tools take the version of the cluster from metadata.version: the level is that of Kafka 4.4, whose API versions these are.
- * Features that clients act upon (transaction.version, group.version) are to be listed once they work.
- */
-const METADATA_VERSION = { name: 'metadata.version', minimum: 7, level: 33 }
-/** To be raised with every change of a finalized level: clients believe the highest epoch that they have seen. */
-const FEATURES_EPOCH = 1
 
 /** The handler of ApiVersions beside the others. */
 export function apiVersions(others: readonly Handler[]): Handler {

@@ -1,13 +1,14 @@
 import { describeTopicConfigs, newTopicConfigs } from '#config/topic-config.ts'
 import type { Broker } from '#kafka/broker.ts'
 import { defineHandler } from '#kafka/handler.ts'
+import { inTurn } from '#kafka/in-turn.ts'
 import { CreateTopicsRequest, CreateTopicsResponse } from '#kafka/protocol/apis/19-create-topics.ts'
 import { errorCode } from '#kafka/protocol/protocol.ts'
 import { type Refusal, refusal } from '#kafka/refusal.ts'
 import { checkAssignments } from '#kafka/replica-assignment.ts'
 import {
-  checkLimit,
   checkNewName,
+  checkPartitionLimit,
   createTopic,
   type NewTopic,
   newTopicId,
@@ -24,31 +25,34 @@ const DEFAULT = -1
 
 export const createTopics = defineHandler(
   { request: CreateTopicsRequest, response: CreateTopicsResponse, versions: [2, 7] },
-  async ({ topics, validateOnly }, { broker }) => {
-    const wanted = new Map<string, WantedTopic | Refusal>()
-    for (const topic of topics) {
-      wanted.set(topic.name, wanted.has(topic.name) ? refusal('INVALID_REQUEST', 'Duplicate topic name.') : topic)
-    }
-    const made: string[] = []
-    const answers = [...wanted].map(async ([name, topic]): Promise<TopicAnswer> => {
-      const planned = 'ok' in topic ? topic : planTopic(broker, topic, made)
-      if ('ok' in planned) return refusedTopic(name, planned)
-      made.push(name)
-      const problem = validateOnly ? checkLimit(broker, planned.partitionCount) : await createTopic(broker, planned)
-      return problem === null ? createdTopic(broker, planned) : refusedTopic(name, problem)
-    })
-    return { topics: await Promise.all(answers) }
-  },
+  ({ topics, validateOnly }, { broker }) =>
+    inTurn(broker, async () => {
+      const wanted = new Map<string, WantedTopic | Refusal>()
+      for (const topic of topics) {
+        wanted.set(topic.name, wanted.has(topic.name) ? refusal('INVALID_REQUEST', 'Duplicate topic name.') : topic)
+      }
+      const planned: NewTopic[] = []
+      const answers = [...wanted].map(async ([name, topic]): Promise<TopicAnswer> => {
+        const plan = 'ok' in topic ? topic : planTopic(broker, topic, planned)
+        if ('ok' in plan) return refusedTopic(name, plan)
+        planned.push(plan)
+        const problem = validateOnly ? null : await createTopic(broker, plan)
+        return problem === null ? createdTopic(broker, plan) : refusedTopic(name, problem)
+      })
+      return { topics: await Promise.all(answers) }
+    }),
 )
 
 /** What the topic will be, or the first thing that stands against it in Kafka's order. */
-function planTopic(broker: Broker, topic: WantedTopic, others: readonly string[]): NewTopic | Refusal {
+function planTopic(broker: Broker, topic: WantedTopic, others: readonly NewTopic[]): NewTopic | Refusal {
   const nameProblem = checkNewName(broker, topic.name, others)
   if (nameProblem !== null) return nameProblem
   const altered = newTopicConfigs(topic.configs, broker.topicRules.layers())
   if (!altered.ok) return altered
   const partitionCount = plannedPartitions(broker, topic)
   if (typeof partitionCount !== 'number') return partitionCount
+  const limitProblem = checkPartitionLimit(broker, partitionCount, others)
+  if (limitProblem !== null) return limitProblem
   return { id: newTopicId(broker.random), name: topic.name, partitionCount, configs: altered.configs }
 }
 

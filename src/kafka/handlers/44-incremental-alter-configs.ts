@@ -1,0 +1,21 @@
+import { incrementalAlterBrokerConfigs } from '#config/broker-config.ts'
+import { incrementalAlterTopicConfigs } from '#config/topic-config.ts'
+import { alterResources } from '#kafka/config-alteration.ts'
+import { defineHandler } from '#kafka/handler.ts'
+import {
+  IncrementalAlterConfigsRequest,
+  IncrementalAlterConfigsResponse,
+} from '#kafka/protocol/apis/44-incremental-alter-configs.ts'
+
+// IncrementalAlterConfigs v0-1: sets, deletes, appends to and subtracts from single configs (KIP-339).
+export const incrementalAlterConfigs = defineHandler(
+  { request: IncrementalAlterConfigsRequest, response: IncrementalAlterConfigsResponse, versions: [0, 1] },
+  async ({ resources, validateOnly }, { broker }) => ({
+    responses: await alterResources(broker, resources, validateOnly, (resource, { configs }) => {
+      const ops = configs.map(({ name, value, configOperation: op }) => ({ name, value, op }))
+      return resource.kind === 'topic'
+        ? incrementalAlterTopicConfigs(resource.topic.configs, ops, broker.topicRules.layers())
+        : incrementalAlterBrokerConfigs(broker.log.state.brokerConfigs, resource.scope, ops)
+    }),
+  }),
+)
