@@ -1,0 +1,32 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { isMissing, runCommand } from '#test/support/commands.ts'
+import { describeClient } from './client-program.ts'
+import { cached, here } from './tool-cache.ts'
+
+const MODULE = here('./go')
+const missing = isMissing('go') ? 'go' : null
+
+/** The program of the Go clients, built once per state of its sources, told which client to be. */
+async function prepare(client: string) {
+  const sources = readdirSync(MODULE).map(name => join(MODULE, name))
+  const directory = await cached('go', sources, async built => {
+    await runCommand('go', ['build', '-o', join(built, 'clients'), '.'], MODULE)
+  })
+  return { file: join(directory, 'clients'), args: [client] }
+}
+
+describeClient({ client: 'franz-go', missing, prepare: () => prepare('franz-go') })
+
+describeClient({ client: 'sarama', missing, prepare: () => prepare('sarama') })
+
+describeClient({
+  client: 'kafka-go',
+  missing,
+  lacks: {
+    idempotent: 'it has no idempotent producer',
+    'delete-records': 'it has no DeleteRecords',
+  },
+  also: { connection: 'writes and reads over a connection of the lowest level, in the oldest versions' },
+  prepare: () => prepare('kafka-go'),
+})
