@@ -184,13 +184,11 @@ interface TcpHandle {
   useUserBuffer(buffer: Uint8Array): void
 }
 
-// Semi-internal: `_handle` is not documented, but packages rely on it, and the type of the handle is checked. The emptied
-// socket is destroyed so that the server counts right.
+// Semi-internal: `_handle` is not documented, but packages rely on it, and what is needed of it is checked.
 function takeOver(accepted: Socket, onread: OnReadOpts): Socket | null {
   const holder = accepted as unknown as { _handle: Partial<TcpHandle> | null }
   const handle = holder._handle
   if (typeof handle?.useUserBuffer !== 'function') return null
   holder._handle = null
-  accepted.destroy()
   return new Socket({ handle, readable: true, writable: true, onread } as SocketConstructorOpts)
 }

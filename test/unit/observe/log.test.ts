@@ -1,7 +1,8 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { promisify } from 'node:util'
-import { describe, expect, it } from 'vitest'
+import { closeSync, openSync } from 'node:fs'
+import { text } from 'node:stream/consumers'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { createLogger, type LogLevel } from '#observe/log.ts'
 
 function captured(level: LogLevel, pretty = false) {
@@ -10,8 +11,12 @@ function captured(level: LogLevel, pretty = false) {
   return { logger, lines }
 }
 
-function runNode(script: string) {
-  return spawn(process.execPath, ['--input-type=module-typescript', '--eval', script], { stdio: 'pipe' })
+function runNode(script: string, output: 'pipe' | number = 'pipe') {
+  const child = spawn(process.execPath, ['--input-type=module-typescript', '--eval', script], {
+    stdio: ['ignore', output, 'pipe'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  return child
 }
 
 describe('the log', () => {
@@ -58,32 +63,45 @@ describe('the log', () => {
   })
 
   it('has written every line when flush returns', async () => {
-    const script = `
+    const child = runNode(`
       import { createLogger, standardOutput } from '#observe/log.ts'
       const output = standardOutput()
       const logger = createLogger({ level: 'info', pretty: false, output })
-      for (let i = 0; i < 1000; i++) logger.info('line', { i })
+      for (let i = 0; i < 100; i++) logger.info('line', { i })
       output.flush()
-      process.exit(0)`
-    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module-typescript', '--eval', script])
-    expect(stdout.trim().split('\n')).toHaveLength(1000)
+      process.kill(process.pid, 'SIGKILL')`)
+    const written = await text(child.stdout!)
+    expect(written.trim().split('\n')).toHaveLength(100)
   })
 
   it('neither stops nor fills the memory of a process whose output nobody reads', async () => {
     const child = runNode(`
       import { createLogger, standardOutput } from '#observe/log.ts'
       const logger = createLogger({ level: 'info', pretty: false, output: standardOutput() })
-      const text = 'x'.repeat(1000)
+      const line = 'x'.repeat(1000)
       for (let i = 0; i < 100; i++) {
-        for (let k = 0; k < 500; k++) logger.info(text)
+        for (let k = 0; k < 500; k++) logger.info(line)
         await new Promise(resolve => setImmediate(resolve))
       }
       process.stderr.write(String(process.memoryUsage().rss))
       process.exit(0)`)
-    const [rssBytes] = await once(child.stderr.setEncoding('utf8'), 'data')
+    const [rssBytes] = await once(child.stderr!.setEncoding('utf8'), 'data')
     expect(Number(rssBytes)).toBeGreaterThan(0)
     expect(Number(rssBytes)).toBeLessThan(200e6)
-    child.kill('SIGKILL')
+  })
+
+  it.runIf(process.platform === 'linux')('does not stop a process whose output is a full disk', async () => {
+    const full = openSync('/dev/full', 'w')
+    const child = runNode(
+      `import { createLogger, standardOutput } from '#observe/log.ts'
+      const logger = createLogger({ level: 'info', pretty: false, output: standardOutput() })
+      setInterval(() => logger.info('still here'), 1)
+      setTimeout(() => process.kill(process.pid, 'SIGKILL'), 300)`,
+      full,
+    )
+    const [, signal] = await once(child, 'exit')
+    closeSync(full)
+    expect(signal).toBe('SIGKILL')
   })
 
   it('does not stop a process whose output was closed', async () => {
@@ -92,7 +110,7 @@ describe('the log', () => {
       const logger = createLogger({ level: 'info', pretty: false, output: standardOutput() })
       setInterval(() => logger.info('still here'), 1)
       setTimeout(() => process.exit(7), 300)`)
-    child.stdout.destroy()
+    child.stdout?.destroy()
     const [code] = await once(child, 'exit')
     expect(code).toBe(7)
   })

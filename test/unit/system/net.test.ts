@@ -168,6 +168,23 @@ function describeReading(reading: Reading): void {
     expect(handler.all.subarray(5).equals(rest)).toBe(true)
   })
 
+  it('loses nothing when it is paused between its own memory and what follows', async () => {
+    const { accept } = await startListener(reading)
+    const { client, handler } = await accept()
+    handler.onReceived = () => {
+      handler.ownMemory = null
+      handler.socket.pauseReading()
+      setImmediate(() => handler.socket.resumeReading())
+    }
+    const sent = pattern(100_000, 9)
+    client.write(sent.subarray(0, 1))
+    await until('the first byte', () => handler.parts.length > 0)
+    handler.ownMemory = { bytes: Buffer.alloc(4), from: 0, to: 4 }
+    client.write(sent.subarray(1))
+    await until('all has come', () => handler.all.length >= sent.length)
+    expect(handler.all.equals(sent)).toBe(true)
+  })
+
   it('receives nothing after a handler has closed its socket', async () => {
     const { accept } = await startListener(reading)
     const { client, handler } = await accept()
@@ -250,6 +267,18 @@ function describeClosing(reading: Reading): void {
     await until('it is closed', () => handler.closedWith.length === 1)
     expect(handler.all.toString()).toBe('half a fra')
     expect(handler.closedWith).toEqual([null])
+  })
+
+  it('does not keep for a peer that has left what it never read', async () => {
+    const { accept } = await startListener(reading)
+    const { client, handler } = await accept()
+    client.pause()
+    let done = 0
+    handler.socket.write(pattern(30_000_000, 10), () => void done++)
+    client.end()
+    await until('it is closed', () => handler.closedWith.length === 1)
+    await until('done was called', () => done > 0)
+    expect(done).toBe(1)
   })
 
   it('sends what was written before it ends, though the peer still sends', async () => {
