@@ -7,6 +7,7 @@ import { type BatchFacts, type BatchRules, INVALID_RECORD, INVALID_TIMESTAMP, ty
 /** Records named in one answer; the client is told of all of them what the batch's own error says. */
 export const MAX_RECORD_ERRORS = 1000
 
+const NO_KEY = 'Compacted topic cannot accept message without key'
 const MAX_I64 = 9223372036854775807n
 
 /** Refuses the batch whose records begin at `bodyBytes[from]`, in which a walk found no fault. */
@@ -18,30 +19,29 @@ export function refuseRecords(
   facts: BatchFacts,
 ): void {
   const errors: RecordError[] = []
+  let found = 0
   let timestamps = 0
   let at = from
-  for (let index = 0; index < facts.recordCount && errors.length < MAX_RECORD_ERRORS; index++) {
+  for (let index = 0; index < facts.recordCount; index++) {
     const length = readVarint(bodyBytes, at, bodyBytes.length)
     const end = varintEnd + length
     const timestampMs = facts.baseTimestampMs + readVarlong(bodyBytes, varintEnd + 1, end)
     readVarint(bodyBytes, varintEnd, end)
-    const keyLength = readVarint(bodyBytes, varintEnd, end)
-    if (rules.compacted && keyLength < 0) {
-      errors.push({ index, message: 'Compacted topic cannot accept message without key' })
-    } else if (isOutOfRange(timestampMs, rules, nowMs)) {
-      errors.push({ index, message: rangeMessage(timestampMs, index, rules, nowMs) })
-      timestamps++
-    }
+    const hasNoKey = rules.compacted && readVarint(bodyBytes, varintEnd, end) < 0
     at = end
+    const isOutOfTime = !hasNoKey && isOutOfRange(timestampMs, rules, nowMs)
+    if (!hasNoKey && !isOutOfTime) continue
+    found++
+    if (isOutOfTime) timestamps++
+    if (found > MAX_RECORD_ERRORS) continue
+    errors.push({ index, message: hasNoKey ? NO_KEY : rangeMessage(timestampMs, index, rules, nowMs) })
   }
   facts.recordErrors = errors
-  if (timestamps > 0) {
-    facts.errorCode = INVALID_TIMESTAMP
-    facts.errorMessage = 'One or more records have been rejected due to invalid timestamp'
-  } else {
-    facts.errorCode = INVALID_RECORD
-    facts.errorMessage = `One or more records have been rejected due to ${errors.length} record errors in total`
-  }
+  facts.errorCode = timestamps > 0 ? INVALID_TIMESTAMP : INVALID_RECORD
+  facts.errorMessage =
+    timestamps > 0
+      ? 'One or more records have been rejected due to invalid timestamp'
+      : `One or more records have been rejected due to ${found} record errors in total`
 }
 
 function isOutOfRange(timestampMs: number, rules: BatchRules, nowMs: number): boolean {

@@ -123,11 +123,12 @@ function inspectInline(
   const codec = codecNameOf(facts)
   const target = targetCodec(rules, codec)
   const inlineBytes = target === codec ? INLINE_OUTPUT_BYTES : INLINE_RECOMPRESSION_BYTES
+  const maxOutputBytes = Math.min(inlineBytes, rules.decompressLimitBytes)
   let body: Buffer
   try {
-    body = decompress(codec, bytes, from + BATCH_HEADER_BYTES, to, Math.min(inlineBytes, rules.decompressLimitBytes))
+    body = decompress(codec, bytes, from + BATCH_HEADER_BYTES, to, maxOutputBytes)
   } catch (thrown) {
-    if (thrown instanceof OutputTooLarge && inlineBytes < rules.decompressLimitBytes) return 'pending'
+    if (thrown instanceof OutputTooLarge) return 'pending'
     refuseCompression(thrown, rules, facts)
     return 'done'
   }

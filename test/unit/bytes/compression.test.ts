@@ -125,7 +125,9 @@ describe('snappy', () => {
 
   it('does not take memory for a size that its bytes cannot stand for', async () => {
     const lie = Buffer.from([0x80, 0x80, 0x80, 0x80, 0x04, 0, 97])
-    expect(await decompressed('snappy', lie, 2 ** 31)).toBeInstanceOf(InvalidCompression)
+    expect(await decompressed('snappy', lie, 2 ** 31)).toMatchObject({
+      message: expect.stringContaining('cannot be that large'),
+    })
   })
 })
 

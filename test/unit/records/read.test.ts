@@ -66,6 +66,12 @@ describe('recordsOf', () => {
       expect(() => read(damaged), `byte ${place} = ${value}`).toThrow(MalformedBytes)
     }
   })
+
+  it('throws at a record that reaches into the next', () => {
+    const batch = buildBatch([{ key: Buffer.from('k') }, {}])
+    batch[BATCH_HEADER_BYTES]! += 2
+    expect(() => read(batch)).toThrow(MalformedBytes)
+  })
 })
 
 describe('findByTimestamp', () => {

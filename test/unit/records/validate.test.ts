@@ -136,6 +136,7 @@ describe('a records field', () => {
     const fields = [Buffer.alloc(0), batch.subarray(0, 10), batch.subarray(0, 16), batch.subarray(0, batch.length - 1)]
     fields.push(Buffer.concat([batch, batch]), Buffer.concat([batch, Buffer.alloc(1)]))
     for (const field of fields) expect(await codeOf(field), `${field.length} bytes`).toBe(INVALID_RECORD)
+    expect((await inspect(Buffer.concat([batch, batch]))).errorMessage).toContain('exactly one record batch')
     for (const magic of [0, 1]) {
       const old = Buffer.from(batch)
       old[16] = magic
@@ -154,6 +155,9 @@ describe('a records field', () => {
     expect(await codeOf(of(bytes => bytes.writeInt8(3, 16)))).toBe(CORRUPT_MESSAGE)
     expect(await codeOf(of(bytes => bytes.writeInt8(-1, 16)))).toBe(CORRUPT_MESSAGE)
     expect(await codeOf(of(bytes => bytes.writeInt32BE(40, 8)).subarray(0, 52))).toBe(CORRUPT_MESSAGE)
+    const short = of(bytes => bytes.writeInt32BE(48, 8)).subarray(0, 60)
+    short.writeUInt32BE(computeCrc(short, 0), 17)
+    expect(await codeOf(short)).toBe(CORRUPT_MESSAGE)
     for (let at = 17; at < batch.length; at++) {
       expect(await codeOf(of(bytes => bytes.writeUInt8(bytes[at]! ^ 4, at))), `byte ${at}`).toBe(CORRUPT_MESSAGE)
     }
@@ -266,6 +270,12 @@ describe('timestamps', () => {
     })
   })
 
+  it('may be at both ends of the range', async () => {
+    const rules = { timestampBeforeMaxMs: 1000, timestampAfterMaxMs: HOUR_MS }
+    const ends = [nowMs - 1000, -1, nowMs + HOUR_MS].map(timestampMs => ({ timestampMs }))
+    expect(await codeOf(buildBatch(ends), { rules })).toBe(NO_ERROR)
+  })
+
   it('have a range without beginning by default', async () => {
     const facts = await inspect(buildBatch(records(1, nowMs + HOUR_MS + 1)))
     expect(facts.recordErrors![0]!.message).toContain('within [-9223370236854775807, 1800003600000]')
@@ -295,6 +305,7 @@ describe('a compacted topic', () => {
   it('names at most so many records in one answer', async () => {
     const facts = await inspect(buildBatch(records(MAX_RECORD_ERRORS + 5)), { rules })
     expect(facts.recordErrors).toHaveLength(MAX_RECORD_ERRORS)
+    expect(facts.errorMessage).toContain(`${MAX_RECORD_ERRORS + 5} record errors in total`)
   })
 })
 
