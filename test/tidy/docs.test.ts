@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { generatedPages } from '#scripts/docs/generated.ts'
+import { layers } from './layers.ts'
 import { filesUnder, readSources, root } from './source.ts'
 
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
@@ -41,8 +42,16 @@ describe('the documents', () => {
     expect(missing).toEqual([])
   })
 
+  it('list in docs/ARCHITECTURE.md the folders of src that there are, in the order of the layers', () => {
+    const listed = [...read('docs/ARCHITECTURE.md').matchAll(/^\| \[([a-z-]+)\]\(\.\.\/src\/\1\) \|/gm)].map(
+      match => match[1]!,
+    )
+    const folders = readdirSync(join(root, 'src'))
+    expect(listed).toEqual(layers.filter(layer => folders.includes(layer)))
+    expect([...folders].sort()).toEqual([...listed].sort())
+  })
+
   it('name in docs/DATA-PATH.md only functions that exist', () => {
-    if (!pages.includes('docs/DATA-PATH.md')) return
     const exported = new Set(sources.filter(({ path }) => path.startsWith('src/')).flatMap(source => source.exported))
     const names = codeSpans(read('docs/DATA-PATH.md')).map(span => span.replace(/[.(].*$/, ''))
     expect(names.filter(name => /^[a-z]+[A-Z]\w*$/.test(name) && !exported.has(name))).toEqual([])
