@@ -4,9 +4,10 @@
 #   kafka.sh start [--port 29092] [--dir DIR] [--flush] [--set KEY=VALUE]...   prints "pid PID  127.0.0.1:PORT"
 #   kafka.sh stop  [--port 29092] [--dir DIR]
 #   kafka.sh run CLASS ARGS...    Kafka's own tools, e.g. org.apache.kafka.tools.TopicCommand, .ProducerPerformance,
-#                                      .ConsumerPerformance, .VerifiableProducer, .consumer.ConsoleConsumer,
-#                                      .consumer.group.ConsumerGroupCommand, kafka.admin.ConfigCommand
+#                                 .ConsumerPerformance, .VerifiableProducer, .consumer.ConsoleConsumer,
+#                                 .consumer.group.ConsumerGroupCommand, kafka.admin.ConfigCommand
 #   kafka.sh classpath            for programs of your own against Kafka's classes
+#   kafka.sh version              of the broker
 #
 # One KRaft node (broker and controller, ports PORT and PORT+1, loopback only) with Kafka's own defaults, replication factors
 # of 1 and a 2 GiB heap. Kafka leaves fsync to the page cache; --flush syncs every append before its ack
@@ -150,6 +151,7 @@ command=${1:-}
 shift || usage
 case $command in
   classpath) resolve_all; echo "$cache/broker/*"; exit ;;
+  version) echo "$VERSION"; exit ;;
   run) [[ $# -gt 0 ]] || usage; resolve_all; java_with tools "$@"; exit ;;
   start | stop) ;;
   *) usage ;;

@@ -27,6 +27,11 @@ func (c *batchCounter) OnProduceBatchWritten(_ kgo.BrokerMetadata, _ string, _ i
 	c.records.Add(int64(m.NumRecords))
 }
 
+func (c *batchCounter) reset() {
+	c.batches.Store(0)
+	c.records.Store(0)
+}
+
 func (c *batchCounter) report(r result) {
 	r["records_per_batch"] = float64(c.records.Load()) / float64(max(1, c.batches.Load()))
 }

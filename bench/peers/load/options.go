@@ -16,6 +16,7 @@ type options struct {
 	run                                     runID
 	conc, size, topics, partitions          int
 	conns, inflight, records, rate, pid     int
+	prime                                   int
 	batchBytes, fetchBytes                  int
 	seconds, warmup, linger, settle         time.Duration
 	idempotent, raw, verify, keep, existing bool
@@ -38,6 +39,7 @@ func parse(args []string) (*options, error) {
 	flags.IntVar(&o.rate, "rate", 1000, "records per second of e2e")
 	flags.IntVar(&o.topics, "topics", 1, "topics of stream and verify")
 	flags.IntVar(&o.partitions, "partitions", 1, "partitions of each topic")
+	flags.IntVar(&o.prime, "prime", 0, "stream: records per partition before the clock starts, for brokers whose first write into a partition is slow")
 	flags.IntVar(&o.conns, "conns", 1, "connections of stream --raw, consume --raw and idle")
 	flags.IntVar(&o.inflight, "inflight", 5, "requests in flight per connection of stream --raw and of non-idempotent clients")
 	flags.IntVar(&o.batchBytes, "batch-bytes", 1_000_000, "largest batch before compression")

@@ -14,7 +14,7 @@ type result map[string]any
 
 // forPeople are the keys of the line on stderr, in this order.
 var forPeople = []string{
-	"msg_s", "mb_s", "records_per_batch", "polls_s", "p50_ms", "p95_ms", "p99_ms", "p999_ms", "max_ms", "round_trip_us",
+	"records_s", "mb_s", "records_per_batch", "polls_s", "p50_ms", "p95_ms", "p99_ms", "p999_ms", "max_ms", "round_trip_us",
 	"broker_cpu", "client_cpu", "other_cpu", "broker_rss_mb", "broker_peak_rss_mb",
 	"acked", "read", "missing", "duplicates", "corrupt", "errors", "verified",
 }
@@ -45,7 +45,7 @@ func decimals(v float64) int {
 
 func (r result) rates(records, size int, elapsed time.Duration) {
 	r["records"], r["seconds"] = records, elapsed.Seconds()
-	r["msg_s"] = float64(records) / elapsed.Seconds()
+	r["records_s"] = float64(records) / elapsed.Seconds()
 	r["mb_s"] = float64(records) * float64(size) / 1e6 / elapsed.Seconds()
 }
 

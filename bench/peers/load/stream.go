@@ -21,37 +21,54 @@ func stream(o *options) (result, error) {
 			return nil, err
 		}
 		defer client.Close()
-		acked := newIDSet(o.records)
-		var errors int64
-		var values []byte
-		topics := topicNames(o)
+		primed := o.prime * o.topics * o.partitions
+		s := streamer{o: o, client: client, topics: topicNames(o), acked: newIDSet(primed + o.records)}
 		text() // made now, not under the clock
-		observed := observe(o.pid)
-		for id := range uint64(o.records) {
-			if len(values) < o.size {
-				values = make([]byte, valuesPerAllocation*o.size)
-			}
-			value := values[:o.size:o.size]
-			values = values[o.size:]
-			o.run.fill(value, id)
-			turn := int(id % uint64(o.topics*o.partitions))
-			record := &kgo.Record{Topic: topics[turn/o.partitions], Partition: int32(turn % o.partitions), Value: value}
-			client.Produce(context.Background(), record, func(_ *kgo.Record, err error) {
-				if err != nil {
-					errors++
-				} else {
-					acked.add(id)
-				}
-			})
+		if err := s.send(0, primed); err != nil {
+			return nil, err
 		}
-		if err := client.Flush(context.Background()); err != nil {
+		written.reset()
+		observed := observe(o.pid)
+		if err := s.send(primed, primed+o.records); err != nil {
 			return nil, err
 		}
 		elapsed := time.Since(observed.began)
-		out := result{"errors": errors}
+		out := result{"errors": s.errors}
 		observed.report(out)
 		written.report(out)
 		out.rates(o.records, o.size, elapsed)
-		return out, verifyIf(o, acked, out)
+		return out, verifyIf(o, s.acked, out)
 	})
+}
+
+type streamer struct {
+	o      *options
+	client *kgo.Client
+	topics []string
+	acked  idSet
+	errors int64 // written by the callbacks, which kgo calls one at a time, and read after a flush
+}
+
+// send writes the records with the ids of a range, round robin over all partitions, and waits for their acks.
+func (s *streamer) send(from, to int) error {
+	size, partitions := s.o.size, s.o.partitions
+	var values []byte
+	for id := uint64(from); id < uint64(to); id++ {
+		if len(values) < size {
+			values = make([]byte, valuesPerAllocation*size)
+		}
+		value := values[:size:size]
+		values = values[size:]
+		s.o.run.fill(value, id)
+		turn := int(id % uint64(len(s.topics)*partitions))
+		record := &kgo.Record{Topic: s.topics[turn/partitions], Partition: int32(turn % partitions), Value: value}
+		s.client.Produce(context.Background(), record, func(_ *kgo.Record, err error) {
+			if err != nil {
+				s.errors++
+			} else {
+				s.acked.add(id)
+			}
+		})
+	}
+	return s.client.Flush(context.Background())
 }

@@ -16,10 +16,11 @@ const (
 	adminTimeout   = 2 * time.Minute
 	topicsPerAsk   = 500 // Kafka's controller refuses to change more than 10,000 records at once
 	leaderPollTime = 20 * time.Millisecond
+	patience       = time.Minute // with a slow broker: a retry would measure something else
 )
 
 func baseOptions(o *options) []kgo.Opt {
-	return []kgo.Opt{kgo.SeedBrokers(strings.Split(o.brokers, ",")...), kgo.ClientID("load")}
+	return []kgo.Opt{kgo.SeedBrokers(strings.Split(o.brokers, ",")...), kgo.ClientID("load"), kgo.RequestTimeoutOverhead(patience)}
 }
 
 func topicNames(o *options) []string {
