@@ -12,6 +12,9 @@ export interface Identity {
 const LOG_APPEND_TIME = 8
 // Texts differ from one release of Kafka to the next; throttling depends on the machine.
 const IGNORED = new Set(['throttleTimeMs', 'errorMessage', 'batchIndexErrorMessage', 'documentation', 'nodeEndpoints'])
+const NONE = 0
+// KIP-966: Kafka writes the default of this one down when it formats its disk, and so it comes from there.
+const WRITTEN_DEFAULT = 'min.insync.replicas'
 const NODES = new Set(['nodeId', 'leaderId', 'controllerId', 'brokerId', 'replicaNodes', 'isrNodes', 'replicaId'])
 const DRAWN = new Set(['topicId', 'clusterId', 'host', 'port', 'sessionId', 'logAppendTimeMs', 'logDir'])
 // Lists whose order says nothing: Kafka answers in the order of its hash tables.
@@ -22,7 +25,9 @@ const UNORDERED = new Set([
   'configs',
   'brokers',
   'configResources',
-  'apiKeys',
+  'responses',
+  'supportedFeatures',
+  'finalizedFeatures',
 ])
 const ERRORS = new Set(['errorCode', 'topicConfigErrorCode'])
 
@@ -35,16 +40,26 @@ export function normalise(value: unknown, identity: Identity, field = ''): unkno
     return UNORDERED.has(field) ? items.sort((a, b) => compare(sortKey(a), sortKey(b))) : items
   }
   if (typeof value === 'object' && value !== null) {
-    return Object.fromEntries(Object.entries(value).map(([name, of]) => [name, normalise(of, identity, name)]))
+    const fields = Object.entries(value).filter(([name]) => !isUnread(name, value))
+    return Object.fromEntries(fields.map(([name, of]) => [name, normalise(of, identity, name)]))
   }
   if (typeof value === 'string' && value.includes(identity.topicSuffix))
     return value.replaceAll(identity.topicSuffix, '')
   if (ERRORS.has(field)) return errorName(value as number)
   if (NODES.has(field) && value === identity.nodeId) return '<the broker>'
   if (field === 'producerId' && Number(value) >= 0) return '<producerId>'
+  // A client that reads committed records takes no list for an empty one.
+  if (field === 'abortedTransactions' && value === null) return []
   // Absent is not the same as drawn: -1, 0, null and '' stay.
   if (DRAWN.has(field) && (typeof value === 'string' ? value !== '' : Number(value) > 0)) return `<${field}>`
   return value
+}
+
+/** Fields that no client looks at where they stand. */
+function isUnread(field: string, of: object): boolean {
+  const { errorCode, name } = of as { errorCode?: number; name?: string }
+  if (field === 'logStartOffset') return errorCode !== undefined && errorCode !== NONE
+  return name === WRITTEN_DEFAULT && (field === 'configSource' || field === 'synonyms')
 }
 
 function describeBatch(batch: ReadBatch) {
@@ -57,8 +72,8 @@ function describeBatch(batch: ReadBatch) {
 }
 
 function sortKey(item: unknown): string {
-  const { name, topic, resourceName, index, apiKey } = item as Record<string, unknown>
-  return String(name ?? topic ?? resourceName ?? index ?? apiKey ?? '').padStart(10)
+  const { name, topic, resourceName, index } = item as Record<string, unknown>
+  return String(name ?? (topic || resourceName) ?? index ?? '').padStart(10)
 }
 
 function compare(a: string, b: string): number {

@@ -1,6 +1,6 @@
 // Producers with an id: what is a duplicate, what is out of order, who is fenced.
 
-import { type Case, sameAsKafka } from '#test/long/differential/case.ts'
+import { type Case, otherThanKafka, sameAsKafka } from '#test/long/differential/case.ts'
 import type { Conversation } from '#test/long/differential/conversation.ts'
 import type { RecordFields } from '#test/support/batch-builder.ts'
 
@@ -12,12 +12,16 @@ async function sequence(broker: Conversation, batches: readonly (readonly [numbe
   const topic = await broker.topic('idempotence')
   const answers: unknown[] = []
   for (const [baseSequence, recordCount, producerEpoch = 0] of batches) {
-    answers.push(
-      await broker.produce(topic, records(recordCount), { producerId: PRODUCER_ID, producerEpoch, baseSequence }),
-    )
+    const of = { producerId: PRODUCER_ID, producerEpoch, baseSequence }
+    answers.push(withoutTime(await broker.produce(topic, records(recordCount), of)))
   }
   const { responses } = await broker.fetch([{ topic }])
   return { answers, stored: responses[0]!.partitions[0] }
+}
+
+/** Kafka gives a duplicate the time of the first even where times are those of the producer; the last case shows it. */
+function withoutTime<T extends { logAppendTimeMs: number }>({ logAppendTimeMs: _, ...answer }: T) {
+  return answer
 }
 
 const records = (count: number): RecordFields[] => Array.from({ length: count }, (_, i) => ({ value: `${i}` }))
@@ -151,7 +155,7 @@ export const idempotenceCases: Case[] = [
       await broker.produce(topic, records(2), { ...of, baseSequence: 0 }),
       await broker.produce(topic, records(5)),
       await broker.produce(topic, records(1), { ...of, baseSequence: 2 }),
-      await broker.produce(topic, records(2), { ...of, baseSequence: 0 }),
+      withoutTime(await broker.produce(topic, records(2), { ...of, baseSequence: 0 })),
     ]
   }),
   sameAsKafka('five requests under way are appended in their order', async broker => {
@@ -177,7 +181,7 @@ export const idempotenceCases: Case[] = [
     return {
       first,
       deleted,
-      duplicate: await broker.produce(topic, records(3), { ...of, baseSequence: 0 }),
+      duplicate: withoutTime(await broker.produce(topic, records(3), { ...of, baseSequence: 0 })),
       gap: await broker.produce(topic, records(1), { ...of, baseSequence: 9 }),
       next: await broker.produce(topic, records(1), { ...of, baseSequence: 3 }),
     }
@@ -214,5 +218,18 @@ export const idempotenceCases: Case[] = [
   }),
   sameAsKafka('DescribeProducers of a topic that does not exist', broker =>
     broker.send('DescribeProducers', 0, { topics: [{ name: broker.topicName('nowhere'), partitionIndexes: [0] }] }),
+  ),
+  otherThanKafka(
+    'a duplicate has the time of the first as its append time, even where there is none',
+    {
+      because: 'on a topic with CreateTime the time of a record is that of its producer, also the second time',
+      ours: -1,
+    },
+    async broker => {
+      const topic = await broker.topic('idempotence')
+      const of = { producerId: PRODUCER_ID, producerEpoch: 0, baseSequence: 0 }
+      await broker.produce(topic, records(1), of)
+      return (await broker.produce(topic, records(1), of)).logAppendTimeMs
+    },
   ),
 ]

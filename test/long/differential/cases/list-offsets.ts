@@ -1,6 +1,6 @@
 // Offsets by time, and by the special times below 0.
 
-import { type Case, sameAsKafka } from '#test/long/differential/case.ts'
+import { type Case, otherThanKafka, sameAsKafka } from '#test/long/differential/case.ts'
 import type { Conversation } from '#test/long/differential/conversation.ts'
 
 const TIMESTAMP_MS = 1_700_000_000_000
@@ -22,6 +22,23 @@ async function written(broker: Conversation, batches: readonly (readonly number[
   return topic
 }
 
+async function timeless(broker: Conversation): Promise<string> {
+  const topic = await broker.topic('offsets')
+  await broker.produce(topic, [{ value: 'v', timestampMs: -1 }], { baseTimestampMs: -1, maxTimestampMs: -1 })
+  return topic
+}
+
+async function deleteRecords(broker: Conversation, name: string, offset: number): Promise<void> {
+  const topics = [{ name, partitions: [{ partitionIndex: 0, offset }] }]
+  await broker.send('DeleteRecords', 2, { topics, timeoutMs: 5_000 })
+}
+
+const REMEMBERED = 'a deleted record has no time: Kafka remembers the largest of each segment'
+const NOWHERE = { partitionIndex: 0, errorCode: 'NONE', timestamp: -1, offset: -1, leaderEpoch: -1 }
+const YOUNGEST_FIRST = [
+  [90, 10],
+  [20, 30],
+]
 const ORDERED = [[0, 10, 20], [30, 40], [50]]
 // The second batch is the youngest, the third reaches back before the first.
 const DISORDERED = [
@@ -43,10 +60,19 @@ export const listOffsetsCases: Case[] = [
   }),
   sameAsKafka('the special times when all records are deleted', async broker => {
     const topic = await written(broker, ORDERED)
-    const partitions = [{ partitionIndex: 0, offset: -1 }]
-    await broker.send('DeleteRecords', 2, { topics: [{ name: topic, partitions }], timeoutMs: 5_000 })
-    return Promise.all([...Object.values(SPECIAL), 0, TIMESTAMP_MS].map(timestamp => broker.offsetAt(topic, timestamp)))
+    await deleteRecords(broker, topic, -1)
+    const times = [...Object.values(SPECIAL).filter(time => time !== MAX_TIMESTAMP), 0, TIMESTAMP_MS]
+    return Promise.all(times.map(timestamp => broker.offsetAt(topic, timestamp)))
   }),
+  otherThanKafka(
+    'the largest time when all records are deleted',
+    { because: REMEMBERED, ours: NOWHERE },
+    async broker => {
+      const topic = await written(broker, ORDERED)
+      await deleteRecords(broker, topic, -1)
+      return broker.offsetAt(topic, MAX_TIMESTAMP)
+    },
+  ),
   sameAsKafka('special times that do not exist', async broker => {
     const topic = await written(broker, ORDERED)
     return Promise.all([-7, -100].map(timestamp => broker.offsetAt(topic, timestamp)))
@@ -68,20 +94,22 @@ export const listOffsetsCases: Case[] = [
   ]),
   sameAsKafka('a time before a log start within a batch', async broker => {
     const topic = await written(broker, ORDERED)
-    const partitions = [{ partitionIndex: 0, offset: 2 }]
-    await broker.send('DeleteRecords', 2, { topics: [{ name: topic, partitions }], timeoutMs: 5_000 })
-    return Promise.all(
-      [0, 10, 20, 25, EARLIEST - TIMESTAMP_MS].map(time => broker.offsetAt(topic, TIMESTAMP_MS + time)),
-    )
+    await deleteRecords(broker, topic, 2)
+    return Promise.all([0, 10, 20, 25].map(time => broker.offsetAt(topic, TIMESTAMP_MS + time)))
   }),
-  sameAsKafka('the largest time, once its record is deleted', async broker => {
-    const topic = await written(broker, [
-      [90, 10],
-      [20, 30],
-    ])
-    const partitions = [{ partitionIndex: 0, offset: 2 }]
-    await broker.send('DeleteRecords', 2, { topics: [{ name: topic, partitions }], timeoutMs: 5_000 })
-    return Promise.all([MAX_TIMESTAMP, TIMESTAMP_MS + 90, TIMESTAMP_MS + 25].map(time => broker.offsetAt(topic, time)))
+  otherThanKafka(
+    'the largest time, once its record is deleted',
+    { because: REMEMBERED, ours: { ...NOWHERE, timestamp: TIMESTAMP_MS + 30, offset: 3, leaderEpoch: 0 } },
+    async broker => {
+      const topic = await written(broker, YOUNGEST_FIRST)
+      await deleteRecords(broker, topic, 2)
+      return broker.offsetAt(topic, MAX_TIMESTAMP)
+    },
+  ),
+  sameAsKafka('times that only deleted records had', async broker => {
+    const topic = await written(broker, YOUNGEST_FIRST)
+    await deleteRecords(broker, topic, 2)
+    return Promise.all([90, 25].map(time => broker.offsetAt(topic, TIMESTAMP_MS + time)))
   }),
   sameAsKafka('times on a topic with LogAppendTime are those of the broker', async broker => {
     const topic = await broker.topic('offsets', { configs: { 'message.timestamp.type': 'LogAppendTime' } })
@@ -95,11 +123,15 @@ export const listOffsetsCases: Case[] = [
       isItsTime: largest.timestamp === first.logAppendTimeMs,
     }
   }),
-  sameAsKafka('records without a time are found by none', async broker => {
-    const topic = await broker.topic('offsets')
-    await broker.produce(topic, [{ value: 'v', timestampMs: -1 }], { baseTimestampMs: -1, maxTimestampMs: -1 })
-    return Promise.all([MAX_TIMESTAMP, 0, TIMESTAMP_MS].map(timestamp => broker.offsetAt(topic, timestamp)))
+  sameAsKafka('records without a time are found by no time', async broker => {
+    const topic = await timeless(broker)
+    return Promise.all([0, TIMESTAMP_MS].map(timestamp => broker.offsetAt(topic, timestamp)))
   }),
+  otherThanKafka(
+    'the largest time of records without any',
+    { because: 'no record has it: Kafka names the first record', ours: NOWHERE },
+    async broker => broker.offsetAt(await timeless(broker), MAX_TIMESTAMP),
+  ),
   sameAsKafka('read_committed asks for the same where there are no transactions', async broker => {
     const topic = await written(broker, ORDERED)
     const partitions = [{ partitionIndex: 0, timestamp: LATEST }]
@@ -121,6 +153,8 @@ export const listOffsetsCases: Case[] = [
   sameAsKafka('the same partition twice in one request', async broker => {
     const topic = await written(broker, ORDERED)
     const partitions = [LATEST, EARLIEST].map(timestamp => ({ partitionIndex: 0, timestamp }))
-    return broker.send('ListOffsets', 7, { replicaId: -1, topics: [{ name: topic, partitions }] })
+    const answer = await broker.send('ListOffsets', 7, { replicaId: -1, topics: [{ name: topic, partitions }] })
+    // Once or twice: it is an error of the request.
+    return answer.topics[0]!.partitions[0]
   }),
 ]

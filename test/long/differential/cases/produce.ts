@@ -1,7 +1,6 @@
 // What Kafka stores of a produce request, and with which error it refuses the rest.
 
-import { LONG_MAX } from '#kafka/protocol/protocol.ts'
-import { type Case, sameAsKafka } from '#test/long/differential/case.ts'
+import { type Case, type Difference, otherThanKafka, sameAsKafka } from '#test/long/differential/case.ts'
 import type { Conversation, ProduceOptions, TopicOptions } from '#test/long/differential/conversation.ts'
 import { buildBatch, type Codec, type RecordFields } from '#test/support/batch-builder.ts'
 
@@ -32,6 +31,34 @@ async function stored(broker: Conversation, topic: string) {
   const { responses } = await broker.fetch([{ topic }])
   return responses[0]!.partitions[0]
 }
+
+/** Nothing was stored, for this reason. */
+function refused(errorCode: string, because: string): Difference {
+  const none = { leaderId: -1, leaderEpoch: -1 }
+  const nowhere = { epoch: -1, endOffset: -1 }
+  return {
+    because,
+    ours: {
+      answer: { index: 0, errorCode, baseOffset: -1, logAppendTimeMs: -1, recordErrors: [], currentLeader: none },
+      stored: {
+        partitionIndex: 0,
+        errorCode: 'NONE',
+        highWatermark: 0,
+        lastStableOffset: 0,
+        logStartOffset: 0,
+        divergingEpoch: nowhere,
+        currentLeader: none,
+        snapshotId: nowhere,
+        abortedTransactions: [],
+        preferredReadReplica: -1,
+        records: [],
+      },
+    },
+  }
+}
+
+const GARBAGE = 'garbage under a right checksum is refused, never stored'
+const FAILS = 'Kafka fails over it; the batch is wrong'
 
 const good: Case[] = [
   ...CODECS.map(codec =>
@@ -173,26 +200,34 @@ const wrongBatches: Case[] = [
   sameAsKafka('a producer id without a sequence is refused', broker =>
     produceAndRead(broker, one, { producerId: 4_000, producerEpoch: 0, baseSequence: -1 }),
   ),
-  sameAsKafka('a codec that does not exist is refused', broker => produceAndRead(broker, one, { attributes: 6 })),
+  otherThanKafka('a codec that does not exist', refused('UNSUPPORTED_COMPRESSION_TYPE', FAILS), broker =>
+    produceAndRead(broker, one, { attributes: 6 }),
+  ),
   sameAsKafka('a producer id with a negative epoch', broker =>
     produceAndRead(broker, one, { producerId: 4_000, producerEpoch: -1, baseSequence: 0 }),
   ),
 ]
 
 const wrongRecords: Case[] = [
-  sameAsKafka('offset deltas that are not 0, 1, 2 in an uncompressed batch', broker =>
-    produceAndRead(broker, [one[0]!, { ...one[0], offsetDelta: 2 }, { ...one[0], offsetDelta: 1 }]),
+  otherThanKafka(
+    'offset deltas that are not 0, 1, 2 in an uncompressed batch',
+    refused('INVALID_RECORD', GARBAGE),
+    broker => produceAndRead(broker, [one[0]!, { ...one[0], offsetDelta: 2 }, { ...one[0], offsetDelta: 1 }]),
   ),
-  sameAsKafka('offset deltas that are not 0, 1, 2 in a compressed batch', broker =>
+  otherThanKafka('offset deltas that are not 0, 1, 2 in a compressed batch', refused('INVALID_RECORD', FAILS), broker =>
     produceAndRead(broker, [one[0]!, { ...one[0], offsetDelta: 2 }, { ...one[0], offsetDelta: 1 }], { codec: 'gzip' }),
   ),
+  ...[100, 5].flatMap(length => [
+    sameAsKafka(`a record of 9 bytes that claims to have ${length}`, broker =>
+      produceAndRead(broker, [{ ...one[0], length }]),
+    ),
+    otherThanKafka(
+      `a compressed record of 9 bytes that claims to have ${length}`,
+      refused('INVALID_RECORD', GARBAGE),
+      broker => produceAndRead(broker, [{ ...one[0], length }], { codec: 'gzip' }),
+    ),
+  ]),
   ...(['none', 'gzip'] as const).flatMap(codec => [
-    sameAsKafka(`a record that claims to be longer than it is (${codec})`, broker =>
-      produceAndRead(broker, [{ ...one[0], length: 100 }], { codec }),
-    ),
-    sameAsKafka(`a record that claims to be shorter than it is (${codec})`, broker =>
-      produceAndRead(broker, [{ ...one[0], length: 5 }], { codec }),
-    ),
     sameAsKafka(`a record of a negative length (${codec})`, broker =>
       produceAndRead(broker, [{ ...one[0], length: -3 }], { codec }),
     ),
@@ -204,8 +239,10 @@ const wrongRecords: Case[] = [
     ),
   ]),
   ...CODECS.slice(1).map(codec =>
-    sameAsKafka(`garbage under a right checksum that claims to be ${codec} is refused`, broker =>
-      produceAndRead(broker, one, { codec, payload: Buffer.from('this was never compressed by anything') }),
+    otherThanKafka(
+      `garbage under a right checksum that claims to be ${codec}`,
+      refused('INVALID_RECORD', FAILS),
+      broker => produceAndRead(broker, one, { codec, payload: Buffer.from('this was never compressed by anything') }),
     ),
   ),
   sameAsKafka('a null key on a compacted topic refuses the batch and names the record', broker =>
@@ -291,7 +328,7 @@ const timestamps: Case[] = [
     ),
   ),
   sameAsKafka('a base timestamp of the far future with a record far before it', broker =>
-    produceAndRead(broker, one, { baseTimestampMs: LONG_MAX - 1 }),
+    produceAndRead(broker, one, { baseTimestampMs: 9_000_000_000_000 }),
   ),
 ]
 
@@ -363,17 +400,23 @@ const wrongRequests: Case[] = [
   sameAsKafka('a request without topics has an answer without topics', broker =>
     broker.send('Produce', 9, { acks: -1, timeoutMs: 5_000, topicData: [] }),
   ),
-  sameAsKafka('the same partition twice in one request', async broker => {
-    const name = await broker.topic('produce')
-    const partitionData = [
-      { index: 0, records: buildBatch(one) },
-      { index: 0, records: buildBatch(three) },
-    ]
-    const answer = await broker.outcome(
-      broker.send('Produce', 9, { acks: -1, timeoutMs: 5_000, topicData: [{ name, partitionData }] }),
-    )
-    return { answer, stored: await stored(broker, name) }
-  }),
+  otherThanKafka(
+    'the same partition twice in one request',
+    { because: 'Kafka forgets the first one without a word', ours: { answers: 2, stored: 4 } },
+    async broker => {
+      const name = await broker.topic('produce')
+      const partitionData = [one, three].map(records => ({ index: 0, records: buildBatch(records) }))
+      const answer = await broker.send('Produce', 9, {
+        acks: -1,
+        timeoutMs: 5_000,
+        topicData: [{ name, partitionData }],
+      })
+      return {
+        answers: answer.responses[0]!.partitionResponses.length,
+        stored: (await broker.offsetAt(name, -1)).offset,
+      }
+    },
+  ),
   sameAsKafka('a transactional batch without a transactional id', broker =>
     produceAndRead(broker, one, { isTransactional: true, producerId: 4_000, producerEpoch: 0, baseSequence: 0 }),
   ),
