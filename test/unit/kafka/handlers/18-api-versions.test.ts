@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest'
+import { handlers } from '#kafka/handlers/handlers.ts'
+import { apis, errorCode } from '#kafka/protocol/protocol.ts'
+import { BrokerFixture, CLUSTER_ID } from '#test/support/broker-fixture.ts'
+
+const client = { clientSoftwareName: 'a-client', clientSoftwareVersion: '1.0' }
+
+describe('ApiVersions', () => {
+  it('lists in every version what has a handler, and Produce from 0', async () => {
+    const fixture = await BrokerFixture.start()
+    const served = [...handlers].map(([apiKey, { versions }]) => ({
+      apiKey,
+      minVersion: versions.min,
+      maxVersion: versions.max,
+    }))
+    const expected = [{ apiKey: 0, minVersion: 0, maxVersion: 13 }, ...served].sort((a, b) => a.apiKey - b.apiKey)
+    for (let version = 0; version <= 5; version++) {
+      const answer = await fixture.ask('ApiVersions', version, version >= 3 ? client : {})
+      expect(answer.errorCode).toBe(0)
+      expect(answer.apiKeys).toEqual(expected)
+    }
+  })
+
+  it('lists no version that the protocol does not have', () => {
+    for (const [key, { request, versions }] of handlers) {
+      expect(apis.get(key)?.name).toBe(request.api.name)
+      expect(versions.min).toBeGreaterThanOrEqual(request.versions.min)
+      expect(versions.max).toBeLessThanOrEqual(request.versions.max)
+    }
+  })
+
+  it('says from version 3 on that the metadata is that of Kafka 4.4, and claims no other feature', async () => {
+    const fixture = await BrokerFixture.start()
+    const answer = await fixture.ask('ApiVersions', 3, client)
+    expect(answer.supportedFeatures).toEqual([{ name: 'metadata.version', minVersion: 7, maxVersion: 33 }])
+    expect(answer.finalizedFeatures).toEqual([{ name: 'metadata.version', minVersionLevel: 33, maxVersionLevel: 33 }])
+    expect(answer.finalizedFeaturesEpoch).toBeGreaterThanOrEqual(0)
+  })
+
+  it.each([
+    ['', '1'],
+    ['a', ''],
+    ['-a', '1'],
+    ['a-', '1'],
+    ['a b', '1'],
+    ['a', '1!'],
+  ])('refuses the software %j %j', async (clientSoftwareName, clientSoftwareVersion) => {
+    const fixture = await BrokerFixture.start()
+    const answer = await fixture.ask('ApiVersions', 4, { clientSoftwareName, clientSoftwareVersion })
+    expect(answer).toMatchObject({ errorCode: errorCode('INVALID_REQUEST'), apiKeys: [], finalizedFeaturesEpoch: -1 })
+  })
+
+  it.each([
+    [CLUSTER_ID, 1, 'NONE'],
+    [null, -1, 'NONE'],
+    [CLUSTER_ID, 2, 'REBOOTSTRAP_REQUIRED'],
+    ['another', 1, 'REBOOTSTRAP_REQUIRED'],
+    ['', 1, 'REBOOTSTRAP_REQUIRED'],
+    [CLUSTER_ID, -1, 'INVALID_REQUEST'],
+    [null, 1, 'INVALID_REQUEST'],
+  ] as const)(
+    'answers a client that means the cluster %j and the broker %i with %s',
+    async (clusterId, nodeId, error) => {
+      const fixture = await BrokerFixture.start()
+      const answer = await fixture.ask('ApiVersions', 5, { ...client, clusterId, nodeId })
+      expect(answer.errorCode).toBe(errorCode(error))
+      expect(answer.apiKeys.length > 0).toBe(error === 'NONE')
+    },
+  )
+})
