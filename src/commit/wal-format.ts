@@ -130,13 +130,15 @@ export function writeRecord(into: ByteWriter, type: number, version: number, bod
   into.raw(body)
 }
 
-/** Calls with the reader at the body of each record of a section, bounded by it. */
-export function eachRecord(
-  bytes: Buffer,
-  from: number,
-  to: number,
-  call: (type: number, version: number, body: ByteReader) => void,
-): void {
+/** A record of the commit log; the reader stands at its body and is bounded by it. */
+export interface LogRecord {
+  readonly type: number
+  readonly version: number
+  readonly body: ByteReader
+}
+
+/** Calls for each record of a section; the body is read whole when the call returns. */
+export function eachRecord(bytes: Buffer, from: number, to: number, call: (record: LogRecord) => void): void {
   const section = new ByteReader(bytes, from, to)
   while (section.remaining > 0) {
     const type = section.u8()
@@ -144,7 +146,7 @@ export function eachRecord(
     const bodyBytes = section.u32()
     const bodyAt = section.take(bodyBytes)
     const body = new ByteReader(bytes, bodyAt, bodyAt + bodyBytes)
-    call(type, version, body)
+    call({ type, version, body })
     assert(body.remaining === 0, 'a commit record is read whole')
   }
 }

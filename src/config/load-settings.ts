@@ -77,21 +77,16 @@ function settle(places: readonly Findings[]): LoadedSettings {
   return { ok: true, settings, sources: sources as SettingSources, warnings }
 }
 
-/** What a log frame needs beside the request in it. */
-const WAL_SLACK_BYTES = 2 ** 16
-
 /** What is wrong with values that are right one by one. */
 function conflictsOf(settings: Settings): string[] {
   const conflicts: string[] = []
-  const least = (name: SettingName, other: SettingName, extraBytes: number, reason: string) => {
-    if ((settings[name] as number) >= (settings[other] as number) + extraBytes) return
+  const least = (name: SettingName, other: SettingName, reason: string) => {
+    if ((settings[name] as number) >= (settings[other] as number)) return
     const shown = (which: SettingName) => `${keyOf(which)} (${entryOf(which).type.show(settings[which])})`
-    const extra = extraBytes === 0 ? '' : ` plus ${extraBytes}`
-    conflicts.push(`${shown(name)} must be at least ${shown(other)}${extra}: ${reason}`)
+    conflicts.push(`${shown(name)} must be at least ${shown(other)}: ${reason}`)
   }
-  least('walFileBytes', 'maxRequestBytes', WAL_SLACK_BYTES, 'a request is stored in one file')
-  least('maxInflightBytes', 'maxRequestBytes', 0, 'the largest request must fit')
-  least('maxRequestBytes', 'maxMessageBytes', 0, 'a batch comes within a request')
+  least('maxInflightBytes', 'maxRequestBytes', 'the largest request must fit')
+  least('maxRequestBytes', 'maxMessageBytes', 'a batch comes within a request')
   if (settings.kafkaPort === settings.metricsPort && settings.kafkaPort !== 0) {
     conflicts.push(`kafka-port and metrics-port are both ${settings.kafkaPort}: each needs its own`)
   }

@@ -129,19 +129,8 @@ export const SETTINGS = {
     group: 'storage',
     type: bytes(256 * KIB, 4 * GIB),
     default: 128 * MIB,
-    about: 'Size of one file of the write-ahead log. Disk space is given back file by file.',
-  }),
-  checkpointIntervalMs: setting({
-    group: 'storage',
-    type: duration(SECOND, DAY),
-    default: MINUTE,
-    about: 'A checkpoint is written at least this often while there are writes; recovery reads what came after it.',
-  }),
-  checkpointBytes: setting({
-    group: 'storage',
-    type: bytes(256 * KIB, TIB),
-    default: 256 * MIB,
-    about: 'A checkpoint is also written after this many bytes of log.',
+    about:
+      'Size of one file of the write-ahead log. Disk space is given back file by file, and a checkpoint is written with each.',
   }),
   logCacheBytes: setting({
     group: 'storage',

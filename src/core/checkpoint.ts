@@ -43,7 +43,7 @@ export function decodeState(bytes: Buffer): State {
   state.brokerConfigs = readTextMap(from)
   state.partitions.length = from.u32()
   for (let left = from.u32(); left > 0; left--) {
-    const topic = new Topic(readText(from), readText(from), readTextMap(from))
+    const topic = new Topic(readText(from), readText(from), readTextMap(from), state.brokerConfigs)
     state.topics.set(topic.name, topic)
     state.topicsById.set(topic.id, topic)
     const partitionCount = from.u32()

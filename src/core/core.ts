@@ -3,6 +3,7 @@ import { asOrdinal } from '#base/numbers.ts'
 import type { ByteReader } from '#bytes/cursor.ts'
 import { type Change, decodeChange, PRODUCE_RECORD, RECORD_VERSION } from './change-records.ts'
 import {
+  type BatchEntry,
   newBatchEntry,
   type ProduceRecordHeader,
   readProduceEntry,
@@ -33,21 +34,23 @@ export type Outcome =
 /** Told of everything `apply` does, in order. */
 export interface Effects {
   /** `partition` is undefined for NO_PARTITION; `baseOffset` is the first time's for a DUPLICATE, -1 if turned away. */
-  batch(
-    verdict: number,
-    partition: Partition | undefined,
-    baseOffset: number,
-    entry: ReturnType<typeof newBatchEntry>,
-    payloadPosition: number,
-  ): void
+  batch(verdict: number, partition: Partition | undefined, baseOffset: number, entry: BatchEntry): void
   change(change: Change, outcome: Outcome): void
 }
 
 const header: ProduceRecordHeader = { timeMs: 0, file: 0, payloadPosition: 0, entryCount: 0 }
 const entry = newBatchEntry()
 
-/** Applies the record whose body is at the reader and leaves the reader behind it. */
-export function apply(state: State, type: number, version: number, body: ByteReader, effects: Effects): void {
+/** A record of the commit log: the reader stands at its body. */
+export interface Appliable {
+  readonly type: number
+  readonly version: number
+  readonly body: ByteReader
+}
+
+/** Applies a record and leaves its reader behind it. */
+export function apply(state: State, record: Appliable, effects: Effects): void {
+  const { type, version, body } = record
   if (type === PRODUCE_RECORD && version === RECORD_VERSION) {
     applyProduced(state, body, effects)
     return
@@ -62,8 +65,9 @@ function applyProduced(state: State, body: ByteReader, effects: Effects): void {
   if (header.timeMs > state.timeMs) state.timeMs = header.timeMs
   for (let left = header.entryCount; left > 0; left--) {
     readProduceEntry(body, entry)
+    entry.position = header.payloadPosition + entry.place
     const partition = state.partitions[entry.ordinal]
-    if (partition === undefined) effects.batch(NO_PARTITION, undefined, -1, entry, header.payloadPosition)
+    if (partition === undefined) effects.batch(NO_PARTITION, undefined, -1, entry)
     else applyBatch(state, partition, effects)
   }
 }
@@ -76,12 +80,12 @@ function applyBatch(state: State, partition: Partition, effects: Effects): void 
     const check = checkSequence(producer, entry.producerEpoch, entry.baseSequence, recordCount)
     if (check.kind === 'duplicate') {
       if (entry.appendTimeMs >= 0) entry.appendTimeMs = check.batch.timestampMs
-      effects.batch(DUPLICATE, partition, check.batch.baseOffset, entry, header.payloadPosition)
+      effects.batch(DUPLICATE, partition, check.batch.baseOffset, entry)
       return
     }
     if (check.kind !== 'accept') {
       const verdict = check.kind === 'fenced' ? FENCED : OUT_OF_ORDER
-      effects.batch(verdict, partition, -1, entry, header.payloadPosition)
+      effects.batch(verdict, partition, -1, entry)
       return
     }
     rememberProduced(state, partition)
@@ -99,7 +103,7 @@ function applyBatch(state: State, partition: Partition, effects: Effects): void 
     segmentMs: partition.topic.segmentMs,
   })
   if (began) state.holdFile(header.file)
-  effects.batch(ACCEPTED, partition, baseOffset, entry, header.payloadPosition)
+  effects.batch(ACCEPTED, partition, baseOffset, entry)
 }
 
 function rememberProduced(state: State, partition: Partition): void {
@@ -131,11 +135,12 @@ function applyChange(state: State, change: Change): Outcome {
       return addPartitions(state, change)
     case 'topic-configs-set': {
       const topic = state.topicsById.get(change.id)
-      topic?.setConfigs(change.configs)
+      topic?.setConfigs(change.configs, state.brokerConfigs)
       return topic === undefined ? 'UNKNOWN_TOPIC_ID' : 'NONE'
     }
     case 'broker-configs-set':
       state.brokerConfigs = change.configs
+      for (const topic of state.topics.values()) topic.setConfigs(topic.configs, change.configs)
       return 'NONE'
     case 'log-start-moved':
       return moveLogStart(state, change)
@@ -153,7 +158,7 @@ function applyChange(state: State, change: Change): Outcome {
 function createTopic(state: State, change: Extract<Change, { kind: 'topic-created' }>): Outcome {
   if (state.topics.has(change.name) || state.topicsById.has(change.id)) return 'TOPIC_ALREADY_EXISTS'
   if (change.partitionCount < 1) return 'INVALID_PARTITIONS'
-  const topic = new Topic(change.id, change.name, change.configs)
+  const topic = new Topic(change.id, change.name, change.configs, state.brokerConfigs)
   state.topics.set(topic.name, topic)
   state.topicsById.set(topic.id, topic)
   growTopic(state, topic, change.partitionCount)

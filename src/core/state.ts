@@ -13,6 +13,9 @@ const DEFAULT_SEGMENT_MS = 604800000
 /** A single broker never loses its leadership, so there is one epoch. */
 export const LEADER_EPOCH = 0
 
+/** By Kafka's names. */
+export type Configs = ReadonlyMap<string, string>
+
 export class Partition {
   readonly ordinal: PartitionOrdinal
   readonly topic: Topic
@@ -40,21 +43,23 @@ export class Topic {
   readonly name: string
   readonly partitions: Partition[] = []
   /** Overrides only, as the user gave them. */
-  configs: ReadonlyMap<string, string>
+  configs: Configs
   segmentBytes = DEFAULT_SEGMENT_BYTES
   segmentMs = DEFAULT_SEGMENT_MS
 
-  constructor(id: string, name: string, configs: ReadonlyMap<string, string>) {
+  constructor(id: string, name: string, configs: Configs, brokerConfigs: Configs) {
     this.id = id
     this.name = name
     this.configs = configs
-    this.setConfigs(configs)
+    this.setConfigs(configs, brokerConfigs)
   }
 
-  setConfigs(configs: ReadonlyMap<string, string>): void {
+  setConfigs(configs: Configs, brokerConfigs: Configs): void {
     this.configs = configs
-    this.segmentBytes = Number(configs.get('segment.bytes') ?? DEFAULT_SEGMENT_BYTES)
-    this.segmentMs = Number(configs.get('segment.ms') ?? DEFAULT_SEGMENT_MS)
+    const segmentBytes = configs.get('segment.bytes') ?? brokerConfigs.get('log.segment.bytes')
+    const segmentMs = configs.get('segment.ms') ?? brokerConfigs.get('log.roll.ms')
+    this.segmentBytes = Number(segmentBytes ?? DEFAULT_SEGMENT_BYTES)
+    this.segmentMs = Number(segmentMs ?? DEFAULT_SEGMENT_MS)
   }
 }
 
@@ -64,7 +69,7 @@ export class State {
   clusterId = ''
   nextProducerId = 0
   /** Dynamic defaults for all topics, by Kafka's broker config names. */
-  brokerConfigs: ReadonlyMap<string, string> = new Map()
+  brokerConfigs: Configs = new Map()
   readonly topics = new Map<string, Topic>()
   readonly topicsById = new Map<string, Topic>()
   /** By ordinal; a deleted partition leaves its place empty. */

@@ -14,6 +14,7 @@ import { FetchSessions } from './fetch-sessions.ts'
 import { FramePool } from './frame-pool.ts'
 import { handlers } from './handlers/handlers.ts'
 import { ProducerIds } from './producer-ids.ts'
+import { startRetention } from './retention-task.ts'
 import { TopicRules } from './topic-rules.ts'
 
 // The Kafka port: connections in, the log behind. connection.ts has the way of a request, produce.ts and handlers/ what is done
@@ -34,7 +35,6 @@ export interface KafkaOptions {
 }
 
 export interface KafkaListener {
-  readonly broker: Broker
   readonly address: string
   readonly port: number
   readonly connections: number
@@ -84,8 +84,8 @@ export async function listenKafka(options: KafkaOptions): Promise<KafkaListener>
       logger.warn(error.message)
     },
   })
+  const endRetention = startRetention(broker)
   return {
-    broker,
     address: listener.address,
     port: listener.port,
     get connections() {
@@ -94,6 +94,7 @@ export async function listenKafka(options: KafkaOptions): Promise<KafkaListener>
     close: async deadlineMs => {
       await listener.close()
       await hub.close(clock, deadlineMs)
+      await endRetention()
     },
   }
 }

@@ -67,10 +67,9 @@ async function produceFrom(ticket: ProduceTicket, first: number, bytes: Buffer, 
     const part = ticket.parts[slot]!
     if (!mayInspect(broker, ticket, part)) continue
     const rules = broker.topicRules.of(part.partition.topic)
-    if (inspectBatch(bytes, part.from, part.to, rules, context, facts) === 'pending') {
-      await inspectCompressed(bytes, part.from, part.to, rules, context, facts)
-    }
-    stage(ticket, slot, bytes, facts)
+    const isPending = inspectBatch(bytes, part.from, part.to, rules, context, facts) === 'pending'
+    const found = isPending ? await inspectCompressed(bytes, part.from, part.to, rules, context, facts) : facts
+    stage(ticket, slot, bytes, found)
   }
 }
 
@@ -115,6 +114,7 @@ function stage(ticket: ProduceTicket, slot: number, bytes: Buffer, facts: BatchF
     ticket.fail(part, KAFKA_STORAGE_ERROR, failure?.message ?? null)
     return
   }
+  entry.ordinal = part.partition.ordinal
   entry.crc = facts.crc
   entry.recordCount = facts.recordCount
   entry.maxTimestampMs = facts.maxTimestampMs
@@ -126,7 +126,7 @@ function stage(ticket: ProduceTicket, slot: number, bytes: Buffer, facts: BatchF
   const { replacement } = facts
   const from = replacement === null ? part.from : 0
   const to = replacement === null ? part.to : replacement.length
-  broker.log.append(entry, part.partition, { bytes: replacement ?? bytes, from, to }, ticket, slot)
+  broker.log.append(entry, replacement ?? bytes, from, to, ticket, slot)
 }
 
 // ---- reading the request
@@ -143,13 +143,12 @@ function readRequest(
   if (transactionalIdBytes > 0) reader.take(transactionalIdBytes)
   const acks = reader.i16()
   reader.i32() // timeout: an answer never waits for another broker
-  const topics: ProducedTopic[] = []
-  const parts: ProducedPart[] = []
-  for (let left = readCount(reader, flexible); left > 0; left--) readTopic(connection, reader, version, topics, parts)
+  const into: ReadTopics = { topics: [], parts: [] }
+  for (let left = readCount(reader, flexible); left > 0; left--) readTopic(connection.topics, reader, version, into)
   if (flexible) skipTags(reader)
   if (reader.remaining !== 0) throw new MalformedBytes(`${reader.remaining} bytes stand behind a produce request`)
-  if (acks < -1 || acks > 1) refuseAll(parts, INVALID_REQUIRED_ACKS, null)
-  else if (transactionalIdBytes >= 0) refuseAll(parts, INVALID_PRODUCER_ID_MAPPING, TRANSACTIONAL_ID_UNKNOWN)
+  if (acks < -1 || acks > 1) refuseAll(into.parts, INVALID_REQUIRED_ACKS, null)
+  else if (transactionalIdBytes >= 0) refuseAll(into.parts, INVALID_PRODUCER_ID_MAPPING, TRANSACTIONAL_ID_UNKNOWN)
   return new ProduceTicket({
     connection,
     version,
@@ -157,8 +156,7 @@ function readRequest(
     acks,
     frameBytes: frame.to - frame.from,
     beganMs: connection.broker.clock.monotonicMs(),
-    topics,
-    parts,
+    ...into,
   })
 }
 
@@ -169,28 +167,27 @@ function refuseAll(parts: ProducedPart[], code: number, message: string | null):
   }
 }
 
-function readTopic(
-  connection: KafkaConnection,
-  reader: ByteReader,
-  version: number,
-  topics: ProducedTopic[],
-  parts: ProducedPart[],
-): void {
+interface ReadTopics {
+  readonly topics: ProducedTopic[]
+  readonly parts: ProducedPart[]
+}
+
+function readTopic(lookup: TopicLookup, reader: ByteReader, version: number, into: ReadTopics): void {
   const flexible = version >= FLEXIBLE_FROM
   const byId = version >= TOPIC_ID_FROM
   const nameBytes = byId ? TOPIC_ID_BYTES : readLength(reader, flexible)
   if (nameBytes < 0) throw new MalformedBytes('a topic without a name')
   const nameAt = reader.take(nameBytes)
-  const { name, topic } = connection.topics.at(reader.bytes, nameAt, nameBytes, byId)
+  const { name, topic } = lookup.at(reader.bytes, nameAt, nameBytes, byId)
   const partCount = Math.max(0, readCount(reader, flexible))
-  topics.push({ name, partCount })
+  into.topics.push({ name, partCount })
   for (let left = partCount; left > 0; left--) {
     const index = reader.i32()
     const sizeBytes = Math.max(0, flexible ? reader.uvarint() - 1 : reader.i32())
     const from = reader.take(sizeBytes)
     if (flexible) skipTags(reader)
     const partition = topic?.partitions[index] ?? null
-    parts.push({
+    into.parts.push({
       index,
       from,
       to: from + sizeBytes,

@@ -13,7 +13,7 @@ import {
   readProduceHeader,
 } from '#core/produce-record.kernel.ts'
 import { State, type Topic } from '#core/state.ts'
-import { checkpointDirectory, walDirectory } from './log.ts'
+import { checkpointDirectory, walDirectory } from './directories.ts'
 import { payloadIsIntact } from './payload.ts'
 
 export interface DumpFilter {
@@ -72,7 +72,8 @@ class Dump {
   }
 
   group(group: RecoveredGroup): void {
-    eachRecord(group.bytes, group.recordsFrom, group.recordsTo, (type, version, body) => {
+    eachRecord(group.bytes, group.recordsFrom, group.recordsTo, record => {
+      const { type, version, body } = record
       const bodyAt = body.offset
       const line = type === PRODUCE_RECORD ? this.#produced(body) : this.#changed(type, version, body)
       const isWanted = line !== null && this.#isWanted(type, group.position)
@@ -80,7 +81,7 @@ class Dump {
       // What comes behind the checkpoint makes the names of what follows it.
       if (group.position < this.#stateFrom) return
       body.offset = bodyAt
-      apply(this.#state, type, version, body, SILENT)
+      apply(this.#state, record, SILENT)
     })
   }
 

@@ -1,6 +1,13 @@
 import { assert } from '#base/assert.ts'
 import { ByteReader } from '#bytes/cursor.ts'
-import { decodeGroupHeader, eachRecord, FILE_HEADER_BYTES, GROUP_HEADER_BYTES, groupBytes } from '#commit/wal-format.ts'
+import {
+  decodeGroupHeader,
+  eachRecord,
+  FILE_HEADER_BYTES,
+  GROUP_HEADER_BYTES,
+  groupBytes,
+  type LogRecord,
+} from '#commit/wal-format.ts'
 import { type Change, decodeChange, PRODUCE_RECORD } from '#core/change-records.ts'
 import {
   newBatchEntry,
@@ -106,8 +113,8 @@ async function* eventsOf(
   records: Buffer,
   nextPosition: number,
 ): AsyncGenerator<LogEvent, void, void> {
-  const bodies: { type: number; version: number; body: ByteReader }[] = []
-  eachRecord(records, 0, records.length, (type, version, body) => {
+  const bodies: LogRecord[] = []
+  eachRecord(records, 0, records.length, ({ type, version, body }) => {
     bodies.push({ type, version, body: new ByteReader(records, body.offset, body.endOffset) })
     body.take(body.remaining)
   })

@@ -158,12 +158,12 @@ export class IndexFiles {
 
   /** Forgets a WAL file and removes its index. */
   async remove(sequence: number): Promise<void> {
-    this.#forget(sequence)
+    await this.#forget(sequence)
     await this.#disk.remove(`${this.#directory}/${indexFileName(sequence)}`)
   }
 
-  close(): void {
-    for (const sequence of [...this.#open.keys()]) this.#forget(sequence)
+  async close(): Promise<void> {
+    for (const sequence of [...this.#open.keys()]) await this.#forget(sequence)
   }
 
   async #use<T>(sequence: number, call: (index: OpenIndex) => Promise<T>): Promise<T> {
@@ -184,19 +184,19 @@ export class IndexFiles {
     this.#open.set(sequence, open)
     if (known === undefined) {
       open.catch(() => this.#open.delete(sequence))
-      if (this.#open.size > OPEN_INDEXES) this.#forget(this.#open.keys().next().value!)
+      if (this.#open.size > OPEN_INDEXES) void this.#forget(this.#open.keys().next().value!)
     }
     return open
   }
 
-  #forget(sequence: number): void {
+  async #forget(sequence: number): Promise<void> {
     const open = this.#open.get(sequence)
     this.#open.delete(sequence)
     for (const key of this.#windows.keys()) if (key.startsWith(`${sequence}:`)) this.#windows.delete(key)
-    void open?.then(index => {
-      index.forgotten = true
-      return index.users === 0 ? index.disk.close() : undefined
-    })
+    const index = await open?.catch(() => undefined) // whoever asked for it was told
+    if (index === undefined) return
+    index.forgotten = true
+    if (index.users === 0) await index.disk.close()
   }
 
   async #read(sequence: number): Promise<OpenIndex> {

@@ -1,7 +1,7 @@
 import { assert } from '#base/assert.ts'
 import { ChronikError } from '#base/errors.ts'
 import type { Clock, Disk } from '#base/ports.ts'
-import { type ByteReader, ByteWriter } from '#bytes/cursor.ts'
+import { ByteWriter } from '#bytes/cursor.ts'
 import { readNewestCheckpoint } from '#commit/checkpoint-files.ts'
 import {
   type CommitGroup,
@@ -29,6 +29,7 @@ import {
 import { type Partition, State } from '#core/state.ts'
 import { setBaseOffset, setLeaderEpoch } from '#records/batch.ts'
 import { BatchTail } from './batch-tail.ts'
+import { checkpointDirectory, walDirectory } from './directories.ts'
 import { IndexFiles } from './index-file.ts'
 import { type Maintenance, startMaintenance } from './maintenance.ts'
 import { payloadIsIntact } from './payload.ts'
@@ -131,19 +132,11 @@ export class Log implements CommitOwner<Gathered>, Effects {
 
   // ---- what is proposed
 
-  /** Stages a batch whose bytes were checked; `entry` says what they are. Copies what it needs of both. */
-  append(
-    entry: BatchEntry,
-    partition: Partition,
-    batch: { bytes: Buffer; from: number; to: number },
-    ticket: AppendTicket,
-    slot: number,
-  ): void {
-    const { bytes, from, to } = batch
+  /** Stages the batch `bytes[from, to)`, which was checked; `entry` says what it is. Copies what it needs of both. */
+  append(entry: BatchEntry, bytes: Buffer, from: number, to: number, ticket: AppendTicket, slot: number): void {
     const group = this.commits.stage(bytes, from, to, PRODUCE_ENTRY_BYTES + PRODUCE_HEADER_BYTES + RECORD_HEADER_BYTES)
     const { produced, tickets, slots } = group.attachment
     if (tickets.length === 0) beginProduceRecord(produced)
-    entry.ordinal = partition.ordinal
     entry.sizeBytes = to - from
     entry.place = group.payloadBytes - entry.sizeBytes
     addProduceEntry(produced, entry)
@@ -182,9 +175,9 @@ export class Log implements CommitOwner<Gathered>, Effects {
     this.#batchIndex = 0
     this.#changeIndex = 0
     const { records, attachment } = group
-    eachRecord(records.bytes, 0, records.offset, (type, version, body) => {
-      apply(this.state, type, version, body, this)
-      this.options.metrics.applied(type)
+    eachRecord(records.bytes, 0, records.offset, record => {
+      apply(this.state, record, this)
+      this.options.metrics.applied(record.type)
     })
     assert(this.#batchIndex === attachment.tickets.length, 'every batch of a group is decided')
     assert(this.#changeIndex === attachment.changes.length, 'every change of a group is decided')
@@ -215,13 +208,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
 
   // ---- Effects of the group that is being applied
 
-  batch(
-    verdict: number,
-    partition: Partition | undefined,
-    baseOffset: number,
-    entry: BatchEntry,
-    payloadPosition: number,
-  ): void {
+  batch(verdict: number, partition: Partition | undefined, baseOffset: number, entry: BatchEntry): void {
     const group = this.#current
     assert(group !== null, 'batches are applied while their group is committed')
     const slot = this.#batchIndex++
@@ -230,7 +217,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
       // What goes to consumers from memory carries its offset; on disk it is as the producer sent it.
       setBaseOffset(group.chunk.bytes, at, baseOffset)
       setLeaderEpoch(group.chunk.bytes, at, partition.leaderEpoch)
-      addToTail(this.tails, entry, baseOffset, payloadPosition)
+      addToTail(this.tails, entry, baseOffset)
       this.options.metrics.stored(entry.recordCount)
       const waiting = this.#waiters.get(entry.ordinal)
       if (waiting !== undefined) for (const waiter of waiting) this.#woken.add(waiter)
@@ -274,7 +261,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
   async close(): Promise<void> {
     await this.commits.drain()
     await this.maintenance.close(() => this.commits.close())
-    this.indexes.close()
+    await this.indexes.close()
   }
 }
 
@@ -287,14 +274,6 @@ interface Opened {
   resume: ResumePoint
 }
 
-export function walDirectory(dataDir: string): string {
-  return `${dataDir}/wal`
-}
-
-export function checkpointDirectory(dataDir: string): string {
-  return `${dataDir}/checkpoints`
-}
-
 /** Where an empty log begins. */
 export const BEGINNING: ResumePoint = { position: 0, sequence: 1, previousChecksum: 0 }
 
@@ -303,6 +282,7 @@ export async function openLog(options: LogOptions): Promise<Log> {
   const { disk, dataDir, report } = options
   await disk.makeDirectory(walDirectory(dataDir))
   await disk.makeDirectory(checkpointDirectory(dataDir))
+  await disk.syncDirectory(dataDir)
   const checkpoint = await readNewestCheckpoint(disk, checkpointDirectory(dataDir), path =>
     report('warn', `checkpoint ${path} is damaged, the one before it is used`),
   )
@@ -334,9 +314,7 @@ export async function openLog(options: LogOptions): Promise<Log> {
 }
 
 function applyRecovered(state: State, group: RecoveredGroup, effects: Effects): void {
-  eachRecord(group.bytes, group.recordsFrom, group.recordsTo, (type, version, body: ByteReader) =>
-    apply(state, type, version, body, effects),
-  )
+  eachRecord(group.bytes, group.recordsFrom, group.recordsTo, record => apply(state, record, effects))
 }
 
 /** Nobody waits for an answer when the log is read back; only the index is made. */
@@ -347,31 +325,20 @@ class RecoveryEffects implements Effects {
     this.#tails = tails
   }
 
-  batch(
-    verdict: number,
-    _partition: Partition | undefined,
-    baseOffset: number,
-    entry: BatchEntry,
-    payloadPosition: number,
-  ): void {
-    if (verdict === ACCEPTED) addToTail(this.#tails, entry, baseOffset, payloadPosition)
+  batch(verdict: number, _partition: Partition | undefined, baseOffset: number, entry: BatchEntry): void {
+    if (verdict === ACCEPTED) addToTail(this.#tails, entry, baseOffset)
   }
 
   change(): void {}
 }
 
-function addToTail(
-  tails: (BatchTail | undefined)[],
-  entry: BatchEntry,
-  baseOffset: number,
-  payloadPosition: number,
-): void {
+function addToTail(tails: (BatchTail | undefined)[], entry: BatchEntry, baseOffset: number): void {
   let tail = tails[entry.ordinal]
   if (tail === undefined) {
     tail = new BatchTail()
     tails[entry.ordinal] = tail
   }
-  tail.add(baseOffset, payloadPosition + entry.place, entry.sizeBytes, entry.maxTimestampMs)
+  tail.add(baseOffset, entry.position, entry.sizeBytes, entry.maxTimestampMs)
 }
 
 /** Start positions of files that some partition needs and that are not there. */

@@ -1,17 +1,34 @@
 import { messageOf } from '#base/errors.ts'
-import type { Timer } from '#base/ports.ts'
+import type { Clock, Disk, Timer } from '#base/ports.ts'
 import { removeOldCheckpoints, writeCheckpoint } from '#commit/checkpoint-files.ts'
-import type { ResumePoint } from '#commit/commit.ts'
+import type { CommitLog, ResumePoint } from '#commit/commit.ts'
 import type { WalFile } from '#commit/wal-files.ts'
 import { encodeState } from '#core/checkpoint.ts'
-import { writeIndexFile } from './index-file.ts'
-import { checkpointDirectory, type Log, walDirectory } from './log.ts'
+import type { State } from '#core/state.ts'
+import type { BatchTail } from './batch-tail.ts'
+import { checkpointDirectory, walDirectory } from './directories.ts'
+import { type IndexFiles, writeIndexFile } from './index-file.ts'
 
 // What follows when a WAL file has ended, in the background, one step after the other: its index is written, then a checkpoint
 // of the state as it was at the file's end, then files that nobody needs any more go. A step that fails (the disk is full) is
 // tried again; until then the log only grows.
 
 const RETRY_MS = 10_000
+
+/** What of the log is maintained. */
+interface MaintainedLog {
+  readonly state: State
+  readonly clock: Clock
+  readonly tails: (BatchTail | undefined)[]
+  readonly indexes: IndexFiles
+  readonly commits: Pick<CommitLog<unknown>, 'image' | 'files' | 'failure'>
+  readonly options: {
+    readonly disk: Disk
+    readonly clock: Clock
+    readonly dataDir: string
+    report(level: 'warn', message: string): void
+  }
+}
 
 export interface Maintenance {
   rolled(ended: WalFile, resume: ResumePoint): void
@@ -23,7 +40,7 @@ export interface Maintenance {
   close(endLog: () => Promise<ResumePoint>): Promise<void>
 }
 
-export function startMaintenance(log: Log, unindexed: WalFile[], resume: ResumePoint): Maintenance {
+export function startMaintenance(log: MaintainedLog, unindexed: WalFile[], resume: ResumePoint): Maintenance {
   const maintenance = new LogMaintenance(log, unindexed, resume.position)
   if (unindexed.length > 0) {
     maintenance.checkpointAt({ ...resume, sequence: log.commits.files.active.sequence })
@@ -33,7 +50,7 @@ export function startMaintenance(log: Log, unindexed: WalFile[], resume: ResumeP
 
 class LogMaintenance implements Maintenance {
   checkpoint: { position: number; sizeBytes: number; writtenMs: number }
-  readonly #log: Log
+  readonly #log: MaintainedLog
   readonly #unindexed: WalFile[]
   /** The newest state that waits to be written. */
   #due: (ResumePoint & { state: Buffer }) | null = null
@@ -43,7 +60,7 @@ class LogMaintenance implements Maintenance {
   #indexedTo: number
   #closing = false
 
-  constructor(log: Log, unindexed: WalFile[], position: number) {
+  constructor(log: MaintainedLog, unindexed: WalFile[], position: number) {
     this.#log = log
     this.#unindexed = [...unindexed]
     this.#indexedTo = unindexed[0]?.position ?? position

@@ -13,7 +13,7 @@ import { batchSizeBytesOf, computeCrc, crcOf, MAGIC, magicOf } from '#records/ba
 /** Are the batches of a group those that its records speak of? Their own checksums say so; the log adds none of its own. */
 export function payloadIsIntact(group: RecoveredGroup): boolean {
   let intact = true
-  eachRecord(group.bytes, group.recordsFrom, group.recordsTo, (type, _version, body) => {
+  eachRecord(group.bytes, group.recordsFrom, group.recordsTo, ({ type, body }) => {
     if (type === PRODUCE_RECORD) intact = intact && batchesAreIntact(group, body)
     else body.take(body.remaining)
   })

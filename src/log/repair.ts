@@ -7,7 +7,8 @@ import { cutLog, type RecoveredGroup, scanLog } from '#commit/wal-recovery.ts'
 import { decodeState } from '#core/checkpoint.ts'
 import { apply, type Effects } from '#core/core.ts'
 import { State } from '#core/state.ts'
-import { BEGINNING, checkpointDirectory, missingFiles, walDirectory } from './log.ts'
+import { checkpointDirectory, walDirectory } from './directories.ts'
+import { BEGINNING, missingFiles } from './log.ts'
 import { payloadIsIntact } from './payload.ts'
 
 export interface RepairReport {
@@ -76,9 +77,7 @@ export async function repairLog(place: Place, cutAt: number | null): Promise<Rep
 }
 
 function applyGroup(state: State, group: RecoveredGroup): void {
-  eachRecord(group.bytes, group.recordsFrom, group.recordsTo, (type, version, body) =>
-    apply(state, type, version, body, SILENT),
-  )
+  eachRecord(group.bytes, group.recordsFrom, group.recordsTo, record => apply(state, record, SILENT))
 }
 
 /** What can be done when no checkpoint can be read: the log alone is enough if it is there from the beginning. */

@@ -6,7 +6,6 @@ import { PRODUCE_RECORD, RECORD_TYPE_NAMES } from '#core/change-records.ts'
 import { listenControl, listenHttp, operationsRoutes } from '#http/http.ts'
 import { ConnectionHub, listenKafka } from '#kafka/kafka.ts'
 import { apis } from '#kafka/protocol/protocol.ts'
-import { startRetention } from '#kafka/retention-task.ts'
 import { type Log, openLog } from '#log/log.ts'
 import { createExposition } from '#observe/exposition.ts'
 import type { Logger } from '#observe/log.ts'
@@ -55,8 +54,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const clusterId = await ensureClusterId(log, random)
     const kafka = await listenKafka({ ...options, metrics, log, hub })
     stops.push(() => kafka.close(settings.drainTimeoutMs))
-    stops.push(startRetention(kafka.broker))
-    const metricsPort = options.operations ? await listenOperations(options, metrics, log, hub, stops) : null
+    const metricsPort = options.operations ? await listenOperations(options, { metrics, log, hub }, stops) : null
     logger.info('started', { kafkaPort: kafka.port, metricsPort, dataDir: settings.dataDir, clusterId })
     let closing: Promise<void> | null = null
     return {
@@ -124,11 +122,10 @@ async function ensureClusterId(log: Log, random: Random): Promise<string> {
 
 async function listenOperations(
   options: ServerOptions,
-  metrics: Metrics,
-  log: Log,
-  hub: ConnectionHub,
+  parts: { metrics: Metrics; log: Log; hub: ConnectionHub },
   stops: (() => Promise<void> | void)[],
 ): Promise<number> {
+  const { metrics, log, hub } = parts
   const { settings, clock, logger } = options
   const eventLoop = monitorEventLoop()
   stops.push(() => eventLoop.stop())

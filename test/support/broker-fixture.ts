@@ -176,7 +176,7 @@ export class BrokerFixture {
         },
         refused: (_slot: number, error: ChronikError) => reject(error),
       }
-      this.broker.log.append(entry, partition, { bytes, from: 0, to: bytes.length }, ticket, 0)
+      this.broker.log.append(Object.assign(entry, { ordinal: partition.ordinal }), bytes, 0, bytes.length, ticket, 0)
     })
     return this.clock.run(appended)
   }

@@ -34,7 +34,15 @@ export const outside: Record<string, { lowest: string; folders: string[] }> = {
 export const compositionRoots = ['server']
 
 /** Folders without a door: each of their files is for everyone. The others are entered through the file named after them. */
-export const libraries = ['base', 'bytes', 'observe', 'config', 'system', 'records', 'kafka/protocol']
+export const libraries = ['base', 'bytes', 'observe', 'config', 'system', 'records', 'core', 'kafka/protocol']
+
+/** Folders that are the lower half of another: it may use all of their files, nobody else any. */
+export const lowerHalves: Record<string, string> = { commit: 'log' }
+
+/** Stages of the data path that are files of their own, beside the door: one verb each. */
+export const verbs: Record<string, string[]> = {
+  log: ['read-log', 'follow', 'find-by-timestamp', 'retention', 'dump', 'repair'],
+}
 
 /** Where the program begins, as a command and as a library. */
 export const entries = ['src/cli/chronik.ts', 'src/server/embed.ts']

@@ -43,16 +43,22 @@ function layerMayImport(from: string, to: string): boolean {
 export const importsUseDoors: Rule = file => {
   if (!inCode(file.path)) return []
   return file.imports
-    .filter(({ path }) => path.startsWith('src/') && layerOf(path) !== layerOf(file.path) && !isPublic(path))
+    .filter(({ path }) => path.startsWith('src/') && layerOf(path) !== layerOf(file.path) && !isPublic(file.path, path))
     .map(({ path, line }) => {
       const layer = layerOf(path)
       return `${file.path}:${line} imports ${path} and not the door src/${layer}/${layer}.ts`
     })
 }
 
-function isPublic(path: string): boolean {
+function isPublic(from: string, path: string): boolean {
   const layer = layerOf(path)
-  return path === `src/${layer}/${layer}.ts` || tables.libraries.some(library => path.startsWith(`src/${library}/`))
+  const upperHalf = tables.lowerHalves[layer]
+  if (upperHalf !== undefined && from.startsWith('src/')) return layerOf(from) === upperHalf
+  const doors = [layer, ...(tables.verbs[layer] ?? [])]
+  return (
+    doors.some(door => path === `src/${layer}/${door}.ts`) ||
+    tables.libraries.some(library => path.startsWith(`src/${library}/`))
+  )
 }
 
 export const importsAreNamedWell: Rule = file =>

@@ -33,6 +33,14 @@ interface Readable {
   readonly partition: Partition
 }
 
+/** What an answer is being made of. */
+interface Reading {
+  readonly readable: readonly Readable[]
+  readonly answers: Map<SessionPartition, PartitionAnswer>
+  readonly reads: LogSlices[]
+  leftBytes: number
+}
+
 const NO_ERROR = errorCode('NONE')
 
 class Fetching {
@@ -149,9 +157,9 @@ class Fetching {
       else if (found.diverges) answers.set(wanted, divergingAnswer(wanted, found.partition))
       else readable.push({ wanted, partition: found.partition })
     }
-    const reads: LogSlices[] = []
-    const pending = this.#readFrom(readable, 0, answers, reads, { leftBytes: this.#budget() })
-    this.#holdUntilSent(reads)
+    const reading: Reading = { readable, answers, reads: [], leftBytes: this.#budget() }
+    const pending = this.#readFrom(0, reading)
+    this.#holdUntilSent(reading.reads)
     return pending === null ? this.#response(answers) : pending.then(() => this.#response(answers))
   }
 
@@ -161,27 +169,20 @@ class Fetching {
   }
 
   /** Reads one partition after the other; goes on by promise from the first that is not in memory. */
-  #readFrom(
-    readable: readonly Readable[],
-    first: number,
-    answers: Map<SessionPartition, PartitionAnswer>,
-    reads: LogSlices[],
-    budget: { leftBytes: number },
-  ): Promise<void> | null {
+  #readFrom(first: number, reading: Reading): Promise<void> | null {
+    const { readable, answers, reads } = reading
     for (let i = first; i < readable.length; i++) {
       const { wanted, partition } = readable[i]!
-      const limitBytes = Math.min(wanted.maxBytes, budget.leftBytes)
+      const limitBytes = Math.min(wanted.maxBytes, reading.leftBytes)
       const isFirst = reads.length === 0
       const take = (read: LogSlices): void => {
         if (read.sizeBytes > 0) reads.push(read)
         this.#broker.fetchedBytes += read.sizeBytes
-        budget.leftBytes = Math.max(0, budget.leftBytes - read.sizeBytes)
+        reading.leftBytes = Math.max(0, reading.leftBytes - read.sizeBytes)
         answers.set(wanted, recordsAnswer(wanted, partition, read))
       }
-      const read =
-        limitBytes > 0 || isFirst
-          ? readLog(this.#broker.log, partition, wanted.fetchOffset, limitBytes, isFirst)
-          : NOTHING
+      const mayRead = limitBytes > 0 || isFirst
+      const read = mayRead ? readLog(this.#broker.log, partition, wanted.fetchOffset, limitBytes, isFirst) : NOTHING
       if (!(read instanceof Promise)) {
         take(read)
         continue
@@ -189,13 +190,13 @@ class Fetching {
       return read.then(
         slices => {
           take(slices)
-          return this.#readFrom(readable, i + 1, answers, reads, budget) ?? undefined
+          return this.#readFrom(i + 1, reading) ?? undefined
         },
         thrown => {
           // Its records went while it was read: the next fetch is told where the log starts now.
           if (partition.logStart <= wanted.fetchOffset) throw thrown
           answers.set(wanted, errorAnswer(wanted, 'OFFSET_OUT_OF_RANGE'))
-          return this.#readFrom(readable, i + 1, answers, reads, budget) ?? undefined
+          return this.#readFrom(i + 1, reading) ?? undefined
         },
       )
     }

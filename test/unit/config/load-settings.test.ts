@@ -212,10 +212,6 @@ describe('the settings file', () => {
 describe('settings that do not fit together', () => {
   const conflicts: [string[], string][] = [
     [
-      ['--wal-file-bytes', '2MiB', '--max-request-bytes', '2MiB'],
-      'wal-file-bytes (2MiB) must be at least max-request-bytes (2MiB) plus 65536: a request is stored in one file',
-    ],
-    [
       ['--max-inflight-bytes', '64MiB'],
       'max-inflight-bytes (64MiB) must be at least max-request-bytes (100MiB): the largest request must fit',
     ],
