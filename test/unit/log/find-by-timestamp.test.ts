@@ -37,6 +37,7 @@ describe('the first record from a time on', () => {
     expect(await find(fixture, 20)).toEqual({ offset: 1, timestampMs: 20 })
     expect(await find(fixture, 21)).toEqual({ offset: 2, timestampMs: 30 })
     expect(await find(fixture, 31)).toEqual({ offset: 3, timestampMs: 40 })
+    expect(fixture.broker.log.commits.image.last?.pins).toBe(0)
   })
 
   it('is the first in the order of offsets, though a later one is nearer', async () => {

@@ -83,6 +83,13 @@ describe('DescribeTopicPartitions', () => {
     }
   })
 
+  it('names the next topic when a page ends with the last partition of one', async () => {
+    const fixture = await brokerWith({ a: 2, b: 1 })
+    const { topics, next } = await page(fixture, [], 2)
+    expect(topics).toEqual([['a', [0, 1]]])
+    expect(next).toEqual({ topicName: 'b', partitionIndex: 0 })
+  })
+
   it('has at least one and at most 2000 partitions on a page', async () => {
     const fixture = await brokerWith({ t: 2500 })
     for (const limit of [0, -5]) expect((await page(fixture, ['t'], limit)).topics).toEqual([['t', [0]]])
