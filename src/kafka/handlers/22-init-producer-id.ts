@@ -5,8 +5,8 @@ import { storageRefusal } from '#kafka/refusal.ts'
 
 // InitProducerId v0-5. A producer without a transactional id always gets a new id, whatever id it had.
 //
-// A transactional id is refused: there are no transactions here. UNSUPPORTED_VERSION is what every client takes as final; a
-// retriable code, or one that librdkafka does not know as fatal here, would have it ask again for ever.
+// A transactional id is refused: there are no transactions here. This is the one code that every client takes for the end;
+// librdkafka asks again for ever after UNSUPPORTED_VERSION.
 
 const NONE = -1
 
@@ -15,7 +15,7 @@ export const initProducerId = defineHandler(
   async ({ transactionalId, producerId, producerEpoch }, { broker }) => {
     // Kafka: an id and its epoch come together or not at all.
     if ((producerId === NONE) !== (producerEpoch === NONE) || transactionalId === '') return refused('INVALID_REQUEST')
-    if (transactionalId !== null) return refused('UNSUPPORTED_VERSION')
+    if (transactionalId !== null) return refused('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
     try {
       return { errorCode: errorCode('NONE'), producerId: await broker.producerIds.take(), producerEpoch: 0 }
     } catch (thrown) {

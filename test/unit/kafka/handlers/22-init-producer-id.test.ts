@@ -45,7 +45,8 @@ describe('InitProducerId', () => {
   it('refuses a transactional id with a code that no client tries again', async () => {
     const fixture = await BrokerFixture.start()
     const answer = await fixture.ask('InitProducerId', 4, { ...request, transactionalId: 'payments' })
-    expect(answer).toMatchObject({ errorCode: errorCode('UNSUPPORTED_VERSION'), producerId: -1, producerEpoch: -1 })
+    const REFUSED = errorCode('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
+    expect(answer).toMatchObject({ errorCode: REFUSED, producerId: -1, producerEpoch: -1 })
   })
 
   it('says that the storage failed when the disk is full', async () => {
