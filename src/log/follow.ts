@@ -1,5 +1,6 @@
 import { assert } from '#base/assert.ts'
 import { ByteReader } from '#bytes/cursor.ts'
+import type { WalFile } from '#commit/wal-files.ts'
 import {
   decodeGroupHeader,
   eachRecord,
@@ -70,16 +71,35 @@ export async function* followAccepted(
       position = next?.position ?? log.commits.position
       continue
     }
-    if (position === file.position) position += FILE_HEADER_BYTES
-    const headerBytes = await readBytes(log, position, GROUP_HEADER_BYTES)
-    const header = decodeGroupHeader(headerBytes, 0, file.sequence)
-    assert(header !== null && header.position === position, 'a position to follow from is the begin of a group')
-    const nextPosition = position + groupBytes(header)
-    const recordsAt = position + GROUP_HEADER_BYTES + header.payloadBytes
-    const records = await readBytes(log, recordsAt, header.recordsBytes)
-    yield* eventsOf(log, file.sequence, records, nextPosition)
-    position = nextPosition
+    if (position === file.position) {
+      position += FILE_HEADER_BYTES
+      continue
+    }
+    let group: Group
+    try {
+      group = await readGroup(log, file, position)
+    } catch (thrown) {
+      if (log.commits.files.all.includes(file)) throw thrown
+      continue // it was taken away while it was read
+    }
+    yield* group.events
+    position = group.nextPosition
   }
+}
+
+interface Group {
+  events: LogEvent[]
+  nextPosition: number
+}
+
+async function readGroup(log: Log, file: WalFile, position: number): Promise<Group> {
+  const headerBytes = await readBytes(log, position, GROUP_HEADER_BYTES)
+  const header = decodeGroupHeader(headerBytes, 0, file.sequence)
+  assert(header !== null && header.position === position, 'a position to follow from is the begin of a group')
+  const nextPosition = position + groupBytes(header)
+  const recordsAt = position + GROUP_HEADER_BYTES + header.payloadBytes
+  const records = await readBytes(log, recordsAt, header.recordsBytes)
+  return { events: await eventsOf(log, file.sequence, records, nextPosition), nextPosition }
 }
 
 function nextCommit(log: Log, signal: AbortSignal): Promise<void> {
@@ -107,32 +127,25 @@ async function readBytes(log: Log, position: number, length: number): Promise<Bu
   return bytes
 }
 
-async function* eventsOf(
-  log: Log,
-  sequence: number,
-  records: Buffer,
-  nextPosition: number,
-): AsyncGenerator<LogEvent, void, void> {
+async function eventsOf(log: Log, sequence: number, records: Buffer, nextPosition: number): Promise<LogEvent[]> {
   const bodies: LogRecord[] = []
   eachRecord(records, 0, records.length, ({ type, version, body }) => {
     bodies.push({ type, version, body: new ByteReader(records, body.offset, body.endOffset) })
     body.take(body.remaining)
   })
+  const events: LogEvent[] = []
   for (const { type, version, body } of bodies) {
-    if (type === PRODUCE_RECORD) yield* batchesOf(log, sequence, body, nextPosition)
+    if (type === PRODUCE_RECORD) events.push(...(await batchesOf(log, sequence, body, nextPosition)))
     else {
       const event = eventOf(log, decodeChange(type, version, body).change, nextPosition)
-      if (event !== null) yield event
+      if (event !== null) events.push(event)
     }
   }
+  return events
 }
 
-async function* batchesOf(
-  log: Log,
-  sequence: number,
-  body: ByteReader,
-  nextPosition: number,
-): AsyncGenerator<LogEvent, void, void> {
+async function batchesOf(log: Log, sequence: number, body: ByteReader, nextPosition: number): Promise<LogEvent[]> {
+  const events: LogEvent[] = []
   const header: ProduceRecordHeader = { timeMs: 0, file: 0, payloadPosition: 0, entryCount: 0 }
   const entry = newBatchEntry()
   readProduceHeader(body, header)
@@ -145,7 +158,7 @@ async function* batchesOf(
     const baseOffset = await acceptedOffset(log, sequence, entry.ordinal, batchPosition)
     if (baseOffset === null) continue
     const { topic, index } = partition
-    yield {
+    events.push({
       kind: 'batch',
       topicId: topic.id,
       partition: index,
@@ -155,16 +168,17 @@ async function* batchesOf(
       batchPosition,
       sizeBytes,
       nextPosition,
-    }
+    })
   }
+  return events
 }
 
 /** Null: the batch was turned away. */
 async function acceptedOffset(log: Log, sequence: number, ordinal: number, position: number): Promise<number | null> {
+  if (position < log.maintenance.tailsFrom) return log.indexes.baseOffsetAt(sequence, ordinal, position)
   const tail = log.tails[ordinal]
   const index = tail?.indexOfPosition(position) ?? -1
-  if (tail !== undefined && index >= 0) return tail.position(index) === position ? tail.baseOffset(index) : null
-  return log.indexes.baseOffsetAt(sequence, ordinal, position)
+  return index >= 0 && tail?.position(index) === position ? tail.baseOffset(index) : null
 }
 
 function eventOf(log: Log, change: Change, nextPosition: number): LogEvent | null {

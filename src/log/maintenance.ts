@@ -36,6 +36,8 @@ export interface Maintenance {
   freed(): void
   /** Position and size of the newest checkpoint, and when it was written. */
   readonly checkpoint: { position: number; sizeBytes: number; writtenMs: number }
+  /** The tails have every batch from this position on. */
+  readonly tailsFrom: number
   /** Does what is left to do, ends the log's files and writes the last checkpoint. */
   close(endLog: () => Promise<ResumePoint>): Promise<void>
 }
@@ -50,6 +52,7 @@ export function startMaintenance(log: MaintainedLog, unindexed: WalFile[], resum
 
 class LogMaintenance implements Maintenance {
   checkpoint: { position: number; sizeBytes: number; writtenMs: number }
+  tailsFrom: number
   readonly #log: MaintainedLog
   readonly #unindexed: WalFile[]
   /** The newest state that waits to be written. */
@@ -64,6 +67,7 @@ class LogMaintenance implements Maintenance {
     this.#log = log
     this.#unindexed = [...unindexed]
     this.#indexedTo = unindexed[0]?.position ?? position
+    this.tailsFrom = this.#indexedTo
     this.checkpoint = { position, sizeBytes: 0, writtenMs: log.clock.nowMs() }
   }
 
@@ -114,10 +118,10 @@ class LogMaintenance implements Maintenance {
       this.#indexedTo = file.endPosition
     }
     // The index on disk answers for them now, unless their bytes are still in memory.
-    const keptFrom = Math.min(commits.image.from, this.#indexedTo)
+    this.tailsFrom = Math.min(commits.image.from, this.#indexedTo)
     for (const [ordinal, tail] of tails.entries()) {
       if (state.partitions[ordinal] === undefined) tails[ordinal] = undefined
-      else tail?.dropBefore(keptFrom)
+      else tail?.dropBefore(this.tailsFrom)
     }
   }
 
