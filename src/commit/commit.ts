@@ -106,7 +106,10 @@ export class CommitLog<A> {
   #committed: number
   #synced: number
   #previousChecksum: number
-  #flushing = false
+  /** The groups of the flush that is under way. */
+  #flushing: CommitGroup<A>[] = []
+  /** The file that was written last. */
+  #writtenFile: ActiveFile
   #scheduled = false
   #gatherTimer: Timer | null = null
   #syncTimer: Timer | null = null
@@ -127,7 +130,7 @@ export class CommitLog<A> {
     this.#synced = options.position
     this.#previousChecksum = options.previousChecksum
     // A new file at every start: what a torn tail left behind can never come to stand behind a new group.
-    this.files.roll(options.position, options.firstFileBytes)
+    this.#writtenFile = this.files.roll(options.position, options.firstFileBytes)
   }
 
   /** End of what is committed. */
@@ -212,7 +215,7 @@ export class CommitLog<A> {
   // ---- when to flush
 
   #schedule(): void {
-    if (this.#scheduled || this.#flushing) return
+    if (this.#scheduled || this.#flushing.length > 0) return
     this.#scheduled = true
     this.#clock.soon(this.#gather)
   }
@@ -220,7 +223,7 @@ export class CommitLog<A> {
   /** After each turn of reading: flush, unless more is coming in and the limits allow to wait for it. */
   readonly #gather = (): void => {
     this.#scheduled = false
-    if (this.#flushing || this.#failure !== null) return
+    if (this.#flushing.length > 0 || this.#failure !== null) return
     const open = this.#open
     if (open === null || this.#sealed.length > 0 || this.#isDue(open)) {
       this.#gatherTimer?.cancel()
@@ -252,18 +255,23 @@ export class CommitLog<A> {
     if (this.#open !== null) this.#seal(this.#open)
     const first = this.#sealed[0]
     if (first === undefined) return
-    this.#flushing = true
     const count = this.#sealed.findIndex(group => group.file !== first.file)
     const groups = this.#sealed.splice(0, count < 0 ? this.#sealed.length : count)
+    this.#flushing = groups
     const chain = this.#previousChecksum
     const ranges = this.#finishBytes(groups)
     const sizeBytes = ranges.reduce((sum, range) => sum + range.to - range.from, 0)
-    const disk = first.file.ready
+    const disk = this.#needsSyncBefore(first) ? null : first.file.ready
     if (disk !== null && sizeBytes <= SYNC_HERE_BYTES && this.#meanSyncMs < SYNC_HERE_MS) {
       this.#flushHere(disk, groups, ranges, chain)
     } else {
       void this.#flushElsewhere(groups, ranges, chain)
     }
+  }
+
+  /** Before a file is begun, the one before it is synced: only the last file of a log may have a torn tail. */
+  #needsSyncBefore(group: CommitGroup<A>): boolean {
+    return group.startsFile && this.#options.sync !== 'always'
   }
 
   /** Writes headers and checksums; returns what is to be written, in as few pieces as possible. */
@@ -312,16 +320,18 @@ export class CommitLog<A> {
 
   async #flushElsewhere(groups: CommitGroup<A>[], ranges: Range[], chain: number): Promise<void> {
     const beganMs = this.#clock.monotonicMs()
-    const { file, startsFile } = groups[0]!
+    const { file } = groups[0]!
     let syncing = false
     try {
-      const disk = await file.disk
+      const disk = await this.files.make(file)
+      syncing = this.#needsSyncBefore(groups[0]!)
+      if (syncing) await this.files.syncBefore(file)
+      syncing = false
       for (const { chunk, from, to } of ranges) {
         await disk.write(chunk.bytes, from, to - from, chunk.position + from - file.position)
       }
       syncing = true
       if (this.#options.sync === 'always') await disk.sync()
-      else if (startsFile) await this.files.syncBefore(file)
     } catch (thrown) {
       this.#flushFailed(thrown, syncing, groups, chain)
       return
@@ -330,7 +340,9 @@ export class CommitLog<A> {
   }
 
   #flushed(groups: CommitGroup<A>[], ranges: Range[], beganMs: number): void {
+    if (this.#failure !== null) return // a sync at an interval failed meanwhile
     const last = ranges.at(-1)!
+    this.#writtenFile = groups[0]!.file
     const end = last.chunk.position + last.to
     const tookMs = this.#clock.monotonicMs() - beganMs
     this.#meanSyncMs += (tookMs - this.#meanSyncMs) * SYNC_MEAN_WEIGHT
@@ -348,14 +360,15 @@ export class CommitLog<A> {
       this.#owner.committed(group)
     }
     this.#options.metrics.flushed(batches, end - groups[0]!.position, tookMs / 1000)
-    this.#flushing = false
+    this.#flushing = []
     if (this.#open !== null || this.#sealed.length > 0) this.#schedule()
     else this.#tellDrained()
   }
 
   #flushFailed(thrown: unknown, syncing: boolean, groups: CommitGroup<A>[], chain: number): void {
+    if (this.#failure !== null) return
     if (syncing || !DISK_FULL.has(systemCodeOf(thrown))) {
-      this.#fail(thrown, syncing, groups)
+      this.#fail(thrown, syncing)
       return
     }
     const error = new ChronikError('DISK_FULL', 'retry', `no space for the log in ${this.files.directory}`, {
@@ -372,12 +385,12 @@ export class CommitLog<A> {
     this.image.cutTo(this.#head)
     this.files.takeBack(first.file)
     for (const group of refused) this.#owner.refused(group, error)
-    this.#flushing = false
+    this.#flushing = []
     if (this.#open !== null) this.#schedule()
     else this.#tellDrained()
   }
 
-  #fail(thrown: unknown, syncing: boolean, groups: CommitGroup<A>[]): void {
+  #fail(thrown: unknown, syncing: boolean): void {
     const what = syncing ? 'sync' : 'write'
     this.#failure = new ChronikError(
       'LOG_FAILED',
@@ -385,7 +398,7 @@ export class CommitLog<A> {
       `could not ${what} the log in ${this.files.directory}: ${messageOf(thrown)}. Nothing more is accepted; check the disk and restart`,
       { cause: thrown },
     )
-    const undecided = [...groups, ...this.#sealed]
+    const undecided = [...this.#flushing, ...this.#sealed]
     if (this.#open !== null) undecided.push(this.#open)
     this.#owner.failed(this.#failure, undecided)
     this.#tellDrained()
@@ -400,9 +413,9 @@ export class CommitLog<A> {
   async #syncNow(): Promise<void> {
     const position = this.#committed
     try {
-      await (await this.files.active.disk).sync()
+      await (await this.#writtenFile.disk).sync()
     } catch (thrown) {
-      this.#fail(thrown, true, [])
+      if (this.#failure === null) this.#fail(thrown, true)
       return
     }
     this.#synced = position
@@ -414,9 +427,8 @@ export class CommitLog<A> {
 
   /** Resolves when all that was staged is committed, refused or lost with the log. */
   drain(): Promise<void> {
-    if (this.#failure !== null || (this.#open === null && this.#sealed.length === 0 && !this.#flushing)) {
-      return Promise.resolve()
-    }
+    const isIdle = this.#open === null && this.#sealed.length === 0 && this.#flushing.length === 0
+    if (this.#failure !== null || isIdle) return Promise.resolve()
     return new Promise(resolve => this.#drained.push(resolve))
   }
 
@@ -430,7 +442,7 @@ export class CommitLog<A> {
     this.#gatherTimer?.cancel()
     this.#syncTimer?.cancel()
     const { sequence, position } = this.files.active
-    await this.files.close(this.#head)
+    await this.files.close(this.#failure === null ? this.#head : null)
     const unused = this.#head === position
     return {
       position: this.#head,

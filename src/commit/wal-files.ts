@@ -23,10 +23,11 @@ export interface WalFile {
 
 /** A file to write to. */
 export interface ActiveFile extends WalFile {
-  /** Rejects if the file could not be made: then nothing of it is used. */
-  readonly disk: Promise<DiskFile>
+  /** Rejects if the file could not be made: then nothing of it is used, and `make` tries again. */
+  disk: Promise<DiskFile>
   /** The same once it is there. */
   ready: DiskFile | null
+  hasFailed: boolean
   /** Of the group before the file: known when its first group is written. */
   previousChecksum: number
   /** Until the first group of this one is written. */
@@ -47,15 +48,20 @@ export class WalFiles {
   readonly #disk: Disk
   readonly #fileBytes: number
   readonly #files: WalFile[]
+  /** Of the first file that is made here. */
+  readonly #firstSequence: number
   #active: ActiveFile | null = null
   #next: { sequence: number; sizeBytes: number; disk: Promise<DiskFile> } | null = null
+  /** Files are made and given up one after the other: two that have the same name never meet. */
+  #making: Promise<unknown> = Promise.resolve()
   /** An old file that nobody needs: the next one can be made of it. */
   #recyclable: string | null = null
   readonly #readers = new Map<number, Promise<DiskFile>>()
   readonly #reading = new Map<number, number>()
 
-  constructor(options: { disk: Disk; directory: string; fileBytes: number; files: WalFile[] }) {
+  constructor(options: { disk: Disk; directory: string; fileBytes: number; files: WalFile[]; sequence: number }) {
     this.directory = options.directory
+    this.#firstSequence = options.sequence
     this.#disk = options.disk
     this.#fileBytes = options.fileBytes
     this.#files = options.files
@@ -102,17 +108,23 @@ export class WalFiles {
       endPosition: Number.POSITIVE_INFINITY,
       previousChecksum: 0,
       ready: null,
+      hasFailed: false,
       before: this.#active,
     }
-    file.disk.then(
-      disk => {
-        file.ready = disk
-      },
-      () => {}, // whoever writes to the file meets the error
-    )
+    noteWhenReady(file)
     this.#active = file
     this.#files.push(file)
     return file
+  }
+
+  /** The disk of a file that is to be written. If it could not be made, it is tried again. */
+  make(file: ActiveFile): Promise<DiskFile> {
+    if (file.hasFailed) {
+      file.hasFailed = false
+      file.disk = this.#make(file.sequence, file.sizeBytes).disk
+      noteWhenReady(file)
+    }
+    return file.disk
   }
 
   /** The first group of `file` is written: the file before it is done with. Returns that, if this process wrote it. */
@@ -126,10 +138,25 @@ export class WalFiles {
   /** What was to be written from `file` on is given up: the log goes on there, or before it if the file could not be made. */
   takeBack(file: ActiveFile): void {
     const on = file.ready === null && file.before !== null ? file.before : file
-    while (this.#files.at(-1) !== on) this.#files.pop()
-    on.endPosition = Number.POSITIVE_INFINITY
-    this.#active = on
+    if (this.#next !== null) this.#giveUp(this.#next.sequence, this.#next.disk)
     this.#next = null
+    while (this.active !== on) {
+      const { sequence, disk, before } = this.active
+      this.#giveUp(sequence, disk)
+      this.#files.pop()
+      assert(before !== null, 'what is taken back was begun behind what stays')
+      this.#active = before
+    }
+    on.endPosition = Number.POSITIVE_INFINITY
+  }
+
+  #giveUp(sequence: number, made: Promise<DiskFile>): void {
+    void this.#inTurn(async () => {
+      const disk = await made.catch(() => null)
+      if (disk === null) return
+      await disk.close()
+      await this.#disk.remove(this.pathOf(sequence))
+    }).catch(() => {}) // whoever makes a file of this name meets the error
   }
 
   /** Syncs what was written before `file`. */
@@ -148,11 +175,17 @@ export class WalFiles {
   }
 
   #nextSequence(): number {
-    return (this.#files.at(-1)?.sequence ?? 0) + 1
+    return this.#active === null ? this.#firstSequence : this.#active.sequence + 1
   }
 
   #make(sequence: number, sizeBytes: number): { sequence: number; sizeBytes: number; disk: Promise<DiskFile> } {
-    return { sequence, sizeBytes, disk: this.#makeFile(this.pathOf(sequence), sizeBytes) }
+    return { sequence, sizeBytes, disk: this.#inTurn(() => this.#makeFile(this.pathOf(sequence), sizeBytes)) }
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#making.then(act)
+    this.#making = done.catch(() => {})
+    return done
   }
 
   async #makeFile(path: string, sizeBytes: number): Promise<DiskFile> {
@@ -188,7 +221,9 @@ export class WalFiles {
   }
 
   #reader(file: WalFile): Promise<DiskFile> {
-    if (file === this.#active) return this.#active.disk
+    for (let written = this.#active; written !== null; written = written.before) {
+      if (written === file) return written.disk
+    }
     let reader = this.#readers.get(file.sequence)
     if (reader === undefined) {
       reader = this.#disk.open(this.pathOf(file.sequence), 'read')
@@ -204,24 +239,25 @@ export class WalFiles {
       if (this.#readers.size <= OPEN_FOR_READING) return
       if (this.#reading.has(sequence)) continue
       this.#readers.delete(sequence)
-      void reader.then(disk => disk.close())
+      void closeIfOpen(reader)
     }
   }
 
-  /** Takes away the files that `unneeded` names and nobody reads; returns them. */
-  async trim(unneeded: (file: WalFile) => boolean): Promise<WalFile[]> {
-    const trimmed = this.#files.filter(
-      file => file !== this.#active && !this.#reading.has(file.sequence) && unneeded(file),
-    )
-    for (const file of trimmed) {
-      this.#files.splice(this.#files.indexOf(file), 1)
-      const reader = this.#readers.get(file.sequence)
-      this.#readers.delete(file.sequence)
-      await (await reader)?.close()
-      await this.#retire(file)
+  /** Takes away a file that nobody needs; false if somebody reads it or it is still written. */
+  async trim(file: WalFile): Promise<boolean> {
+    const at = this.#files.indexOf(file)
+    if (file.endPosition > this.active.position || this.#reading.has(file.sequence) || at < 0) return false
+    this.#files.splice(at, 1)
+    const reader = this.#readers.get(file.sequence)
+    this.#readers.delete(file.sequence)
+    await closeIfOpen(reader)
+    try {
+      await this.#inTurn(() => this.#retire(file))
+    } catch (thrown) {
+      this.#files.splice(at, 0, file)
+      throw thrown
     }
-    if (trimmed.length > 0) await this.#disk.syncDirectory(this.directory)
-    return trimmed
+    return true
   }
 
   async #retire(file: WalFile): Promise<void> {
@@ -236,24 +272,50 @@ export class WalFiles {
     this.#recyclable = spare
   }
 
-  /** Cuts the active file to what was written, and closes all. */
-  async close(endPosition: number): Promise<void> {
-    const active = this.active
-    const disk = await active.disk.catch(() => null)
-    if (disk !== null) {
-      await disk.truncate(endPosition - active.position)
-      await disk.sync()
-      await disk.close()
-      if (endPosition === active.position) await this.#disk.remove(disk.path)
+  /** Cuts the log to what was written, and closes all. `endPosition` null: what was written nobody knows, leave it. */
+  async close(endPosition: number | null): Promise<void> {
+    if (this.#next !== null) this.#giveUp(this.#next.sequence, this.#next.disk)
+    this.#next = null
+    try {
+      if (endPosition !== null) await this.#cutTo(endPosition)
+    } finally {
+      for (let file = this.#active; file !== null; file = file.before) await closeIfOpen(file.disk)
+      for (const reader of this.#readers.values()) await closeIfOpen(reader)
+      this.#readers.clear()
+      await this.#making
     }
-    const next = await this.#next?.disk.catch(() => null)
-    if (next) {
-      await next.close()
-      await this.#disk.remove(next.path)
-    }
-    for (const reader of this.#readers.values()) await (await reader).close()
-    this.#readers.clear()
   }
+
+  async #cutTo(endPosition: number): Promise<void> {
+    const { position, disk: made, before, sequence } = this.active
+    if (endPosition === position) {
+      this.#giveUp(sequence, made)
+      this.#active = before
+      await (await before?.disk)?.sync()
+      return
+    }
+    const disk = await made
+    await disk.truncate(endPosition - position)
+    await disk.sync()
+  }
+}
+
+function noteWhenReady(file: ActiveFile): void {
+  file.disk.then(
+    disk => {
+      file.ready = disk
+    },
+    () => {
+      file.hasFailed = true // whoever writes to the file meets the error
+    },
+  )
+}
+
+async function closeIfOpen(disk: Promise<DiskFile> | undefined): Promise<void> {
+  await disk?.then(
+    opened => opened.close(),
+    () => {},
+  )
 }
 
 function goneError(position: number): ChronikError {

@@ -117,6 +117,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
         directory: walDirectory(options.dataDir),
         fileBytes: options.walFileBytes,
         files: opened.files,
+        sequence: opened.resume.sequence,
       }),
       position: opened.resume.position,
       previousChecksum: opened.resume.previousChecksum,

@@ -138,10 +138,10 @@ class LogMaintenance implements Maintenance {
   /** A file goes when every kept checkpoint is behind it and no extent needs it. */
   async #trim(): Promise<void> {
     const { state, commits, indexes } = this.#log
-    const trimmed = await commits.files.trim(
-      file => file.endPosition <= this.#trimPosition && !state.extentsOfFile.has(file.position),
-    )
-    for (const file of trimmed) await indexes.remove(file.sequence)
+    for (const file of [...commits.files.all]) {
+      if (file.endPosition > this.#trimPosition || state.extentsOfFile.has(file.position)) continue
+      if (await commits.files.trim(file)) await indexes.remove(file.sequence)
+    }
   }
 
   async close(endLog: () => Promise<ResumePoint>): Promise<void> {

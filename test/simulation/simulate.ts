@@ -1,0 +1,136 @@
+import { readLog, release } from '#log/read-log.ts'
+import { Prng } from '#test/support/sim/prng.ts'
+import { Violation } from './history.ts'
+import { type Ending, planOf } from './plan.ts'
+import { checkRead } from './reader.ts'
+import { Trace } from './trace.ts'
+import { DATA, World } from './world.ts'
+
+// One run: the real log on a simulated disk and clock, with clients, through several lives. Everything follows from the seed.
+
+export interface RunResult {
+  readonly traceHash: number
+  readonly counts: World['counts']
+}
+
+/** Thrown by a run that broke a promise; says which, and how to see it again. */
+export class SimulationFailed extends Error {}
+
+const DRAIN_MS = 60_000
+
+export async function simulate(seed: number, print: ((line: string) => void) | null = null): Promise<RunResult> {
+  const trace = new Trace(print)
+  const world = new World(planOf(seed), new Prng(seed + 0.5 * 2 ** 32), trace)
+  const unhandled = (thrown: unknown): void => {
+    world.violation ??= thrown
+  }
+  process.on('unhandledRejection', unhandled)
+  try {
+    await run(world)
+    if (world.violation !== null) throw world.violation
+  } catch (thrown) {
+    const what = thrown instanceof Violation ? thrown.message : thrown instanceof Error ? thrown.stack : String(thrown)
+    throw new SimulationFailed(`seed ${seed}: ${what}\n  ${trace.last(30).join('\n  ')}`, { cause: thrown })
+  } finally {
+    process.off('unhandledRejection', unhandled)
+  }
+  return { traceHash: trace.hash, counts: world.counts }
+}
+
+async function run(world: World): Promise<void> {
+  await world.clock.run(world.disk.makeDirectory(DATA).then(() => world.disk.syncDirectory('')))
+  for (const life of world.plan.lives) {
+    world.useDisk(world.disk, life.diesAtCall, true)
+    let ending: Ending = life.ending
+    if (await world.open()) {
+      await checkEverything(world)
+      await world.live(life.lengthMs, life.batches, false)
+      const isWell = !world.disk.isDead && !world.hasFailed
+      if (ending === 'close' && isWell && (await close(world))) ending = world.prng.pick(['kill', 'power-loss'])
+      else if (ending === 'close') ending = 'kill'
+    }
+    endLife(world, ending)
+  }
+  await lastLife(world)
+}
+
+function endLife(world: World, ending: Ending): void {
+  const { disk, trace, clock } = world
+  trace.note(`${clock.monotonicMs().toFixed(3)} the life ends: ${ending}`)
+  world.ended(ending === 'power-loss')
+  world.disconnect()
+  world.disk = ending === 'power-loss' ? disk.crash() : disk.kill()
+}
+
+/** With nothing going wrong any more, everything gets done, and what is then closed is there when it is opened again. */
+async function lastLife(world: World): Promise<void> {
+  heal(world)
+  if (!(await world.open())) throw new Violation('the machine died though nothing went wrong')
+  await checkEverything(world)
+  await world.live(200, 20, false)
+  const isDrained = (): boolean => world.producers.every(producer => producer.isIdle) && !world.administrator.isWaiting
+  const deadlineMs = world.clock.monotonicMs() + DRAIN_MS
+  while (!isDrained()) {
+    if (world.clock.monotonicMs() > deadlineMs) throw new Violation('what was asked for is not answered')
+    await world.live(100, 20, true)
+  }
+  world.follower.checkSawAll()
+  await checkEverything(world)
+  if (!(await close(world))) throw new Violation('the log could not be closed though nothing went wrong')
+  endLife(world, 'power-loss')
+  heal(world)
+  const { undecided } = world.counts
+  await world.open()
+  if (world.counts.undecided > undecided) throw new Violation('a log that was closed had something undecided')
+  await checkEverything(world)
+}
+
+function heal(world: World): void {
+  world.disk.capacityBytes = Number.POSITIVE_INFINITY
+  world.useDisk(world.disk, Number.POSITIVE_INFINITY, false)
+}
+
+/** False if the machine died meanwhile, or the disk did not let it. */
+async function close(world: World): Promise<boolean> {
+  const { clock, disk, log } = world
+  world.follower.disconnected()
+  let outcome: 'closed' | 'refused' | null = null
+  const closing = log.close().then(
+    () => {
+      outcome = 'closed'
+    },
+    thrown => {
+      outcome = 'refused'
+      world.closeRefused(thrown)
+    },
+  )
+  world.own(closing)
+  await clock.runUntil(() => outcome !== null || disk.isDead || world.violation !== null)
+  if (world.violation !== null) throw world.violation
+  if (!disk.isDead && outcome === null) throw new Violation('the log never closes')
+  if (disk.isDead || outcome === 'refused') return false
+  if (disk.openPaths.length > 0) throw new Violation(`the closed log has files open: ${disk.openPaths}`)
+  for (const producer of world.producers) {
+    if (producer.inFlightCount > 0) throw new Violation('the log is closed and somebody was not answered')
+  }
+  world.wasClosed = true
+  return true
+}
+
+/** Reads all there is, from memory or from files, and compares it with what it ought to be. */
+async function checkEverything(world: World): Promise<void> {
+  const { log, history, clock } = world
+  await world.calmly(async () => {
+    for (const model of history.model.partitions) {
+      if (model === undefined) continue
+      const partition = log.state.partitions[model.ordinal]!
+      for (let offset = model.logStart; offset < model.nextOffset; ) {
+        const read = await clock.run(Promise.resolve(readLog(log, partition, offset, 1 << 20, true)))
+        const nextOffset = checkRead(model, offset, read)
+        release(read)
+        if (nextOffset === offset) throw new Violation(`nothing can be read at ${offset} of ${model.nextOffset}`)
+        offset = nextOffset
+      }
+    }
+  })
+}
