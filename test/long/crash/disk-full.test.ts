@@ -1,0 +1,97 @@
+import { execFileSync } from 'node:child_process'
+import { mkdir, rm, statfs, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { History } from '#test/crash/history.ts'
+import { checkPartitions } from '#test/crash/reading.ts'
+import { produceOne } from '#test/crash/single-writer.ts'
+import { answersApiVersions, startBrokerProcess } from '#test/support/broker-process.ts'
+import { runCommand } from '#test/support/commands.ts'
+import { temporaryDirectory } from '#test/support/temporary.ts'
+import { until } from '#test/support/until.ts'
+import { WireClient } from '#test/support/wire-client.ts'
+
+const DISK_BYTES = 64 << 20
+const FREE_BYTES = 12 << 20
+const BATCH_BYTES = 100_000
+const KAFKA_STORAGE_ERROR = 56
+const ENVIRONMENT = { CHRONIK_WAL_FILE_BYTES: `${4 << 20}` }
+
+/** A file system of its own, which takes the rights of root. */
+async function smallDisk(): Promise<string> {
+  const path = join(await temporaryDirectory(), 'disk')
+  await mkdir(path)
+  await runCommand('mount', ['-t', 'tmpfs', '-o', `size=${DISK_BYTES}`, 'none', path])
+  onTestFinished(() => {
+    execFileSync('umount', ['-l', path])
+  })
+  return path
+}
+
+async function fill(disk: string, leftBytes: number): Promise<string> {
+  const { bavail, bsize } = await statfs(disk)
+  const ballast = join(disk, 'ballast')
+  await writeFile(ballast, Buffer.alloc(Math.max(0, bavail * bsize - leftBytes), 1))
+  return ballast
+}
+
+describe.skipIf(process.getuid?.() !== 0)('a full disk', () => {
+  it('refuses what is produced, retriably, and takes it again when there is room, without a restart', async () => {
+    const disk = await smallDisk()
+    const history = new History({ orders: 1 })
+    const [partition] = history.partitions
+    const broker = await startBrokerProcess({ dataDir: join(disk, 'data'), environment: ENVIRONMENT })
+    try {
+      const client = await WireClient.connect(broker.kafka)
+      await client.send('Metadata', 9, { topics: [{ name: 'orders' }] })
+      const produce = () => produceOne(client, history, partition!, BATCH_BYTES)
+      expect(await produce()).toBe(0)
+      const ballast = await fill(disk, FREE_BYTES)
+      let errorCode = 0
+      for (let i = 0; i < 1000 && errorCode === 0; i++) errorCode = await produce()
+      expect(errorCode).toBe(KAFKA_STORAGE_ERROR)
+      for (let i = 0; i < 20; i++) expect(await produce()).toBe(KAFKA_STORAGE_ERROR)
+      expect(await answersApiVersions(broker.kafka.port)).toBe(true)
+      await checkPartitions(client, history)
+
+      await rm(ballast)
+      await until('room again', async () => (await produce()) === 0)
+      for (let i = 0; i < 100; i++) expect(await produce()).toBe(0)
+      await checkPartitions(client, history)
+      client.close()
+    } finally {
+      await broker.kill9()
+    }
+    const { kafka, stop } = await startBrokerProcess({ dataDir: join(disk, 'data'), environment: ENVIRONMENT })
+    const client = await WireClient.connect(kafka)
+    await checkPartitions(client, history)
+    client.close()
+    await stop()
+  })
+
+  it('does not keep a broker from starting and from making room', async () => {
+    const disk = await smallDisk()
+    const dataDir = join(disk, 'data')
+    const history = new History({ orders: 1 })
+    const [partition] = history.partitions
+    let broker = await startBrokerProcess({ dataDir, environment: ENVIRONMENT })
+    try {
+      let client = await WireClient.connect(broker.kafka)
+      await client.send('Metadata', 9, { topics: [{ name: 'orders' }] })
+      for (let i = 0; i < 100; i++) await produceOne(client, history, partition!, BATCH_BYTES)
+      await broker.kill9()
+      const ballast = await fill(disk, 0)
+
+      broker = await startBrokerProcess({ dataDir, environment: ENVIRONMENT })
+      client = await WireClient.connect(broker.kafka)
+      await checkPartitions(client, history)
+      expect(await produceOne(client, history, partition!, BATCH_BYTES)).toBe(KAFKA_STORAGE_ERROR)
+      await rm(ballast)
+      await until('room again', async () => (await produceOne(client, history, partition!, BATCH_BYTES)) === 0)
+      await checkPartitions(client, history)
+      client.close()
+    } finally {
+      await broker.remove()
+    }
+  })
+})
