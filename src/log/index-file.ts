@@ -10,18 +10,20 @@ import type { BatchTail } from './batch-tail.ts'
 // once, before a checkpoint lets the log forget how the file's records were applied.
 //
 //   0  u32  magic "CHIX"
-//   4  u32  CRC-32C of everything behind
+//   4  u32  CRC-32C of what follows, up to the entries
 //   8  u16  version
 //  10  u16  zero
 //  12  u32  count of partitions
 //  16  i64  position of the WAL file
-//  24  u32  count of entries
-//  28  directory, 24 bytes a partition, by ordinal:  u32 ordinal, u32 first entry, u32 count, u32 zero, i64 base offset
+//  24  i64  position at which it ends
+//  32  u32  count of entries
+//  36  directory, 24 bytes a partition, by ordinal:  u32 ordinal, u32 first entry, u32 count, u32 zero, i64 base offset
+//      CRC-32C of each 512 entries, u32
 //      entries, 20 bytes a batch:  u32 offset from the base offset, u32 place in the WAL file, u32 bytes, f64 max timestamp
 
 const MAGIC = 0x43484958
 const VERSION = 1
-const HEADER_BYTES = 28
+const HEADER_BYTES = 36
 const DIRECTORY_BYTES = 24
 const ENTRY_BYTES = 20
 const OFFSET_AT = 0
@@ -29,8 +31,10 @@ const PLACE_AT = 4
 const CHECKED_FROM = 8
 /** Entries encoded in one go: about a millisecond. */
 const ENTRIES_PER_TURN = 16384
-/** Entries read at once. */
+/** Entries read and checked at once. */
 const WINDOW_ENTRIES = 512
+const WINDOW_BYTES = WINDOW_ENTRIES * ENTRY_BYTES
+const CHECKSUM_BYTES = 4
 
 export function indexFileName(sequence: number): string {
   return `${String(sequence).padStart(16, '0')}.idx`
@@ -53,12 +57,15 @@ export async function writeIndexFile(
 ): Promise<void> {
   const parts = partsOf(file, tails)
   const entryCount = parts.reduce((sum, part) => sum + part.end - part.first, 0)
-  const bytes = Buffer.alloc(HEADER_BYTES + parts.length * DIRECTORY_BYTES + entryCount * ENTRY_BYTES)
+  const checksumsAt = HEADER_BYTES + parts.length * DIRECTORY_BYTES
+  const entriesAt = checksumsAt + Math.ceil(entryCount / WINDOW_ENTRIES) * CHECKSUM_BYTES
+  const bytes = Buffer.alloc(entriesAt + entryCount * ENTRY_BYTES)
   bytes.writeUInt32BE(MAGIC, 0)
   bytes.writeUInt16BE(VERSION, 8)
   bytes.writeUInt32BE(parts.length, 12)
   bytes.writeBigInt64BE(BigInt(file.position), 16)
-  bytes.writeUInt32BE(entryCount, 24)
+  bytes.writeBigInt64BE(BigInt(file.endPosition), 24)
+  bytes.writeUInt32BE(entryCount, 32)
   let directoryAt = HEADER_BYTES
   let entry = 0
   let turnEnd = ENTRIES_PER_TURN
@@ -70,7 +77,7 @@ export async function writeIndexFile(
     bytes.writeBigInt64BE(BigInt(baseOffset), directoryAt + 16)
     directoryAt += DIRECTORY_BYTES
     for (let i = part.first; i < part.end; i++, entry++) {
-      const at = HEADER_BYTES + parts.length * DIRECTORY_BYTES + entry * ENTRY_BYTES
+      const at = entriesAt + entry * ENTRY_BYTES
       bytes.writeUInt32BE(part.tail.baseOffset(i) - baseOffset, at + OFFSET_AT)
       bytes.writeUInt32BE(part.tail.position(i) - file.position, at + PLACE_AT)
       bytes.writeUInt32BE(part.tail.sizeBytes(i), at + 8)
@@ -80,7 +87,12 @@ export async function writeIndexFile(
       await new Promise<void>(resolve => ports.clock.soon(resolve))
     }
   }
-  bytes.writeUInt32BE(crc32c(bytes, CHECKED_FROM, bytes.length), 4)
+  for (let window = 0; window * WINDOW_ENTRIES < entryCount; window++) {
+    const at = entriesAt + window * WINDOW_BYTES
+    const sum = crc32c(bytes, at, Math.min(at + WINDOW_BYTES, bytes.length))
+    bytes.writeUInt32BE(sum, checksumsAt + window * CHECKSUM_BYTES)
+  }
+  bytes.writeUInt32BE(crc32c(bytes, CHECKED_FROM, entriesAt), 4)
   await writeWholeFile(ports.disk, directory, indexFileName(file.sequence), bytes)
 }
 
@@ -106,8 +118,10 @@ interface OpenIndex {
   readonly sequence: number
   readonly disk: DiskFile
   readonly position: number
-  readonly entriesAt: number
+  readonly endPosition: number
+  readonly entryCount: number
   readonly directory: Buffer
+  readonly checksums: Buffer
   users: number
   /** Closed when its last user is done. */
   forgotten: boolean
@@ -156,6 +170,26 @@ export class IndexFiles {
     })
   }
 
+  /**
+   * After a start: of the WAL files there are, those numbered before `firstUnindexed` have an index. It says where a file ends if
+   * the one behind it is gone. Indexes of files that are gone go.
+   */
+  async meet(files: readonly WalFile[], firstUnindexed: number): Promise<void> {
+    const bySequence = new Map(files.map(file => [file.sequence, file]))
+    const names = await this.#disk.list(this.#directory)
+    for (const name of names) {
+      const sequence = /^\d{16}\.idx(\.new)?$/.test(name) ? Number(name.slice(0, 16)) : 0
+      const isKept = name.endsWith('.idx') && bySequence.has(sequence)
+      if (sequence > 0 && !isKept) await this.#disk.remove(`${this.#directory}/${name}`)
+    }
+    for (const file of files) {
+      if (file.sequence >= firstUnindexed) continue
+      if (!names.includes(indexFileName(file.sequence))) throw missingIndex(this.#directory, file.sequence)
+      if (bySequence.has(file.sequence + 1)) continue
+      file.endPosition = await this.#use(file.sequence, async index => index.endPosition)
+    }
+  }
+
   /** Forgets a WAL file and removes its index. */
   async remove(sequence: number): Promise<void> {
     await this.#forget(sequence)
@@ -202,17 +236,12 @@ export class IndexFiles {
   async #read(sequence: number): Promise<OpenIndex> {
     const path = `${this.#directory}/${indexFileName(sequence)}`
     const disk = await this.#disk.open(path, 'read')
-    const header = Buffer.alloc(HEADER_BYTES)
-    const read = await disk.read(header, 0, HEADER_BYTES, 0)
-    if (read < HEADER_BYTES || header.readUInt32BE(0) !== MAGIC || header.readUInt16BE(8) !== VERSION) {
-      throw damagedIndex(path)
+    try {
+      return await readOpenIndex(sequence, disk)
+    } catch (thrown) {
+      await disk.close()
+      throw thrown
     }
-    const partitionCount = header.readUInt32BE(12)
-    const position = Number(header.readBigInt64BE(16))
-    const directory = Buffer.alloc(partitionCount * DIRECTORY_BYTES)
-    if ((await disk.read(directory, 0, directory.length, HEADER_BYTES)) < directory.length) throw damagedIndex(path)
-    const entriesAt = HEADER_BYTES + directory.length
-    return { sequence, disk, position, entriesAt, directory, users: 0, forgotten: false }
   }
 
   /** Index of the last entry of a partition whose field is at most `wanted`; -1 if there is none. */
@@ -284,12 +313,43 @@ function partOf(index: OpenIndex, ordinal: number): Part | null {
   return null
 }
 
+async function readOpenIndex(sequence: number, disk: DiskFile): Promise<OpenIndex> {
+  const header = Buffer.alloc(HEADER_BYTES)
+  const read = await disk.read(header, 0, HEADER_BYTES, 0)
+  if (read < HEADER_BYTES || header.readUInt32BE(0) !== MAGIC || header.readUInt16BE(8) !== VERSION) {
+    throw damagedIndex(disk.path)
+  }
+  const position = Number(header.readBigInt64BE(16))
+  const endPosition = Number(header.readBigInt64BE(24))
+  const entryCount = header.readUInt32BE(32)
+  const directoryBytes = header.readUInt32BE(12) * DIRECTORY_BYTES
+  const restBytes = directoryBytes + Math.ceil(entryCount / WINDOW_ENTRIES) * CHECKSUM_BYTES
+  const sizeBytes = HEADER_BYTES + restBytes + entryCount * ENTRY_BYTES
+  if ((await disk.sizeBytes()) !== sizeBytes) throw damagedIndex(disk.path)
+  const rest = Buffer.alloc(restBytes)
+  await disk.read(rest, 0, restBytes, HEADER_BYTES)
+  const sum = crc32c(rest, 0, restBytes, crc32c(header, CHECKED_FROM, HEADER_BYTES))
+  if (sum !== header.readUInt32BE(4)) throw damagedIndex(disk.path)
+  const directory = rest.subarray(0, directoryBytes)
+  const checksums = rest.subarray(directoryBytes)
+  return { sequence, disk, position, endPosition, entryCount, directory, checksums, users: 0, forgotten: false }
+}
+
 async function readWindow(index: OpenIndex, window: number): Promise<Buffer> {
-  const bytes = Buffer.alloc(WINDOW_ENTRIES * ENTRY_BYTES)
-  const read = await index.disk.read(bytes, 0, bytes.length, index.entriesAt + window * WINDOW_ENTRIES * ENTRY_BYTES)
-  return bytes.subarray(0, read)
+  const { disk, directory, checksums, entryCount } = index
+  const entriesAt = HEADER_BYTES + directory.length + checksums.length
+  const bytes = Buffer.alloc(Math.min(WINDOW_ENTRIES, entryCount - window * WINDOW_ENTRIES) * ENTRY_BYTES)
+  await disk.read(bytes, 0, bytes.length, entriesAt + window * WINDOW_BYTES)
+  const isWhole = crc32c(bytes, 0, bytes.length) === checksums.readUInt32BE(window * CHECKSUM_BYTES)
+  if (!isWhole) throw damagedIndex(disk.path)
+  return bytes
 }
 
 function damagedIndex(path: string): ChronikError {
-  return new ChronikError('INDEX_DAMAGED', 'corrupt', `${path} is not an index of the log: run 'chronik repair'`)
+  return new ChronikError('INDEX_DAMAGED', 'corrupt', `the index ${path} is damaged: put it back from a backup`)
+}
+
+function missingIndex(directory: string, sequence: number): ChronikError {
+  const path = `${directory}/${indexFileName(sequence)}`
+  return new ChronikError('INDEX_MISSING', 'corrupt', `the index ${path} is missing: put it back from a backup`)
 }

@@ -109,7 +109,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
     this.clock = options.clock
     this.state = opened.state
     this.tails = opened.tails
-    this.indexes = new IndexFiles(options.disk, walDirectory(options.dataDir))
+    this.indexes = opened.indexes
     this.commits = new CommitLog<Gathered>(this, {
       clock: options.clock,
       files: new WalFiles({
@@ -269,6 +269,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
 interface Opened {
   state: State
   tails: (BatchTail | undefined)[]
+  indexes: IndexFiles
   files: WalFile[]
   /** Files that were read back and have no index yet. */
   unindexed: WalFile[]
@@ -306,12 +307,14 @@ export async function openLog(options: LogOptions): Promise<Log> {
   }
   const unindexed = recovered.files.filter(file => file.sequence >= resume.sequence)
   requireFiles(state, recovered.files, walDirectory(dataDir))
+  const indexes = new IndexFiles(disk, walDirectory(dataDir))
+  await indexes.meet(recovered.files, resume.sequence)
   report('info', 'log recovered', {
     position: recovered.position,
     readBytes: recovered.position - resume.position,
     tookMs: Math.round(options.clock.monotonicMs() - beganMs),
   })
-  return new Log(options, { state, tails, files: recovered.files, unindexed, resume: recovered })
+  return new Log(options, { state, tails, indexes, files: recovered.files, unindexed, resume: recovered })
 }
 
 function applyRecovered(state: State, group: RecoveredGroup, effects: Effects): void {

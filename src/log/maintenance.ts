@@ -137,11 +137,16 @@ class LogMaintenance implements Maintenance {
 
   /** A file goes when every kept checkpoint is behind it and no extent needs it. */
   async #trim(): Promise<void> {
-    const { state, commits, indexes } = this.#log
+    const { state, commits, indexes, options } = this.#log
+    const trimmed: WalFile[] = []
     for (const file of [...commits.files.all]) {
       if (file.endPosition > this.#trimPosition || state.extentsOfFile.has(file.position)) continue
-      if (await commits.files.trim(file)) await indexes.remove(file.sequence)
+      if (await commits.files.trim(file)) trimmed.push(file)
     }
+    if (trimmed.length === 0) return
+    // A file that comes back after a power loss comes with its index.
+    await options.disk.syncDirectory(commits.files.directory)
+    for (const file of trimmed) await indexes.remove(file.sequence)
   }
 
   async close(endLog: () => Promise<ResumePoint>): Promise<void> {

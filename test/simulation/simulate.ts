@@ -68,6 +68,7 @@ async function lastLife(world: World): Promise<void> {
   if (!(await world.open())) throw new Violation('the machine died though nothing went wrong')
   await checkEverything(world)
   await world.live(200, 20, false)
+  heal(world)
   const isDrained = (): boolean => world.producers.every(producer => producer.isIdle) && !world.administrator.isWaiting
   const deadlineMs = world.clock.monotonicMs() + DRAIN_MS
   while (!isDrained()) {
