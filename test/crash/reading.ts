@@ -1,7 +1,7 @@
 // Reading partitions, whole or at their end as a consumer does.
 
 import { ConnectionClosed, type WireClient } from '#test/support/wire-client.ts'
-import { BrokenPromise, type FetchedBatch, fetchedBatches, type History, type PartitionHistory } from './history.ts'
+import { BrokenPromise, type FetchedBatch, fetchedBatches, type History } from './history.ts'
 
 const FETCH_VERSION = 12
 const FETCH_BYTES = 8 << 20
@@ -10,6 +10,11 @@ export const EARLIEST = -2
 export const LATEST = -1
 const LONG_POLL_MS = 100
 const OFFSET_OUT_OF_RANGE = 1
+
+interface PartitionName {
+  readonly topic: string
+  readonly index: number
+}
 
 interface Fetched {
   readonly errorCode: number
@@ -20,7 +25,7 @@ interface Fetched {
 
 export async function fetchAt(
   client: WireClient,
-  { topic, index }: PartitionHistory,
+  { topic, index }: PartitionName,
   fetchOffset: number,
   maxWaitMs = 0,
 ): Promise<Fetched> {
@@ -32,7 +37,7 @@ export async function fetchAt(
   return fetched
 }
 
-export async function listOffset(client: WireClient, { topic, index }: PartitionHistory, timestamp: number) {
+export async function listOffset(client: WireClient, { topic, index }: PartitionName, timestamp: number) {
   const topics = [{ name: topic, partitions: [{ partitionIndex: index, timestamp }] }]
   const answer = await client.send('ListOffsets', LIST_OFFSETS_VERSION, { replicaId: -1, topics })
   const found = answer.topics[0]?.partitions[0]
@@ -40,23 +45,38 @@ export async function listOffset(client: WireClient, { topic, index }: Partition
   return found.offset
 }
 
-/** Reads every partition from its start to its end and compares it with what was promised. */
+export interface ReadPartition {
+  readonly logStart: number
+  readonly watermark: number
+  readonly batches: readonly FetchedBatch[]
+}
+
+/** A partition from its start to its end. */
+export async function readPartition(
+  client: WireClient,
+  partition: PartitionName,
+  firstTimeMs: number,
+): Promise<ReadPartition> {
+  const logStart = await listOffset(client, partition, EARLIEST)
+  const watermark = await listOffset(client, partition, LATEST)
+  const batches: FetchedBatch[] = []
+  for (let offset = logStart; offset < watermark; ) {
+    const { errorCode, records } = await fetchAt(client, partition, offset)
+    const more = fetchedBatches(records ?? Buffer.alloc(0), firstTimeMs)
+    const last = more.at(-1)
+    if (errorCode !== 0 || last === undefined) {
+      throw new BrokenPromise(`${partition.topic}-${partition.index} cannot be read at ${offset}: error ${errorCode}`)
+    }
+    batches.push(...more)
+    offset = last.baseOffset + last.recordCount
+  }
+  return { logStart, watermark, batches }
+}
+
+/** Reads every partition and compares it with what was promised. */
 export async function checkPartitions(client: WireClient, history: History): Promise<void> {
   for (const partition of history.partitions) {
-    const logStart = await listOffset(client, partition, EARLIEST)
-    const watermark = await listOffset(client, partition, LATEST)
-    const batches: FetchedBatch[] = []
-    for (let offset = logStart; offset < watermark; ) {
-      const { errorCode, records } = await fetchAt(client, partition, offset)
-      const more = fetchedBatches(records ?? Buffer.alloc(0), history.firstTimeMs)
-      const last = more.at(-1)
-      if (errorCode !== 0 || last === undefined) {
-        throw new BrokenPromise(`${partition.name} cannot be read at ${offset}: error ${errorCode}`)
-      }
-      batches.push(...more)
-      offset = last.baseOffset + last.recordCount
-    }
-    partition.check({ logStart, watermark, batches })
+    partition.check(await readPartition(client, partition, history.firstTimeMs))
   }
 }
 

@@ -157,59 +157,65 @@ class Fetching {
       else if (found.diverges) answers.set(wanted, divergingAnswer(wanted, found.partition))
       else readable.push({ wanted, partition: found.partition })
     }
-    const reading: Reading = { readable, answers, reads: [], leftBytes: this.#budget() }
+    const reading: Reading = { readable, answers, reads: [], leftBytes: this.#maxBytes() }
     const pending = this.#readFrom(0, reading)
-    this.#holdUntilSent(reading.reads)
-    return pending === null ? this.#response(answers) : pending.then(() => this.#response(answers))
-  }
-
-  /** What this answer may hold: less when many answers wait to be sent. */
-  #budget(): number {
-    return Math.min(this.#maxBytes(), Math.max(0, this.#broker.settings.maxInflightBytes - this.#broker.fetchedBytes))
+    this.#context.onSent(() => this.#letGo(reading.reads))
+    if (pending === null) return this.#response(answers)
+    return pending.then(
+      () => this.#response(answers),
+      thrown => {
+        this.#letGo(reading.reads)
+        throw thrown
+      },
+    )
   }
 
   /** Reads one partition after the other; goes on by promise from the first that is not in memory. */
   #readFrom(first: number, reading: Reading): Promise<void> | null {
     const { readable, answers, reads } = reading
+    const broker = this.#broker
     for (let i = first; i < readable.length; i++) {
       const { wanted, partition } = readable[i]!
-      const limitBytes = Math.min(wanted.maxBytes, reading.leftBytes)
+      // Less when many answers are being read, or wait to be sent.
+      const roomBytes = Math.max(0, broker.settings.maxInflightBytes - broker.fetchedBytes)
+      const limitBytes = Math.max(0, Math.min(wanted.maxBytes, reading.leftBytes, roomBytes))
       const isFirst = reads.length === 0
       const take = (read: LogSlices): void => {
         if (read.sizeBytes > 0) reads.push(read)
-        this.#broker.fetchedBytes += read.sizeBytes
+        broker.fetchedBytes += read.sizeBytes
         reading.leftBytes = Math.max(0, reading.leftBytes - read.sizeBytes)
         answers.set(wanted, recordsAnswer(wanted, partition, read))
       }
       const mayRead = limitBytes > 0 || isFirst
-      const read = mayRead ? readLog(this.#broker.log, partition, wanted.fetchOffset, limitBytes, isFirst) : NOTHING
+      const read = mayRead ? readLog(broker.log, partition, wanted.fetchOffset, limitBytes, isFirst) : NOTHING
       if (!(read instanceof Promise)) {
         take(read)
         continue
       }
-      return read.then(
+      // What it may find is taken while it is looked for: others read at the same time.
+      broker.fetchedBytes += limitBytes
+      const found = read.then(
         slices => {
+          broker.fetchedBytes -= limitBytes
           take(slices)
-          return this.#readFrom(i + 1, reading) ?? undefined
         },
         thrown => {
+          broker.fetchedBytes -= limitBytes
           // Its records went while it was read: the next fetch is told where the log starts now.
           if (partition.logStart <= wanted.fetchOffset) throw thrown
           answers.set(wanted, errorAnswer(wanted, 'OFFSET_OUT_OF_RANGE'))
-          return this.#readFrom(i + 1, reading) ?? undefined
         },
       )
+      return found.then(() => this.#readFrom(i + 1, reading) ?? undefined)
     }
     return null
   }
 
-  #holdUntilSent(reads: LogSlices[]): void {
-    this.#context.onSent(() => {
-      for (const read of reads) {
-        this.#broker.fetchedBytes -= read.sizeBytes
-        release(read)
-      }
-    })
+  #letGo(reads: readonly LogSlices[]): void {
+    for (const read of reads) {
+      this.#broker.fetchedBytes -= read.sizeBytes
+      release(read)
+    }
   }
 
   #response(answers: Map<SessionPartition, PartitionAnswer>): Response {
