@@ -25,7 +25,7 @@ type Mutation = (body: Buffer, prng: Prng, other: Buffer) => Buffer
 
 function flipBits(body: Buffer, prng: Prng): Buffer {
   const damaged = Buffer.from(body)
-  for (let left = prng.between(1, 8); left > 0; left--) {
+  for (let left = prng.between(1, 4); left > 0; left--) {
     const at = prng.between(0, damaged.length - 1)
     damaged[at]! ^= 1 << prng.between(0, 7)
   }
