@@ -95,7 +95,7 @@ async function main(options: Options, signal: AbortSignal): Promise<void> {
     const machine = await describeMachine(lab.dir, kafkaReason === undefined ? await kafkaVersion() : undefined)
     const limits = await measureLimits(lab)
     const results = await measureRows(lab, rows, targets, runs)
-    const report = renderReport({ machine, limits, rows, targets, results, missing, runs })
+    const report = renderReport({ machine, limits, rows, targets, results, missing, runs, quick })
     console.log(report)
     if (options.write) writeFileSync(BENCHMARKS_MD, `${BENCHMARKS_HEAD}\n\n${report}\n`)
   } finally {

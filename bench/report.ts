@@ -47,18 +47,20 @@ export interface Report {
   /** What was left out, and why. */
   readonly missing: readonly string[]
   readonly runs: number
+  readonly quick: boolean
 }
 
 export function renderReport(report: Report): string {
   const list = (facts: readonly Fact[]) => facts.map(fact => `- ${fact.name}: ${fact.value}`).join('\n')
   const runs = report.runs === 1 ? 'One run.' : `Medians of ${report.runs} runs, with the least and the greatest.`
+  const length = report.quick ? ' Quick: short runs, with 1 GB in the log where the row says 10 GB.' : ''
   return [
     list(report.machine),
     'Limits of the machine:',
     list(report.limits),
     ...(report.missing.length === 0 ? [] : [`Left out: ${report.missing.join('; ')}.`]),
     '## Speed',
-    `${runs} Broker and client share the machine. What was acknowledged is read back and compared after each run.`,
+    `${runs}${length} Broker and client share the machine. What was acknowledged is read back and compared after each run.`,
     renderTable(report, line => !COSTS.has(line.figure)),
     '## CPU and memory',
     renderTable(report, line => COSTS.has(line.figure)),

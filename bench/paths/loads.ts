@@ -5,7 +5,7 @@ import { atMost, type Figures, type Line, type Row } from './row.ts'
 
 const ALL: readonly Target[] = ['ours', 'kafka', 'kafka-flush']
 const NOISY_CORES = 0.4
-const ATTEMPTS = 3
+const ATTEMPTS = 2
 const PEAK_RSS_MB = 600
 
 export interface Spec {

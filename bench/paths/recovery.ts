@@ -4,19 +4,14 @@ import { atMost, type Figures, type Line, type Row } from './row.ts'
 import { timeStart } from './startup.ts'
 
 const VALUE_BYTES = 1024
-const WAL_BYTES = 10e9
+const WAL_RECORDS = 10_000_000
 
 /** After kill -9 with this much in the log. Every record is read back after the restart. */
 export const startAfterKill: Row = recoveryRow({
   name: 'start-after-kill',
   title: 'start after kill -9, 10 GB in the log',
   lines: [{ figure: 'first_ack_ms', goal: atMost(2000) }, { figure: 'broker_rss_mb' }],
-  flags: quick => ({
-    raw: true,
-    partitions: 3,
-    size: VALUE_BYTES,
-    records: (quick ? WAL_BYTES / 10 : WAL_BYTES) / VALUE_BYTES,
-  }),
+  flags: quick => ({ raw: true, partitions: 3, size: VALUE_BYTES, records: quick ? WAL_RECORDS / 10 : WAL_RECORDS }),
 })
 
 /** After kill -9 with this many partitions, each of which holds records. */

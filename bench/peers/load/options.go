@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -31,7 +34,8 @@ var codecOf = map[string]kgo.CompressionCodec{
 func parse(args []string) (*options, error) {
 	o := &options{run: newRunID()}
 	run := ""
-	flags := flag.NewFlagSet("load MODE", flag.ExitOnError)
+	flags := flag.NewFlagSet("load MODE", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // one line for a bad flag; --help prints them all
 	flags.StringVar(&o.brokers, "brokers", "127.0.0.1:9092", "bootstrap addresses, comma-separated")
 	flags.IntVar(&o.conc, "conc", 128, "sends in flight, or connections of closed-conns")
 	flags.IntVar(&o.size, "size", 256, "bytes of a record's value, at least 16")
@@ -58,7 +62,13 @@ func parse(args []string) (*options, error) {
 	flags.BoolVar(&o.raw, "raw", false, "prepared batches, no decoding")
 	flags.BoolVar(&o.verify, "verify", false, "read everything back and compare")
 	flags.BoolVar(&o.keep, "keep", false, "keep the topics")
-	flags.Parse(args) // exits when it fails
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		flags.SetOutput(os.Stderr)
+		flags.PrintDefaults()
+		return nil, errors.New("these are the flags of all modes")
+	} else if err != nil {
+		return nil, err
+	}
 	if o.acks != "all" {
 		o.idempotent = false // Kafka: an idempotent producer needs acks=all
 	}
