@@ -72,8 +72,6 @@ export function createBroker(options: KafkaOptions): Broker {
 
 export async function listenKafka(options: KafkaOptions): Promise<KafkaListener> {
   const { settings, clock, logger, metrics, hub } = options
-  const broker = createBroker(options)
-  const requests = new Dispatch(broker, handlers)
   const listener = await listenTcp({
     host: settings.bindAddr,
     port: settings.kafkaPort,
@@ -84,6 +82,9 @@ export async function listenKafka(options: KafkaOptions): Promise<KafkaListener>
       logger.warn(error.message)
     },
   })
+  // The port may have been left open: configs name the one that was taken. No connection comes before this turn ends.
+  const broker = createBroker({ ...options, settings: { ...settings, kafkaPort: listener.port } })
+  const requests = new Dispatch(broker, handlers)
   const endRetention = startRetention(broker)
   return {
     address: listener.address,
