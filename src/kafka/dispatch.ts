@@ -37,7 +37,7 @@ export class Dispatch implements Requests {
     connection: KafkaConnection,
   ): { header: RequestHeader; handler: Handler | 'produce' } | null {
     const { bytes, offset } = reader
-    const apiKey = bytes.length - offset >= 4 ? bytes.readInt16BE(offset) : -1
+    const apiKey = reader.remaining >= 4 ? bytes.readInt16BE(offset) : -1
     const versions = apiKey === PRODUCE_KEY ? PRODUCE_VERSIONS : this.#handlers.get(apiKey)?.versions
     const version = apiKey < 0 ? -1 : bytes.readInt16BE(offset + 2)
     if (versions === undefined || version < versions.min || version > versions.max) {

@@ -39,7 +39,7 @@ function closedLines(): string[] {
 }
 
 /** The broker hangs up on these bytes, and says so in one line. */
-async function mustHangUp(bytes: Buffer, reason: RegExp | string = ''): Promise<void> {
+async function mustHangUp(bytes: Buffer, reason: string): Promise<void> {
   const before = closedLines().length
   const client = await WireClient.connect(broker.kafka)
   client.sendRaw(bytes)
@@ -83,9 +83,9 @@ describe('a request', () => {
   })
 
   it('too short for a header closes the connection', async () => {
-    for (const hex of ['00', '0012', '001200', '00120000', '001200000000', '0012000000000001ff']) {
-      await mustHangUp(frameOf(hex))
-    }
+    // What stands behind so short a request is not taken for a part of it.
+    for (const hex of ['00', '0012', '001200']) await mustHangUp(frameOf(hex), 'api key -1 in version -1')
+    for (const hex of ['00120000', '001200000000', '0012000000000001ff']) await mustHangUp(frameOf(hex), 'wanted')
   })
 
   it('with an absurd count closes the connection', async () => {

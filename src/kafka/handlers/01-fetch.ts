@@ -201,9 +201,10 @@ class Fetching {
         },
         thrown => {
           broker.fetchedBytes -= limitBytes
-          // Its records went while it was read: the next fetch is told where the log starts now.
-          if (partition.logStart <= wanted.fetchOffset) throw thrown
-          answers.set(wanted, errorAnswer(wanted, 'OFFSET_OUT_OF_RANGE'))
+          // Its records, or all of its topic, may have gone while it was read.
+          const found = this.#check(wanted)
+          if (!('error' in found)) throw thrown
+          answers.set(wanted, errorAnswer(wanted, found.error))
         },
       )
       return found.then(() => this.#readFrom(i + 1, reading) ?? undefined)
