@@ -15,6 +15,8 @@ import { openTarget, type Target, uniqueTopic } from '#test/support/target.ts'
 const CODECS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
 const MAX_BYTES = 16 * 1024 * 1024
 const EARLIEST = -2n
+// Far below what the fetch would wait if nobody woke it.
+const WOKEN_WITHIN_MS = 10_000
 
 type Send = MessageToProduce<Buffer, Buffer, Buffer, Buffer>
 interface Read extends KafkaRecord {
@@ -201,13 +203,17 @@ describe('@platformatic/kafka', () => {
       expect(await readToEnd(topic)).toHaveLength(1)
     })
 
-    it('gets a new record in a fetch that waits for it', async () => {
-      const topic = await createTopic('long-poll')
-      await produce([{ topic, value: bytes('old'), partition: 0 }])
-      const waiting = fetchOnce(topic, 0, 1, 15_000)
-      await produce([{ topic, value: bytes('new'), partition: 0 }])
-      expect((await waiting).map(text)).toEqual(['new'])
-    })
+    it(
+      'gets a new record in a fetch that waits for it',
+      async () => {
+        const topic = await createTopic('long-poll')
+        await produce([{ topic, value: bytes('old'), partition: 0 }])
+        const waiting = fetchOnce(topic, 0, 1, 2 * WOKEN_WITHIN_MS)
+        await produce([{ topic, value: bytes('new'), partition: 0 }])
+        expect((await waiting).map(text)).toEqual(['new'])
+      },
+      WOKEN_WITHIN_MS,
+    )
 
     it('begins to read in the middle, at the end and by time', async () => {
       const topic = await createTopic('seek')

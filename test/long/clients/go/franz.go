@@ -236,7 +236,7 @@ func (f *franz) seekEnd() {
 	client := f.reader(topic, kgo.NewOffset().AtEnd(), 1)
 	defer client.Close()
 	// It knows the end only once it has asked: a first poll that finds nothing makes it ask.
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), settling)
 	client.PollFetches(ctx)
 	cancel()
 	f.values(topic, "new")
@@ -264,10 +264,10 @@ func (f *franz) longPoll() {
 	f.values(topic, "old")
 	client := f.reader(topic, kgo.NewOffset().At(1), 1, kgo.FetchMaxWait(longWait))
 	defer client.Close()
-	found := make(chan string, 1)
-	go func() { found <- string(take(client, 1, wakeTimeout)[0].Value) }()
+	wait := concurrently(func() { check("value", string(take(client, 1, wakeTimeout)[0].Value), "new") })
+	time.Sleep(settling)
 	f.values(topic, "new")
-	check("value", <-found, "new")
+	wait()
 }
 
 func (f *franz) createTopic() {

@@ -249,16 +249,11 @@ func (k *kafkaGo) expectNext(topic string, offset int64, maxWait time.Duration) 
 	reader := k.reader(topic, 0, offset, maxWait)
 	// Closing waits for the fetch that is under way.
 	defer func() { go reader.Close() }()
-	found := make(chan string, 1)
-	failed := make(chan string, 1)
-	go func() {
-		failed <- outcome(func() { found <- string(next(reader, 1)[0].Value) })
-	}()
+	wait := concurrently(func() { check("value", string(next(reader, 1)[0].Value), "new") })
 	// It starts to fetch when it is first asked for a message: until it has, the end would be behind the new one.
-	time.Sleep(time.Second)
+	time.Sleep(settling)
 	k.values(topic, "new")
-	check("failure", <-failed, "")
-	check("value", <-found, "new")
+	wait()
 }
 
 func (k *kafkaGo) seekEnd() {

@@ -255,6 +255,7 @@ func (s *saramaClient) expectNext(topic string, offset int64, config *sarama.Con
 	must(err)
 	messages, err := consumer.ConsumePartition(topic, 0, offset)
 	must(err)
+	time.Sleep(settling)
 	s.values(topic, "new")
 	check("value", string(receive(messages, 1, wakeTimeout)[0].Value), "new")
 	messages.AsyncClose()

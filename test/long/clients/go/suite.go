@@ -16,8 +16,10 @@ const (
 	tooLargeBytes = 1024*1024 + 200
 	readTimeout   = 20 * time.Second
 	// A fetch that waits longer than this for a record that is there was not woken.
-	wakeTimeout = 15 * time.Second
+	wakeTimeout = 8 * time.Second
 	longWait    = 30 * time.Second
+	// How long a reader has to send its first fetch, before something is written for it.
+	settling = time.Second
 )
 
 // times are what the records of the cases about time carry.
@@ -78,6 +80,13 @@ func until(what string, condition func() bool) {
 			panic("waited in vain for " + what)
 		}
 	}
+}
+
+// concurrently starts what may take its time; the function that it returns waits for it and fails if it has failed.
+func concurrently(run func()) (wait func()) {
+	done := make(chan string, 1)
+	go func() { done <- outcome(run) }()
+	return func() { check("failure", <-done, "") }
 }
 
 func runAll(client string, all cases) {
