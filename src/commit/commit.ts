@@ -411,16 +411,23 @@ export class CommitLog<A> {
   }
 
   async #syncNow(): Promise<void> {
+    await this.sync().catch(() => {}) // the log has failed, and its owner knows
+    this.#syncTimer = null
+    const { sync } = this.#options
+    if (this.#failure === null && this.#committed > this.#synced && sync !== 'always') this.#syncLater(sync)
+  }
+
+  /** What is committed now survives the power when this resolves, at whatever interval it is synced. */
+  async sync(): Promise<void> {
     const position = this.#committed
+    if (this.#options.sync === 'always' || this.#synced >= position) return
     try {
       await (await this.#writtenFile.disk).sync()
     } catch (thrown) {
       if (this.#failure === null) this.#fail(thrown, true)
-      return
+      throw thrown
     }
-    this.#synced = position
-    this.#syncTimer = null
-    if (this.#committed > position && this.#options.sync !== 'always') this.#syncLater(this.#options.sync)
+    this.#synced = Math.max(this.#synced, position)
   }
 
   // ---- the end

@@ -58,6 +58,7 @@ export class WalFiles {
   #recyclable: string | null = null
   readonly #readers = new Map<number, Promise<DiskFile>>()
   readonly #reading = new Map<number, number>()
+  #isClosed = false
 
   constructor(options: { disk: Disk; directory: string; fileBytes: number; files: WalFile[]; sequence: number }) {
     this.directory = options.directory
@@ -204,6 +205,7 @@ export class WalFiles {
 
   /** Reads `length` bytes at a position; all of them lie in one file. */
   async read(position: number, length: number, into: Uint8Array, from: number): Promise<void> {
+    if (this.#isClosed) throw new ChronikError('LOG_CLOSED', 'closed', 'the log was closed while it was read')
     const file = this.find(position)
     if (file === undefined || position + length > file.endPosition) throw goneError(position)
     this.#reading.set(file.sequence, (this.#reading.get(file.sequence) ?? 0) + 1)
@@ -274,14 +276,17 @@ export class WalFiles {
 
   /** Cuts the log to what was written, and closes all. `endPosition` null: what was written nobody knows, leave it. */
   async close(endPosition: number | null): Promise<void> {
+    this.#isClosed = true
     if (this.#next !== null) this.#giveUp(this.#next.sequence, this.#next.disk)
     this.#next = null
     try {
       if (endPosition !== null) await this.#cutTo(endPosition)
     } finally {
       for (let file = this.#active; file !== null; file = file.before) await closeIfOpen(file.disk)
-      for (const reader of this.#readers.values()) await closeIfOpen(reader)
-      this.#readers.clear()
+      for (const [sequence, reader] of this.#readers) {
+        this.#readers.delete(sequence)
+        await closeIfOpen(reader)
+      }
       await this.#making
     }
   }

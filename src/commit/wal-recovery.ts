@@ -42,6 +42,8 @@ export interface RecoveredLog extends ResumePoint {
   files: WalFile[]
   /** Bytes of groups that were begun behind the end and never acknowledged. */
   tornBytes: number
+  /** What lies before is surely on the disk. What lies between here and the end was read, which proves nothing. */
+  syncedPosition: number
 }
 
 /** A file as it stands on disk; without a header it is prepared, left over or damaged. */
@@ -71,6 +73,7 @@ export class DamagedLog extends ChronikError {
 export async function scanLog(options: RecoveryOptions): Promise<RecoveredLog & { damage: DamagedLog | null }> {
   const found = await findFiles(options.disk, options.directory)
   const end: ResumePoint = { ...options.resume }
+  let syncedPosition = end.position
   let tail: FoundFile | undefined
   for (;;) {
     const file = found.find(candidate => candidate.sequence === end.sequence)
@@ -78,7 +81,7 @@ export async function scanLog(options: RecoveryOptions): Promise<RecoveredLog & 
     if (!file || !header || header.position !== end.position || header.previousChecksum !== end.previousChecksum) break
     tail = file
     end.position += FILE_HEADER_BYTES
-    await readGroups(options, file, end)
+    syncedPosition = Math.max(syncedPosition, await readGroups(options, file, end))
     file.endPosition = end.position
     end.sequence++
   }
@@ -93,7 +96,7 @@ export async function scanLog(options: RecoveryOptions): Promise<RecoveredLog & 
         )
       : null
   const files = found.filter(file => file.header !== null && file.sequence < end.sequence)
-  return { ...end, files, tornBytes: evidence.tornBytes, damage }
+  return { ...end, files, tornBytes: evidence.tornBytes, syncedPosition, damage }
 }
 
 /** Reads the log and cuts its torn tail. Throws on damage, with nothing changed. */
@@ -104,7 +107,7 @@ export async function recoverLog(options: RecoveryOptions): Promise<RecoveredLog
   return log
 }
 
-/** Makes the end that was found the end on disk. */
+/** Makes the log that was found the log on disk. */
 export async function cutLog(disk: Disk, directory: string, log: RecoveredLog): Promise<void> {
   for (const name of (await disk.list(directory)).toReversed()) {
     if (sequenceOf(name) >= log.sequence || name === SPARE_NAME) await disk.remove(`${directory}/${name}`)
@@ -112,11 +115,27 @@ export async function cutLog(disk: Disk, directory: string, log: RecoveredLog): 
   const last = log.files.at(-1)
   if (last !== undefined && last.sequence === log.sequence - 1) {
     const file = await disk.open(`${directory}/${walFileName(last.sequence)}`, 'write')
-    await file.truncate(log.position - last.position)
-    await file.sync()
-    await file.close()
+    try {
+      await rewrite(file, Math.max(0, log.syncedPosition - last.position), log.position - last.position)
+      await file.truncate(log.position - last.position)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
   }
   await disk.syncDirectory(directory)
+}
+
+/**
+ * Writes bytes over themselves. If a sync of them failed in the last life of the broker, the system holds them for written, and
+ * no sync would bring them to the disk.
+ */
+async function rewrite(file: DiskFile, from: number, to: number): Promise<void> {
+  const bytes = Buffer.allocUnsafeSlow(Math.min(to - from, WINDOW_BYTES))
+  for (let at = from; at < to; at += bytes.length) {
+    const read = await file.read(bytes, 0, Math.min(bytes.length, to - at), at)
+    await file.write(bytes, 0, read, at)
+  }
 }
 
 /** All WAL files of a directory, oldest first. */
@@ -144,12 +163,16 @@ export async function findFiles(disk: Disk, directory: string): Promise<FoundFil
   return found
 }
 
-/** Hands on the groups of a file from `end.position` on, and moves `end` behind the last whole one. */
+/**
+ * Hands on the groups of a file from `end.position` on, and moves `end` behind the last whole one. Returns the highest position
+ * that they say was synced.
+ */
 export async function readGroups(
   options: Omit<RecoveryOptions, 'resume'>,
   file: FoundFile,
   end: ResumePoint,
-): Promise<void> {
+): Promise<number> {
+  let syncedPosition = 0
   const disk = await options.disk.open(`${options.directory}/${walFileName(file.sequence)}`, 'read')
   try {
     const window = new FileWindow(disk)
@@ -158,20 +181,22 @@ export async function readGroups(
       const headerAt = await window.load(at, GROUP_HEADER_BYTES)
       const header = headerAt < 0 ? null : decodeGroupHeader(window.bytes, headerAt, file.sequence)
       if (header === null || header.position !== end.position || header.previousChecksum !== end.previousChecksum)
-        return
+        return syncedPosition
       const from = await window.load(at, groupBytes(header))
-      if (from < 0) return
+      if (from < 0) return syncedPosition
       const payloadFrom = from + GROUP_HEADER_BYTES
       const recordsFrom = payloadFrom + header.payloadBytes
       const recordsTo = recordsFrom + header.recordsBytes
-      if (checksum(window.bytes, recordsFrom, recordsTo, file.sequence) !== header.recordsChecksum) return
+      if (checksum(window.bytes, recordsFrom, recordsTo, file.sequence) !== header.recordsChecksum)
+        return syncedPosition
       const { position } = header
       const payloadTo = recordsFrom
       const group = { file, position, bytes: window.bytes, payloadFrom, payloadTo, recordsFrom, recordsTo }
-      if (!options.isIntact(group)) return
+      if (!options.isIntact(group)) return syncedPosition
       options.recovered(group)
       end.position = position + groupBytes(header)
       end.previousChecksum = header.checksum
+      syncedPosition = Math.max(syncedPosition, header.syncedPosition)
     }
   } finally {
     await disk.close()

@@ -21,7 +21,7 @@ interface MaintainedLog {
   readonly clock: Clock
   readonly tails: (BatchTail | undefined)[]
   readonly indexes: IndexFiles
-  readonly commits: Pick<CommitLog<unknown>, 'image' | 'files' | 'failure'>
+  readonly commits: Pick<CommitLog<unknown>, 'image' | 'files' | 'failure' | 'sync'>
   readonly options: {
     readonly disk: Disk
     readonly clock: Clock
@@ -138,11 +138,14 @@ class LogMaintenance implements Maintenance {
   /** A file goes when every kept checkpoint is behind it and no extent needs it. */
   async #trim(): Promise<void> {
     const { state, commits, indexes, options } = this.#log
+    const unneeded = commits.files.all.filter(
+      file => file.endPosition <= this.#trimPosition && !state.extentsOfFile.has(file.position),
+    )
+    if (unneeded.length === 0) return
+    // The records that freed them must not be lost when they are gone.
+    await commits.sync()
     const trimmed: WalFile[] = []
-    for (const file of [...commits.files.all]) {
-      if (file.endPosition > this.#trimPosition || state.extentsOfFile.has(file.position)) continue
-      if (await commits.files.trim(file)) trimmed.push(file)
-    }
+    for (const file of unneeded) if (await commits.files.trim(file)) trimmed.push(file)
     if (trimmed.length === 0) return
     // A file that comes back after a power loss comes with its index.
     await options.disk.syncDirectory(commits.files.directory)

@@ -1,4 +1,5 @@
 import { assert } from '#base/assert.ts'
+import { ChronikError } from '#base/errors.ts'
 import type { Chunk } from '#commit/wal-image.ts'
 import type { Partition } from '#core/state.ts'
 import { batchSizeBytesOf, setBaseOffset, setLeaderEpoch } from '#records/batch.ts'
@@ -91,13 +92,19 @@ export async function batchesFrom(log: Log, partition: Partition, offset: number
   }
   const { extents } = partition
   const extent = extents.indexOf(offset)
-  assert(extent >= 0, 'an offset of the partition lies in one of its extents')
+  if (extent < 0) throw goneError(partition, offset)
   const file = log.commits.files.find(extents.fileAt(extent))
   assert(file !== undefined && file.position === extents.fileAt(extent), 'a file that an extent needs is there')
   return log.indexes.batchesFrom(file.sequence, partition.ordinal, offset)
 }
 
 const BATCHES_AT_ONCE = 512
+
+/** The log's start was moved, or the topic deleted, while somebody read. */
+function goneError(partition: Partition, offset: number): ChronikError {
+  const { topic, index } = partition
+  return new ChronikError('LOG_TRIMMED', 'retry', `offset ${offset} of ${topic.name}-${index} is gone`)
+}
 
 async function readFromFiles(
   log: Log,
@@ -107,6 +114,22 @@ async function readFromFiles(
   atLeastOne: boolean,
 ): Promise<LogSlices> {
   const read: LogSlices = { slices: [], sizeBytes: 0, nextOffset: offset, pinned: [] }
+  try {
+    await fillFromFiles(log, partition, read, { maxBytes, atLeastOne })
+  } catch (thrown) {
+    // Its file may go in the middle of a read.
+    throw partition.extents.indexOf(read.nextOffset) < 0 ? goneError(partition, read.nextOffset) : thrown
+  }
+  return read
+}
+
+async function fillFromFiles(
+  log: Log,
+  partition: Partition,
+  read: LogSlices,
+  limits: { maxBytes: number; atLeastOne: boolean },
+): Promise<void> {
+  const { maxBytes, atLeastOne } = limits
   for (;;) {
     const batches = await batchesFrom(log, partition, read.nextOffset)
     let count = 0
@@ -117,12 +140,12 @@ async function readFromFiles(
       wantedBytes += batch.sizeBytes
       count++
     }
-    if (count === 0) return read
+    if (count === 0) return
     for (const run of runsOf(log, batches.slice(0, count))) await readRun(log, partition, run, read)
     const last = batches[count - 1]!
     const next = batches[count]?.baseOffset ?? (await offsetBehind(log, partition, last))
     read.nextOffset = next
-    if (count < batches.length || next >= partition.nextOffset) return read
+    if (count < batches.length || next >= partition.nextOffset) return
   }
 }
 
@@ -131,11 +154,23 @@ async function offsetBehind(log: Log, partition: Partition, last: IndexedBatch):
   const bytes = Buffer.alloc(LAST_OFFSET_DELTA_ENDS_AT)
   await log.commits.files.read(last.position, bytes.length, bytes, 0)
   const next = last.baseOffset + bytes.readInt32BE(LAST_OFFSET_DELTA_ENDS_AT - 4) + 1
-  assert(next <= partition.nextOffset, 'a batch ends within its partition')
+  if (next <= last.baseOffset || next > partition.nextOffset) throw damagedError(log, last.position)
   return next
 }
 
 const LAST_OFFSET_DELTA_ENDS_AT = 27
+
+function damagedError(log: Log, position: number): ChronikError {
+  const { files } = log.commits
+  const file = files.find(position)
+  const place =
+    file === undefined ? files.directory : `${files.pathOf(file.sequence)} at byte ${position - file.position}`
+  return new ChronikError(
+    'WAL_DAMAGED',
+    'corrupt',
+    `the log is damaged in ${place}: no batch stands where its index says`,
+  )
+}
 
 /** Groups batches that are read in one go. */
 function* runsOf(log: Log, batches: IndexedBatch[]): Generator<IndexedBatch[]> {
@@ -168,7 +203,7 @@ async function readRun(log: Log, partition: Partition, run: IndexedBatch[], into
   let sliceTo = 0
   for (const batch of run) {
     const at = batch.position - from
-    assert(batchSizeBytesOf(bytes, at) === batch.sizeBytes, 'a batch stands where its index says')
+    if (batchSizeBytesOf(bytes, at) !== batch.sizeBytes) throw damagedError(log, batch.position)
     setBaseOffset(bytes, at, batch.baseOffset)
     setLeaderEpoch(bytes, at, partition.leaderEpoch)
     if (at !== sliceTo) {

@@ -1,4 +1,4 @@
-import { systemCodeOf } from '#base/errors.ts'
+import { type ChronikError, systemCodeOf } from '#base/errors.ts'
 import type { Partition } from '#core/state.ts'
 import type { Waiter } from '#log/log.ts'
 import { type LogSlices, readLog, release } from '#log/read-log.ts'
@@ -115,6 +115,7 @@ export class Reader {
     const isGone = log.state.partitions[partition.ordinal] === undefined || partition.logStart > offset
     if (isGone && !(thrown instanceof Error && thrown.name === 'AssertionFailed')) return
     if (faultsOnReads && systemCodeOf(thrown) === 'EIO') return
+    if ((thrown as ChronikError).code === 'LOG_CLOSED') return
     this.#world.guard(() => {
       throw new Violation(`reading at ${offset} failed: ${thrown instanceof Error ? thrown.stack : String(thrown)}`)
     })
