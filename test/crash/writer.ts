@@ -45,6 +45,7 @@ export class Writer {
   readonly #nextSequence = new Map<PartitionHistory, number>()
   /** In the order of sending. */
   readonly #unanswered = new Set<Request>()
+  #lastAnswered: Request | null = null
   acknowledgedRequests = 0
   acknowledgedRecords = 0
 
@@ -67,13 +68,16 @@ export class Writer {
   }
 
   /**
-   * After the restarted broker was read: an idempotent writer sends again what was not answered. Each of its batches that is
-   * there has its old offset, the others are appended. A plain writer gives up.
+   * After the restarted broker was read: an idempotent writer sends again what was not answered, and the last that was. Each of
+   * its batches that is there has its old offset, the others are appended. A plain writer gives up.
    */
   async retry(client: WireClient, retried: Retried): Promise<void> {
     const requests = [...this.#unanswered]
     this.#unanswered.clear()
     if (this.#producer === null) return
+    if (this.#lastAnswered !== null && this.#isRemembered(this.#lastAnswered, requests)) {
+      requests.unshift(this.#lastAnswered)
+    }
     for (const { parts } of requests) {
       for (const { partition, batch } of parts) {
         // One that was not found had been struck off; it is sent once more.
@@ -84,6 +88,12 @@ export class Writer {
     }
     await Promise.all(requests.map(request => this.#send(client, request)))
     if (this.#unanswered.size > 0) throw new BrokenPromise(`${this.name}: a retry was not answered`)
+  }
+
+  /** A broker need not know it any more if so many others may be behind it, or if it is deleted. */
+  #isRemembered({ parts }: Request, behind: readonly Request[]): boolean {
+    const isThere = parts.every(({ partition, batch }) => partition.batches.has(batch.id))
+    return isThere && behind.length < MAX_IN_FLIGHT
   }
 
   async #send(client: WireClient, request: Request): Promise<void> {
@@ -104,6 +114,7 @@ export class Writer {
       throw thrown
     }
     this.#unanswered.delete(request)
+    this.#lastAnswered = request
     this.acknowledgedRequests++
   }
 
