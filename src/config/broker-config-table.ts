@@ -83,46 +83,33 @@ function fallbacks(): [string, BrokerConfig][] {
 
 /** What the settings of the process say, under Kafka's names. */
 function fromSettings(): [string, BrokerConfig][] {
-  const entry = (
-    name: string,
-    type: ConfigType,
-    from: readonly SettingName[],
-    value: BrokerConfig['value'],
-    documentation: string,
-  ): [string, BrokerConfig] => {
-    return [
-      name,
-      {
-        type,
-        documentation,
-        topicConfig: null,
-        alterable: null,
-        coarser: [],
-        default: value(defaultSettings()),
-        from,
-        value,
-      },
-    ]
+  const entry = (name: string, config: Pick<BrokerConfig, 'type' | 'from' | 'value' | 'documentation'>) => {
+    const shared = { topicConfig: null, alterable: null, coarser: [], default: config.value(defaultSettings()) }
+    return [name, { ...shared, ...config }] satisfies [string, BrokerConfig]
   }
   const plain = (name: string, type: ConfigType, setting: SettingName, documentation: string) => {
-    return entry(name, type, [setting], settings => String(settings[setting]), documentation)
+    return entry(name, { type, from: [setting], value: settings => String(settings[setting]), documentation })
   }
   const constant = (name: string, type: ConfigType, value: string | null, documentation: string) => {
-    return entry(name, type, [], () => value, documentation)
+    return entry(name, { type, from: [], value: () => value, documentation })
   }
   return [
     plain('node.id', 'INT', 'nodeId', 'Id of this broker.'),
     plain('broker.id', 'INT', 'nodeId', 'Id of this broker.'),
     constant('broker.rack', 'STRING', null, 'Racks are not known here.'),
     constant('process.roles', 'LIST', 'broker,controller', 'One process does all.'),
-    entry('listeners', 'LIST', ['bindAddr', 'kafkaPort'], listenersOf, 'Addresses that are listened on.'),
-    entry(
-      'advertised.listeners',
-      'LIST',
-      ['advertisedAddr', 'advertisedPort', 'bindAddr'],
-      advertisedListenersOf,
-      'Addresses that clients are told. Without a value each client is told the address it has reached.',
-    ),
+    entry('listeners', {
+      type: 'LIST',
+      from: ['bindAddr', 'kafkaPort'],
+      value: listenersOf,
+      documentation: 'Addresses that are listened on.',
+    }),
+    entry('advertised.listeners', {
+      type: 'LIST',
+      from: ['advertisedAddr', 'advertisedPort', 'bindAddr'],
+      value: advertisedListenersOf,
+      documentation: 'Addresses that clients are told. Without a value each client is told the address it has reached.',
+    }),
     constant('listener.security.protocol.map', 'STRING', 'PLAINTEXT:PLAINTEXT', 'Nothing is encrypted.'),
     constant('authorizer.class.name', 'STRING', '', 'Nothing is authorized.'),
     plain('log.dir', 'LIST', 'dataDir', 'Directory of everything that is stored.'),

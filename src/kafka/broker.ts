@@ -26,6 +26,8 @@ export interface Broker {
   readonly fixedConfigs: ConfigLayers
   /** Bytes of answers to fetches that are not sent yet, over all connections. */
   fetchedBytes: number
+  /** Ends with the last piece of work that is done in turn. */
+  lastTurn: Promise<unknown>
 }
 
 /** One request as a handler sees it. */

@@ -1,17 +1,12 @@
 import type { Broker } from './broker.ts'
 
-const lastTurns = new WeakMap<Broker, Promise<unknown>>()
-
 /**
  * Does one piece of work after the other, so that what it has read of the state still holds when its change is made: two
  * requests at once neither pass a limit together, nor does one undo the configs that the other has set.
  */
 export function inTurn<T>(broker: Broker, work: () => Promise<T>): Promise<T> {
-  const turn = (lastTurns.get(broker) ?? Promise.resolve()).then(work)
+  const turn = broker.lastTurn.then(work)
   // Whoever takes this turn hears of its failure; the next one only waits for its end.
-  lastTurns.set(
-    broker,
-    turn.catch(() => undefined),
-  )
+  broker.lastTurn = turn.catch(() => undefined)
   return turn
 }

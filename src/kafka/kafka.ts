@@ -67,6 +67,7 @@ export function createBroker(options: KafkaOptions): Broker {
     frames: new FramePool({ keptBytes: KEPT_FRAME_BYTES, limitBytes: settings.maxInflightBytes }),
     fixedConfigs,
     fetchedBytes: 0,
+    lastTurn: Promise.resolve(),
   }
 }
 

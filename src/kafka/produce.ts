@@ -22,12 +22,12 @@ export const PRODUCE_VERSIONS = { min: 3, max: 13 }
 const FLEXIBLE_FROM = 9
 const TOPIC_ID_FROM = 13
 const TOPIC_ID_BYTES = 16
-const TRANSACTIONAL_ID_UNKNOWN = 'transactions are not supported'
+const NO_TRANSACTIONS = 'transactions are not supported'
 
 const UNKNOWN_TOPIC_OR_PARTITION = errorCode('UNKNOWN_TOPIC_OR_PARTITION')
 const UNKNOWN_TOPIC_ID = errorCode('UNKNOWN_TOPIC_ID')
 const INVALID_REQUIRED_ACKS = errorCode('INVALID_REQUIRED_ACKS')
-const INVALID_PRODUCER_ID_MAPPING = errorCode('INVALID_PRODUCER_ID_MAPPING')
+const TRANSACTIONAL_ID_AUTHORIZATION_FAILED = errorCode('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
 const KAFKA_STORAGE_ERROR = errorCode('KAFKA_STORAGE_ERROR')
 
 // Used again by every request that is handled without waiting.
@@ -106,7 +106,7 @@ function stage(ticket: ProduceTicket, slot: number, bytes: Buffer, facts: BatchF
   }
   broker.metrics.messagesReceived.value += facts.recordCount
   if (isTransactional(facts.attributes)) {
-    ticket.fail(part, INVALID_PRODUCER_ID_MAPPING, TRANSACTIONAL_ID_UNKNOWN)
+    ticket.fail(part, TRANSACTIONAL_ID_AUTHORIZATION_FAILED, NO_TRANSACTIONS)
     return
   }
   const { failure } = broker.log.commits
@@ -146,9 +146,8 @@ function readRequest(
   const into: ReadTopics = { topics: [], parts: [] }
   for (let left = readCount(reader, flexible); left > 0; left--) readTopic(connection.topics, reader, version, into)
   if (flexible) skipTags(reader)
-  if (reader.remaining !== 0) throw new MalformedBytes(`${reader.remaining} bytes stand behind a produce request`)
   if (acks < -1 || acks > 1) refuseAll(into.parts, INVALID_REQUIRED_ACKS, null)
-  else if (transactionalIdBytes >= 0) refuseAll(into.parts, INVALID_PRODUCER_ID_MAPPING, TRANSACTIONAL_ID_UNKNOWN)
+  else if (transactionalIdBytes >= 0) refuseAll(into.parts, TRANSACTIONAL_ID_AUTHORIZATION_FAILED, NO_TRANSACTIONS)
   return new ProduceTicket({
     connection,
     version,

@@ -42,6 +42,7 @@ interface Reading {
 }
 
 const NO_ERROR = errorCode('NONE')
+const TOPIC_IDS_FROM = 13
 
 class Fetching {
   readonly #request: FetchRequest
@@ -126,7 +127,7 @@ class Fetching {
   #check(wanted: SessionPartition): { error: KafkaErrorName } | { partition: Partition; diverges: boolean } {
     const partition = this.#find(wanted)
     if (partition === undefined) {
-      const byId = wanted.topicId !== '' && !this.#broker.log.state.topicsById.has(wanted.topicId)
+      const byId = this.#context.version >= TOPIC_IDS_FROM && !this.#broker.log.state.topicsById.has(wanted.topicId)
       return { error: byId ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION' }
     }
     const { leaderEpoch, nextOffset, logStart } = partition

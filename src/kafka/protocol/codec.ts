@@ -31,7 +31,10 @@ function compile(message: Message, version: number): Codec {
   return codec
 }
 
-/** Reads a whole message, of at most so many array elements together; what is left behind it is malformed. */
+/**
+ * Reads a message, of at most so many array elements together. Bytes behind it stay unread, as in Kafka: there are clients that
+ * send some (librdkafka behind a Metadata request for all topics).
+ */
 export function decodeMessage<M extends Message>(
   message: M,
   version: number,
@@ -40,9 +43,7 @@ export function decodeMessage<M extends Message>(
 ): Decoded<M> {
   const { read } = codecOf(message, version)
   try {
-    const value = read(reader, { elementsLeft: maxElements }) as Decoded<M>
-    if (reader.remaining > 0) throw new MalformedBytes(`${reader.remaining} bytes too many`)
-    return value
+    return read(reader, { elementsLeft: maxElements }) as Decoded<M>
   } catch (error) {
     if (error instanceof MalformedBytes) throw new MalformedBytes(`${message.name} v${version}: ${error.message}`)
     throw error
