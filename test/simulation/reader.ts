@@ -60,8 +60,27 @@ export class Reader {
     const partitions = log.state.partitions.filter(partition => partition !== undefined)
     if (partitions.length === 0) return
     const partition = prng.pick(partitions)
-    if (prng.chance(0.2)) this.#wait(partition)
+    const what = prng.fraction()
+    if (what < 0.2) this.#wait(partition)
+    else if (what < 0.4) this.#readFromDisk(partition)
     else this.#read(partition)
+  }
+
+  /** What is in memory is also in the file. */
+  #readFromDisk(partition: Partition): void {
+    const { log, history, prng } = this.#world
+    const tail = log.tails[partition.ordinal]
+    if (tail === undefined || tail.length === 0) return
+    const index = prng.between(0, tail.length - 1)
+    const model = history.model.partitions[partition.ordinal]!
+    const { sent } = model.batches[model.indexOf(tail.baseOffset(index))]!
+    const bytes = Buffer.alloc(sent.bytes.length)
+    const compare = (): void =>
+      this.#world.guard(() => {
+        if (!bytes.equals(sent.bytes)) throw new Violation(`the file has other bytes than batch ${sent.id}`)
+      })
+    const failed = (thrown: unknown): void => this.#failed(partition, sent.entry.recordCount, thrown)
+    this.#world.own(log.commits.files.read(tail.position(index), bytes.length, bytes, 0).then(compare, failed))
   }
 
   #read(partition: Partition): void {

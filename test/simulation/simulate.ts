@@ -1,6 +1,7 @@
 import { readLog, release } from '#log/read-log.ts'
 import { Prng } from '#test/support/sim/prng.ts'
 import { Violation } from './history.ts'
+import { inspect } from './inspect.ts'
 import { type Ending, planOf } from './plan.ts'
 import { checkRead } from './reader.ts'
 import { Trace } from './trace.ts'
@@ -40,6 +41,7 @@ export async function simulate(seed: number, print: ((line: string) => void) | n
 async function run(world: World): Promise<void> {
   await world.clock.run(world.disk.makeDirectory(DATA).then(() => world.disk.syncDirectory('')))
   for (const life of world.plan.lives) {
+    await inspect(world)
     world.useDisk(world.disk, life.diesAtCall, true)
     let ending: Ending = life.ending
     if (await world.open()) {
@@ -108,7 +110,7 @@ async function close(world: World): Promise<boolean> {
   await clock.runUntil(() => outcome !== null || disk.isDead || world.violation !== null)
   if (world.violation !== null) throw world.violation
   if (!disk.isDead && outcome === null) throw new Violation('the log never closes')
-  if (disk.isDead || outcome === 'refused') return false
+  if (disk.isDead || outcome === 'refused' || world.hasFailed) return false
   if (disk.openPaths.length > 0) throw new Violation(`the closed log has files open: ${disk.openPaths}`)
   for (const producer of world.producers) {
     if (producer.inFlightCount > 0) throw new Violation('the log is closed and somebody was not answered')

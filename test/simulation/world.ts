@@ -137,6 +137,11 @@ export class World {
 
   // ---- the broker
 
+  /** Everything of the last life before this position was synced before more was written. */
+  get sureBefore(): number {
+    return this.plan.sync === 'always' ? (this.#flushes.at(-2)?.position ?? 0) : 0
+  }
+
   options(disk: SimDisk, clock: SimClock): LogOptions {
     const { walFileBytes, cacheBytes, gather, sync } = this.plan
     return {

@@ -89,9 +89,14 @@ export class SimDisk implements Disk {
     return this.#successor(this.#directories.afterKill(this.#prng))
   }
 
-  /** The same again, for somebody else: with all that is written and nothing that is under way. */
+  /** The same again, for somebody else: what is written is durable. */
   copy(): SimDisk {
     return this.#successor(this.#directories.copy())
+  }
+
+  /** A copy to try something with: calls take no time. */
+  copyAtRest(): SimDisk {
+    return new SimDisk({ prng: this.#prng.fork() }, this.#directories.copy())
   }
 
   peek(path: string): Buffer {
