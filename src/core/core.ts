@@ -79,7 +79,7 @@ function applyBatch(state: State, partition: Partition, effects: Effects): void 
     const producer = partition.producers?.get(producerId)
     const check = checkSequence(producer, entry.producerEpoch, entry.baseSequence, recordCount)
     if (check.kind === 'duplicate') {
-      if (entry.appendTimeMs >= 0) entry.appendTimeMs = check.batch.timestampMs
+      entry.appendTimeMs = check.batch.timestampMs
       effects.batch(DUPLICATE, partition, check.batch.baseOffset, entry)
       return
     }

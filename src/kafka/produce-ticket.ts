@@ -34,6 +34,8 @@ export interface ProducedPart {
 
 const FLEXIBLE_FROM = 9
 const TOPIC_ID_FROM = 13
+const THROTTLE_TIME_FROM = 1
+const APPEND_TIME_FROM = 2
 const LOG_START_FROM = 5
 const RECORD_ERRORS_FROM = 8
 
@@ -143,7 +145,7 @@ export class ProduceTicket implements AppendTicket {
       for (const end = slot + topic.partCount; slot < end; slot++) this.#writePart(into, this.parts[slot]!, flexible)
       if (flexible) into.u8(0)
     }
-    into.i32(0) // throttle time
+    if (this.version >= THROTTLE_TIME_FROM) into.i32(0)
     if (flexible) into.u8(0)
     into.bytes.writeInt32BE(into.offset - start - 4, start)
     return true
@@ -153,7 +155,7 @@ export class ProduceTicket implements AppendTicket {
     into.i32(part.index)
     into.i16(part.errorCode)
     into.i64(part.baseOffset)
-    into.i64(part.appendTimeMs)
+    if (this.version >= APPEND_TIME_FROM) into.i64(part.appendTimeMs)
     if (this.version >= LOG_START_FROM) into.i64(part.errorCode === 0 ? (part.partition?.logStart ?? -1) : -1)
     if (this.version >= RECORD_ERRORS_FROM) {
       const errors = part.recordErrors ?? []

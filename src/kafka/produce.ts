@@ -10,14 +10,15 @@ import type { Frame, KafkaConnection } from './connection.ts'
 import { type ProducedPart, type ProducedTopic, ProduceTicket } from './produce-ticket.ts'
 import { errorCode, type RequestHeader } from './protocol/protocol.ts'
 
-// 0 Produce v3-13. v7: zstd. v9: flexible. v13: topic ids.
+// 0 Produce v3-13, and a refusal for v0-2. v7: zstd. v9: flexible. v13: topic ids.
 //
 // The hot path in: the request is read where it lies, each batch is checked where it lies, and copied once, into the log.
 // Partitions of a request are staged in its order, requests of a connection in theirs. A large compressed batch is opened off
 // this thread; the connection goes on with nothing else meanwhile, so that the order holds.
 
-/** Versions 0 to 2 are listed and refused: ApiVersions says why. */
-export const PRODUCE_VERSIONS = { min: 3, max: 13 }
+/** Versions 0 to 2 are listed for old librdkafka (KAFKA-18659), and refused. */
+export const PRODUCE_VERSIONS = { min: 0, max: 13 }
+const SERVED_FROM = 3
 
 const FLEXIBLE_FROM = 9
 const TOPIC_ID_FROM = 13
@@ -28,6 +29,7 @@ const UNKNOWN_TOPIC_OR_PARTITION = errorCode('UNKNOWN_TOPIC_OR_PARTITION')
 const UNKNOWN_TOPIC_ID = errorCode('UNKNOWN_TOPIC_ID')
 const INVALID_REQUIRED_ACKS = errorCode('INVALID_REQUIRED_ACKS')
 const TRANSACTIONAL_ID_AUTHORIZATION_FAILED = errorCode('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
+const UNSUPPORTED_VERSION = errorCode('UNSUPPORTED_VERSION')
 const KAFKA_STORAGE_ERROR = errorCode('KAFKA_STORAGE_ERROR')
 
 // Used again by every request that is handled without waiting.
@@ -139,14 +141,15 @@ function readRequest(
 ): ProduceTicket {
   const version = header.apiVersion
   const flexible = version >= FLEXIBLE_FROM
-  const transactionalIdBytes = readLength(reader, flexible)
+  const transactionalIdBytes = version < SERVED_FROM ? -1 : readLength(reader, flexible)
   if (transactionalIdBytes > 0) reader.take(transactionalIdBytes)
   const acks = reader.i16()
   reader.i32() // timeout: an answer never waits for another broker
   const into: ReadTopics = { topics: [], parts: [] }
   for (let left = readCount(reader, flexible); left > 0; left--) readTopic(connection.topics, reader, version, into)
   if (flexible) skipTags(reader)
-  if (acks < -1 || acks > 1) refuseAll(into.parts, INVALID_REQUIRED_ACKS, null)
+  if (version < SERVED_FROM) refuseAll(into.parts, UNSUPPORTED_VERSION, null)
+  else if (acks < -1 || acks > 1) refuseAll(into.parts, INVALID_REQUIRED_ACKS, null)
   else if (transactionalIdBytes >= 0) refuseAll(into.parts, TRANSACTIONAL_ID_AUTHORIZATION_FAILED, NO_TRANSACTIONS)
   return new ProduceTicket({
     connection,

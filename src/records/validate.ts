@@ -243,9 +243,6 @@ function isConsistent(bytes: Buffer, from: number, facts: BatchFacts): boolean {
     return refuse(facts, INVALID_RECORD, message)
   }
   if (isControl(attributes)) return refuse(facts, INVALID_RECORD, 'Clients are not allowed to write control records')
-  if (isLogAppendTime(attributes)) {
-    return refuse(facts, INVALID_TIMESTAMP, 'Producer should not set timestamp type to LogAppendTime.')
-  }
   if (facts.producerId >= 0 && facts.baseSequence < 0) {
     const message = `Invalid sequence number ${facts.baseSequence} in record batch with producerId ${facts.producerId}`
     return refuse(facts, INVALID_RECORD, message)
@@ -313,6 +310,16 @@ function conclude(
     facts.maxTimestampMs = context.nowMs
     facts.logAppendTimeMs = context.nowMs
     facts.attributes |= LOG_APPEND_TIME_BIT
+  } else if (isLogAppendTime(facts.attributes)) {
+    // Kafka takes the batch at its word, so that its largest timestamp is that of every record, and clears the bit.
+    facts.attributes &= ~LOG_APPEND_TIME_BIT
+    facts.maxTimestampMs = maxTimestampOf(bytes, from)
+    if (!Number.isSafeInteger(facts.maxTimestampMs) || facts.maxTimestampMs < 0) {
+      const message = 'Without a largest timestamp a record cannot have the time of its appending'
+      facts.recordErrors = [{ index: 0, message }]
+      refuse(facts, INVALID_TIMESTAMP, message)
+      return
+    }
   }
   const isAsItCame =
     facts.attributes === attributesOf(bytes, from) && facts.maxTimestampMs === maxTimestampOf(bytes, from)

@@ -11,8 +11,6 @@ import { errorCode, type KafkaErrorName } from '#kafka/protocol/protocol.ts'
 const API_VERSIONS_KEY = 18
 const VERSIONS = [0, 5] as const
 const PRODUCE_KEY = 0
-/** Below what is served: older librdkafka takes the codecs that it may use from the lowest version of Produce. */
-const PRODUCE_LISTED_FROM = 0
 
 const NAMES_SOFTWARE_FROM = 3
 const NAMES_BROKER_FROM = 5
@@ -21,7 +19,7 @@ const SOFTWARE = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/
 /** The handler of ApiVersions beside the others. */
 export function apiVersions(others: readonly Handler[]): Handler {
   const apiKeys = [
-    { apiKey: PRODUCE_KEY, minVersion: PRODUCE_LISTED_FROM, maxVersion: PRODUCE_VERSIONS.max },
+    { apiKey: PRODUCE_KEY, minVersion: PRODUCE_VERSIONS.min, maxVersion: PRODUCE_VERSIONS.max },
     { apiKey: API_VERSIONS_KEY, minVersion: VERSIONS[0], maxVersion: VERSIONS[1] },
     ...others.map(({ request, versions }) => ({
       apiKey: request.api.key,

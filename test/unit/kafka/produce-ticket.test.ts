@@ -77,6 +77,15 @@ describe('the answer to a produce request', () => {
     })
   })
 
+  it('in versions that are refused has their fields', () => {
+    const answerBytes = [0, 1, 2].map(version => answer(version).bytes)
+    // 14 bytes a partition; version 1 adds a throttle time, version 2 an append time a partition.
+    const lengths = answerBytes.map(bytes => bytes.length)
+    expect(lengths).toEqual([lengths[0], lengths[0]! + 4, lengths[0]! + 4 + 3 * 8])
+    expect(answerBytes[0]?.toString('latin1')).toContain('orders')
+    for (const bytes of answerBytes) expect(bytes.readInt32BE(0)).toBe(bytes.length - 4)
+  })
+
   it('is nothing without acks, and says that something failed', () => {
     const { bytes, ticket } = answer(9, 0)
     expect(bytes).toHaveLength(0)

@@ -176,8 +176,16 @@ describe('a header', () => {
     expect(await refused(bytes => bytes.writeInt32BE(-2147483648, 57))).toBe(INVALID_RECORD)
     expect(await codeOf(buildBatch(records(), { control: true }))).toBe(INVALID_RECORD)
     expect(await codeOf(buildBatch(records(), { producerId: 0, producerEpoch: 0 }))).toBe(INVALID_RECORD)
-    expect(await codeOf(buildBatch(records(), { logAppendTimeMs: nowMs }))).toBe(INVALID_TIMESTAMP)
-    expect(await codeOf(buildBatch(records(), { logAppendTimeMs: nowMs }), lat)).toBe(INVALID_TIMESTAMP)
+  })
+
+  it('that claims the time of its appending is taken at its word, without the claim', async () => {
+    const claiming = buildBatch(records(), { logAppendTimeMs: nowMs + 5 })
+    const facts = await inspect(claiming)
+    expect(facts).toMatchObject({ errorCode: NO_ERROR, maxTimestampMs: nowMs + 5 })
+    expect(isLogAppendTime(facts.attributes)).toBe(false)
+    expect(facts.replacement).not.toBeNull()
+    const without = changed(claiming, bytes => bytes.writeBigInt64BE(-1n, 35))
+    expect(await inspect(without)).toMatchObject({ errorCode: INVALID_TIMESTAMP, recordErrors: [{ index: 0 }] })
   })
 
   it('with numbers that cannot be held exactly is refused', async () => {
@@ -198,8 +206,6 @@ describe('a header', () => {
     const badRecord = changed(buildBatch(records(), { control: true }), bytes => bytes.writeInt8(0, 64))
     expect((await inspect(badRecord)).errorMessage).toBe('Clients are not allowed to write control records')
   })
-
-  const lat = { rules: { timestampType: 'LogAppendTime' } } as const
 })
 
 describe('the size of a batch', () => {
