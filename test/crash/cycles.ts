@@ -3,7 +3,12 @@
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type BrokerProcess, BrokerStartFailed, startBrokerProcess } from '#test/support/broker-process.ts'
+import {
+  type BrokerProcess,
+  type BrokerProcessOptions,
+  BrokerStartFailed,
+  startBrokerProcess,
+} from '#test/support/broker-process.ts'
 import { Prng } from '#test/support/sim/prng.ts'
 import { until } from '#test/support/until.ts'
 import { WireClient } from '#test/support/wire-client.ts'
@@ -24,6 +29,8 @@ export interface CycleOptions {
   readonly seed: number
   readonly cycles: number
   readonly dataDir: string
+  /** Settings besides those that keep files small. */
+  readonly environment?: Readonly<Record<string, string>>
 }
 
 // The smallest files there are: each is left several times a second, with an index and a checkpoint written meanwhile.
@@ -83,12 +90,14 @@ export class Workload {
   }
 }
 
-export async function runCycles({ seed, cycles, dataDir }: CycleOptions): Promise<CycleFigures> {
+export async function runCycles({ seed, cycles, ...options }: CycleOptions): Promise<CycleFigures> {
+  const { dataDir } = options
+  const settings = { dataDir, environment: { ...SMALL_FILES, ...options.environment } }
   const prng = new Prng(seed)
   const load = new Workload(seed)
   const retried: Retried = { recognised: 0, appended: 0 }
   const figures = { cycles: 0, killsWhileStarting: 0 }
-  const start = () => startBrokerProcess({ dataDir, environment: SMALL_FILES })
+  const start = () => startBrokerProcess(settings)
   let broker = await start()
   try {
     await load.begin(broker)
@@ -96,7 +105,7 @@ export async function runCycles({ seed, cycles, dataDir }: CycleOptions): Promis
       await runUntilKilled(broker, load, prng.between(LEAST_LOAD_MS, MOST_LOAD_MS))
       if (figures.cycles % DUMP_EVERY === DUMP_EVERY - 1) checkDump(await dumpLog(dataDir), load.history)
       if (prng.chance(0.1)) {
-        await killWhileStarting(dataDir, prng.between(0, 40))
+        await killWhileStarting(settings, prng.between(0, 40))
         figures.killsWhileStarting++
       }
       broker = await start()
@@ -125,9 +134,10 @@ async function runUntilKilled(broker: BrokerProcess, load: Workload, afterMs: nu
 }
 
 /** The process is killed so long after it took the lock: while it reads the log back, as a rule. */
-async function killWhileStarting(dataDir: string, afterMs: number): Promise<void> {
+async function killWhileStarting(options: BrokerProcessOptions & { dataDir: string }, afterMs: number): Promise<void> {
+  const { dataDir } = options
   const before = await lockOwner(dataDir)
-  const starting = startBrokerProcess({ dataDir, environment: SMALL_FILES }).then(
+  const starting = startBrokerProcess(options).then(
     broker => broker.kill9(),
     thrown => {
       if (!(thrown instanceof BrokerStartFailed)) throw thrown

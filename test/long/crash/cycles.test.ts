@@ -3,8 +3,13 @@ import { runCycles } from '#test/crash/cycles.ts'
 import { temporaryDirectory } from '#test/support/temporary.ts'
 
 describe('a broker that is killed under load, 200 times', () => {
-  it.each([1, 2])('keeps everything that it acknowledged (seed %i)', async seed => {
-    const figures = await runCycles({ seed, cycles: 100, dataDir: await temporaryDirectory() })
+  it.each([
+    { seed: 1, cycles: 100, environment: {} },
+    { seed: 2, cycles: 50, environment: { CHRONIK_PRODUCE_PROFILE: 'extreme' } },
+    // What was answered survives the process, if not the power.
+    { seed: 3, cycles: 50, environment: { CHRONIK_WAL_SYNC: '100ms' } },
+  ])('keeps everything that it acknowledged ($cycles times, $environment)', async options => {
+    const figures = await runCycles({ ...options, dataDir: await temporaryDirectory() })
     expect(figures.killsWhileStarting).toBeGreaterThan(0)
     expect(figures.recognised).toBeGreaterThan(10)
     expect(figures.appended).toBeGreaterThan(10)
