@@ -16,12 +16,18 @@ export interface Served {
   readonly version: number
 }
 
-/** Every version of every API that is answered. */
+/** Every version of every API that is served. The oldest of Produce are only refused, and there are no schemas of them. */
 export const served: readonly Served[] = [...apis.values()].flatMap(api => {
   const versions = api.key === PRODUCE_KEY ? PRODUCE_VERSIONS : handlers.get(api.key)?.versions
   if (versions === undefined) return []
-  return Array.from({ length: versions.max - versions.min + 1 }, (_, i) => ({ api, version: versions.min + i }))
+  const min = Math.max(versions.min, api.request.versions.min)
+  return Array.from({ length: versions.max - min + 1 }, (_, i) => ({ api, version: min + i }))
 })
+
+export function isOnlyRefused(apiKey: number, version: number): boolean {
+  const oldest = apis.get(apiKey)?.request.versions.min ?? 0
+  return apiKey === PRODUCE_KEY && version >= PRODUCE_VERSIONS.min && version < oldest
+}
 
 export function servedAs(apiKey: number, version: number): Api | undefined {
   return served.find(({ api, version: candidate }) => api.key === apiKey && candidate === version)?.api
