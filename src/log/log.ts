@@ -34,6 +34,8 @@ import { IndexFiles } from './index-file.ts'
 import { type Maintenance, startMaintenance } from './maintenance.ts'
 import { payloadIsIntact } from './payload.ts'
 
+export { checkpointDirectory, walDirectory } from './directories.ts'
+
 // The partitions' logs over one commit log. Owns the state: everything that changes it passes through here as a record, is made
 // durable, then applied, then answered.
 //
@@ -54,7 +56,8 @@ export interface Waiter {
 }
 
 export interface LogMetrics extends CommitMetrics {
-  applied(recordType: number): void
+  /** `batches`: how many produced ones the record has. */
+  applied(recordType: number, batches: number): void
   stored(records: number): void
 }
 
@@ -178,7 +181,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
     const { records, attachment } = group
     eachRecord(records.bytes, 0, records.offset, record => {
       apply(this.state, record, this)
-      this.options.metrics.applied(record.type)
+      this.options.metrics.applied(record.type, record.type === PRODUCE_RECORD ? attachment.tickets.length : 0)
     })
     assert(this.#batchIndex === attachment.tickets.length, 'every batch of a group is decided')
     assert(this.#changeIndex === attachment.changes.length, 'every change of a group is decided')
