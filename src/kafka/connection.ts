@@ -8,7 +8,7 @@ import type { Broker, RequestContext } from './broker.ts'
 import type { FrameWaiter } from './frame-pool.ts'
 import type { Handler } from './handler.ts'
 import { TopicLookup } from './produce.ts'
-import type { ProduceTicket } from './produce-ticket.ts'
+import type { ProducedPart, ProduceTicket } from './produce-ticket.ts'
 import type { MessageWriter, RequestHeader } from './protocol/protocol.ts'
 
 // One client connection: cuts what comes in into frames, hands requests on in order, sends answers in order.
@@ -320,6 +320,7 @@ export class KafkaConnection implements TcpHandler, FrameWaiter {
     const seconds = (clock.monotonicMs() - ticket.beganMs) / 1000
     metrics.produceLatency.observe(seconds)
     metrics.requestLatency.of(PRODUCE_KEY).observe(seconds)
+    if (ticket.parts.some(isFailed)) metrics.requestErrors.of(PRODUCE_KEY).value++
     this.#hub.touched(this)
   }
 
@@ -464,4 +465,8 @@ const PRODUCE_KEY = 0
 
 function isProduce(frame: Frame): boolean {
   return frame.to - frame.from >= 2 && frame.bytes.readInt16BE(frame.from) === PRODUCE_KEY
+}
+
+function isFailed(part: ProducedPart): boolean {
+  return part.errorCode !== 0
 }
