@@ -72,6 +72,8 @@ export async function listenControl(
 class HttpService {
   readonly server: Server
   readonly #options: HttpOptions
+  /** Connections on which no request is being answered. */
+  readonly #idle = new Set<IncomingMessage['socket']>()
   #closing = false
 
   constructor(options: HttpOptions) {
@@ -86,6 +88,10 @@ class HttpService {
       (request, response) => void this.#serve(request, response),
     )
     this.server.maxConnections = MAX_CONNECTIONS
+    this.server.on('connection', socket => {
+      this.#idle.add(socket)
+      socket.on('close', () => this.#idle.delete(socket))
+    })
   }
 
   async close(deadlineMs: number): Promise<void> {
@@ -93,6 +99,8 @@ class HttpService {
     const closed = new Promise<void>(resolve => {
       this.server.close(() => resolve())
     })
+    // Node waits for a client that has not asked yet, or not to the end.
+    for (const socket of this.#idle) socket.destroy()
     const deadline = this.#options.clock.after(deadlineMs, () => this.server.closeAllConnections())
     await closed
     deadline.cancel()
@@ -100,7 +108,12 @@ class HttpService {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const abort = new AbortController()
-    response.on('close', () => abort.abort())
+    const { socket } = request
+    this.#idle.delete(socket)
+    response.on('close', () => {
+      abort.abort()
+      if (!socket.destroyed) this.#idle.add(socket)
+    })
     const answer = await this.#answer(request, abort.signal)
     if (answer === null || response.destroyed) return
     const { status, contentType, body, headers = {} } = answer
