@@ -248,8 +248,8 @@ export const SETTINGS = {
   drainTimeoutMs: setting({
     group: 'operation',
     type: duration(0, 10 * MINUTE),
-    default: 5 * SECOND,
-    about: 'On SIGTERM, requests in work get this long to finish.',
+    default: 4 * SECOND,
+    about: 'On SIGTERM, requests in work get this long to finish; a checkpoint follows.',
   }),
 }
 

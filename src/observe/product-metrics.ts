@@ -96,7 +96,11 @@ export function metricsToExpose(metrics: Metrics, readings: Readings): Metric[] 
       readings.walSyncIntervalSeconds,
     ),
     new Gauge('chronik_active_connections', 'Open connections of Kafka clients.', readings.activeConnections),
-    new Gauge('chronik_storage_usage_bytes', 'Bytes of the data directory.', readings.storageUsageBytes),
+    new Gauge(
+      'chronik_storage_usage_bytes',
+      'Bytes of the files of the log, their indexes and the checkpoints.',
+      readings.storageUsageBytes,
+    ),
     new Gauge('chronik_checkpoint_age_seconds', 'Time since the last checkpoint.', readings.checkpointAgeSeconds),
     new Gauge('chronik_checkpoint_size_bytes', 'Size of the last checkpoint.', readings.checkpointSizeBytes),
     ...eventLoopGauges(readings.eventLoopDelay),

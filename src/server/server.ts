@@ -1,4 +1,4 @@
-import type { ChronikError } from '#base/errors.ts'
+import { ChronikError, messageOf } from '#base/errors.ts'
 import type { Clock, Disk, Random } from '#base/ports.ts'
 import type { SettingSources } from '#config/load-settings.ts'
 import { PRODUCE_PROFILES, type Settings } from '#config/settings.ts'
@@ -6,12 +6,13 @@ import { PRODUCE_RECORD, RECORD_TYPE_NAMES } from '#core/change-records.ts'
 import { listenControl, listenHttp, operationsRoutes } from '#http/http.ts'
 import { ConnectionHub, listenKafka } from '#kafka/kafka.ts'
 import { apis } from '#kafka/protocol/protocol.ts'
-import { type Log, openLog } from '#log/log.ts'
-import { createExposition } from '#observe/exposition.ts'
+import { checkpointDirectory, type Log, openLog, walDirectory } from '#log/log.ts'
+import { createExposition, type Exposition } from '#observe/exposition.ts'
 import type { Logger } from '#observe/log.ts'
 import { createMetrics, type Metrics, metricsToExpose } from '#observe/product-metrics.ts'
 import { monitorEventLoop } from '#system/event-loop.ts'
 import { lockDirectory } from '#system/lock.ts'
+import { StorageUsage } from './storage-usage.ts'
 
 // Builds the whole broker, starts it part by part, and stops it in reverse order. Nothing is built anywhere else.
 
@@ -39,11 +40,22 @@ export interface Server {
 
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { settings, disk, logger, random } = options
-  await disk.makeDirectory(settings.dataDir)
+  await makeDataDirectory(disk, settings.dataDir)
   const stops: (() => Promise<void> | void)[] = []
   const stop = async (): Promise<void> => {
-    for (const call of stops.splice(0).reverse()) await call()
+    const failures: unknown[] = []
+    for (const call of stops.splice(0).reverse()) {
+      try {
+        await call()
+      } catch (thrown) {
+        failures.push(thrown)
+      }
+    }
+    if (failures.length > 0) throw failures[0]
   }
+  // They end side by side: a slow client of one does not take the time that the others have to finish.
+  const listeners: Listener[] = []
+  const stopListening = () => Promise.all(listeners.map(listener => listener.close(settings.drainTimeoutMs)))
   try {
     const lock = await lockDirectory(settings.dataDir)
     stops.push(() => lock.release())
@@ -52,9 +64,16 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const log = await openLog(logOptions(options, metrics, hub))
     stops.push(() => log.close())
     const clusterId = await ensureClusterId(log, random)
+    stops.push(async () => void (await stopListening()))
     const kafka = await listenKafka({ ...options, metrics, log, hub })
-    stops.push(() => kafka.close(settings.drainTimeoutMs))
-    const metricsPort = options.operations ? await listenOperations(options, { metrics, log, hub }, stops) : null
+    listeners.push(kafka)
+    let metricsPort: number | null = null
+    if (options.operations) {
+      const eventLoop = monitorEventLoop()
+      stops.push(() => eventLoop.stop())
+      const exposition = expose(options, { metrics, log, hub, eventLoop })
+      metricsPort = await listenOperations(options, log, exposition, listeners)
+    }
     logger.info('started', { kafkaPort: kafka.port, metricsPort, dataDir: settings.dataDir, clusterId })
     let closing: Promise<void> | null = null
     return {
@@ -67,8 +86,21 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       },
     }
   } catch (thrown) {
-    await stop()
+    await stop().catch((error: unknown) => logger.warn('a start that failed left something behind', { error }))
     throw thrown
+  }
+}
+
+interface Listener {
+  close(deadlineMs: number): Promise<void>
+}
+
+async function makeDataDirectory(disk: Disk, dataDir: string): Promise<void> {
+  try {
+    await disk.makeDirectory(dataDir)
+  } catch (cause) {
+    const message = `cannot make the data directory ${dataDir} (${messageOf(cause)}): choose one that this user can write to`
+    throw new ChronikError('DATA_DIRECTORY_UNUSABLE', 'invalid', message, { cause })
   }
 }
 
@@ -92,15 +124,16 @@ function logOptions(options: ServerOptions, metrics: Metrics, hub: ConnectionHub
     gather: { batches: profile.gatherBatches, delayMs: profile.gatherMs, whenIdle: profile.gathersWhenIdle },
     sync: settings.walSync.kind === 'always' ? 'always' : settings.walSync.intervalMs,
     metrics: {
-      flushed(batches, sizeBytes, seconds) {
+      flushed(_batches, sizeBytes, seconds) {
         metrics.walBatches.value++
         metrics.walBatchBytes.value += sizeBytes
         metrics.walSyncLatency.observe(seconds)
-        metrics.produceBatchesFlushed.value += batches
       },
-      applied(recordType) {
+      applied(recordType, batches) {
         metrics.commitRecords.of(recordType).value++
-        if (recordType === PRODUCE_RECORD) metrics.produceFlushes.value++
+        if (recordType !== PRODUCE_RECORD) return
+        metrics.produceFlushes.value++
+        metrics.produceBatchesFlushed.value += batches
       },
       stored(records) {
         metrics.messagesStored.value += records
@@ -120,19 +153,17 @@ async function ensureClusterId(log: Log, random: Random): Promise<string> {
   return log.state.clusterId
 }
 
-async function listenOperations(
+function expose(
   options: ServerOptions,
-  parts: { metrics: Metrics; log: Log; hub: ConnectionHub },
-  stops: (() => Promise<void> | void)[],
-): Promise<number> {
-  const { metrics, log, hub } = parts
-  const { settings, clock, logger } = options
-  const eventLoop = monitorEventLoop()
-  stops.push(() => eventLoop.stop())
+  parts: { metrics: Metrics; log: Log; hub: ConnectionHub; eventLoop: ReturnType<typeof monitorEventLoop> },
+): Exposition {
+  const { settings, disk, clock } = options
+  const { metrics, log, hub, eventLoop } = parts
+  const storage = new StorageUsage(disk, [walDirectory(settings.dataDir), checkpointDirectory(settings.dataDir)])
   const exposition = createExposition(
     metricsToExpose(metrics, {
       activeConnections: () => hub.size,
-      storageUsageBytes: () => log.commits.files.sizeBytes,
+      storageUsageBytes: () => storage.sizeBytes,
       produceProfile: () => PRODUCE_PROFILES[settings.produceProfile].index,
       walSyncIntervalSeconds: () => (settings.walSync.kind === 'always' ? 0 : settings.walSync.intervalMs / 1000),
       checkpointAgeSeconds: () => (clock.nowMs() - log.maintenance.checkpoint.writtenMs) / 1000,
@@ -140,13 +171,30 @@ async function listenOperations(
       eventLoopDelay: () => eventLoop.read(),
     }),
   )
+  return {
+    contentType: exposition.contentType,
+    text: async () => {
+      await storage.measure()
+      return exposition.text()
+    },
+  }
+}
+
+/** Adds to the listeners what listens; returns the port. */
+async function listenOperations(
+  options: ServerOptions,
+  log: Log,
+  exposition: Exposition,
+  listeners: Listener[],
+): Promise<number> {
+  const { settings, clock, logger } = options
   const routes = operationsRoutes(exposition, () => {
     const { failure } = log.commits
     return failure === null ? [] : [failure.message]
   })
   const control = await listenControl({ routes, clock, log: logger, dataDirectory: settings.dataDir })
-  stops.push(() => control.close(settings.drainTimeoutMs))
+  listeners.push(control)
   const http = await listenHttp({ routes, clock, log: logger, host: settings.bindAddr, port: settings.metricsPort })
-  stops.push(() => http.close(settings.drainTimeoutMs))
+  listeners.push(http)
   return http.port
 }
