@@ -1,4 +1,4 @@
-import { advertisedFor } from '#config/advertised.ts'
+import { advertisedFor, hostPort } from '#config/advertised.ts'
 import { isWildcard } from '#config/setting-types.ts'
 import type { Settings } from '#config/settings.ts'
 import type { Server } from '#server/server.ts'
@@ -7,7 +7,8 @@ import { VERSION } from './version.ts'
 /** What a person sees when the broker runs: what listens where, what is promised, what to try first. */
 export function banner(settings: Settings, server: Server): string[] {
   const host = isWildcard(settings.bindAddr) ? 'localhost' : settings.bindAddr
-  const kafka = `${host}:${server.kafka.port}`
+  const kafka = hostPort(host, server.kafka.port)
+  const metrics = `http://${hostPort(host, server.metricsPort ?? 0)}`
   const advertised = advertisedFor(settings, { address: 'the address they reached', port: server.kafka.port })
   const promise =
     settings.walSync.kind === 'always'
@@ -16,8 +17,8 @@ export function banner(settings: Settings, server: Server): string[] {
   return [
     '',
     `Chronik Stream ${VERSION}`,
-    `  Kafka      ${settings.bindAddr}:${server.kafka.port}; clients are told ${advertised.host}:${advertised.port}`,
-    `  Metrics    http://${host}:${server.metricsPort}/metrics, health on /health/ready`,
+    `  Kafka      ${hostPort(settings.bindAddr, server.kafka.port)}; clients are told ${hostPort(advertised.host, advertised.port)}`,
+    `  Metrics    ${metrics}/metrics, health on /health/ready`,
     `  Data       ${settings.dataDir}`,
     `  Promise    ${promise}`,
     '  Security   none: nobody is authenticated, everybody who reaches the port may do everything',
@@ -26,7 +27,7 @@ export function banner(settings: Settings, server: Server): string[] {
     `  echo hello | kcat -P -b ${kafka} -t first`,
     `  kcat -C -b ${kafka} -t first -o beginning -e`,
     `  kafka-topics.sh --bootstrap-server ${kafka} --create --topic second --partitions 3`,
-    `  curl http://${host}:${server.metricsPort}/health/ready`,
+    `  curl ${metrics}/health/ready`,
     '',
   ]
 }

@@ -18,6 +18,11 @@ export function advertisedFor(
   return { host: settings.advertisedAddr ?? boundHost, port: settings.advertisedPort ?? local.port }
 }
 
+/** As clients take it: `host:port`. An IPv6 address needs brackets, or its end reads as the port. */
+export function hostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
 /** A socket that listens on :: sees IPv4 clients at ::ffff:10.0.0.1; the client itself knows 10.0.0.1 only. */
 function withoutMapping(address: string): string {
   return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address

@@ -38,10 +38,17 @@ export function settingsFrom(overrides: Partial<Settings>): LoadedSettings {
     const name = key as SettingName
     if (!Object.hasOwn(SETTINGS, key)) findings.errors.push(`${key}: unknown setting${hintFor(key, SETTING_NAMES)}`)
     else if (value !== undefined && value !== null) {
-      findings.given.set(name, { text: entryOf(name).type.show(value), source: { from: 'caller', name } })
+      findings.given.set(name, { text: textOf(name, value), source: { from: 'caller', name } })
     }
   }
   return settle([findings])
+}
+
+/** What the caller has given may be of any type: it is read like the text in a file, so that the answer is the same. */
+function textOf(name: SettingName, value: unknown): string {
+  if (typeof value !== 'object') return String(value)
+  const { type, default: fallback } = entryOf(name)
+  return fallback !== null && typeof fallback === 'object' ? type.show(value) : JSON.stringify(value)
 }
 
 function readFrom(path: string, readFile: LoadOptions['readFile']): Findings {

@@ -1,5 +1,7 @@
 import { ChronikError } from '#base/errors.ts'
+import { hostPort } from '#config/advertised.ts'
 import { settingsFrom } from '#config/load-settings.ts'
+import { isWildcard } from '#config/setting-types.ts'
 import type { Settings } from '#config/settings.ts'
 import { createLogger, type LogLevel, standardOutput } from '#observe/log.ts'
 import { systemClock } from '#system/clock.ts'
@@ -16,7 +18,8 @@ export type ChronikOptions = Partial<Settings>
 export interface Chronik {
   readonly kafka: {
     readonly host: string
-    readonly port: number /** `host:port`, as clients take it. */
+    readonly port: number
+    /** `host:port`, as clients take it. */
     readonly address: string
   }
   /** Where /metrics and /health answer. */
@@ -28,24 +31,28 @@ export interface Chronik {
 
 const LOOPBACK = '127.0.0.1'
 
+const DEFAULTS: ChronikOptions = {
+  kafkaPort: 0,
+  metricsPort: 0,
+  bindAddr: LOOPBACK,
+  logLevel: 'silent',
+  // A broker inside another process does not take the memory and the disk of one that has a machine for itself.
+  walFileBytes: 16 << 20,
+  logCacheBytes: 32 << 20,
+}
+
 /**
  * Starts a broker in this process: on free ports of the loopback address, with its data in a temporary directory, and silent,
  * unless the options say otherwise.
  */
 export async function startChronik(options: ChronikOptions = {}): Promise<Chronik> {
   const temporary = options.dataDir === undefined ? await createTemporaryDirectory() : null
-  const dataDir = options.dataDir ?? temporary?.path
-  const defaults = { kafkaPort: 0, metricsPort: 0, bindAddr: LOOPBACK, logLevel: 'silent' } as const
-  const loaded = settingsFrom({
-    ...defaults,
-    ...EMBEDDED_SIZES,
-    ...options,
-    ...(dataDir === undefined ? {} : { dataDir }),
-  })
-  if (!loaded.ok) throw new ChronikError('INVALID_SETTINGS', 'invalid', loaded.errors.join('\n'))
-  const { settings, sources } = loaded
-  const logger = createLogger({ level: settings.logLevel as LogLevel, pretty: false, output: standardOutput() })
   try {
+    const loaded = settingsFrom({ ...DEFAULTS, ...options, ...(temporary === null ? {} : { dataDir: temporary.path }) })
+    if (!loaded.ok) throw new ChronikError('INVALID_SETTINGS', 'invalid', loaded.errors.join('\n'))
+    const { settings, sources } = loaded
+    const output = standardOutput()
+    const logger = createLogger({ level: settings.logLevel as LogLevel, pretty: false, output })
     const server = await startServer({
       settings,
       sources,
@@ -57,13 +64,19 @@ export async function startChronik(options: ChronikOptions = {}): Promise<Chroni
       failed: error => logger.error(error.message, { error }),
     })
     const { port } = server.kafka
+    // Nobody can connect to "every address": a client here reaches the loopback one.
+    const host = isWildcard(settings.bindAddr) ? LOOPBACK : settings.bindAddr
     return {
-      kafka: { host: settings.bindAddr, port, address: `${settings.bindAddr}:${port}` },
-      metrics: { host: settings.bindAddr, port: server.metricsPort ?? 0 },
+      kafka: { host, port, address: hostPort(host, port) },
+      metrics: { host, port: server.metricsPort ?? 0 },
       dataDir: settings.dataDir,
       close: async () => {
-        await server.close()
-        await temporary?.remove()
+        try {
+          await server.close()
+        } finally {
+          await temporary?.remove()
+          output.flush()
+        }
       },
     }
   } catch (thrown) {
@@ -71,6 +84,3 @@ export async function startChronik(options: ChronikOptions = {}): Promise<Chroni
     throw thrown
   }
 }
-
-/** A broker inside another process does not take the memory and the disk of one that has a machine for itself. */
-const EMBEDDED_SIZES = { walFileBytes: 16 << 20, logCacheBytes: 32 << 20 }

@@ -12,7 +12,7 @@ const HOST = '127.0.0.1'
 const START_TIMEOUT_MS = 20_000
 // The product promises 5 s from SIGTERM to the end.
 const STOP_TIMEOUT_MS = 10_000
-const COMMAND_PATH = fileURLToPath(new URL('../../src/cli/chronik.ts', import.meta.url))
+export const COMMAND_PATH = fileURLToPath(new URL('../../src/cli/chronik.ts', import.meta.url))
 // size, ApiVersions, version 0, correlation id 1, no client id
 const API_VERSIONS_REQUEST = Buffer.from('0000000a0012000000000001ffff', 'hex')
 
@@ -169,7 +169,7 @@ function endOf(child: ChildProcess): Promise<ProcessEnd> {
 }
 
 // The settings of whoever runs the tests must not reach the broker under test.
-function environmentWithoutSettings(): NodeJS.ProcessEnv {
+export function environmentWithoutSettings(): NodeJS.ProcessEnv {
   const ours = (name: string) => /^(CHRONIK_|KAFKA_|METRICS_PORT$)/.test(name)
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours(name)))
 }
