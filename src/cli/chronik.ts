@@ -1,3 +1,4 @@
+import { ChronikError, messageOf, systemCodeOf } from '#base/errors.ts'
 import { systemProcess } from '#system/process.ts'
 import { type Command, UsageError } from './command.ts'
 import { logCommand } from './log.ts'
@@ -46,11 +47,19 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     return await command.run(rest)
   } catch (thrown) {
-    if (!(thrown instanceof UsageError)) throw thrown
-    systemProcess.printError(`chronik ${name}: ${thrown.message}\n`)
-    return 2
+    const isWrongUse = thrown instanceof UsageError
+    if (!isWrongUse && !isOfTheWorld(thrown)) throw thrown
+    systemProcess.printError(`chronik ${name}: ${messageOf(thrown)}\n`)
+    return isWrongUse ? 2 : 1
   }
 }
 
+/** Whether somebody else than the program is to blame: the message alone helps, where it was thrown does not. */
+function isOfTheWorld(thrown: unknown): boolean {
+  return thrown instanceof ChronikError || /^E[A-Z0-9]+$/.test(systemCodeOf(thrown))
+}
+
+// `chronik log dump | head` has read what it wants.
+systemProcess.onOutputClosed(() => systemProcess.exit(1))
 const code = await main(systemProcess.commandArguments)
 if (code !== 0) systemProcess.exit(code)

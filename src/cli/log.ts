@@ -1,8 +1,10 @@
+import { RECORD_TYPE_NAMES } from '#core/change-records.ts'
 import { dumpLog } from '#log/dump.ts'
 import { systemDisk } from '#system/disk.ts'
 import { systemProcess } from '#system/process.ts'
 import type { Command } from './command.ts'
 import { readOptions, UsageError } from './command.ts'
+import { requireLog } from './data-directory.ts'
 
 const HELP = `Usage: chronik log dump --data-dir DIR [filters]
 
@@ -32,20 +34,29 @@ async function run(argv: readonly string[]): Promise<number> {
   const options = readOptions(rest, ['data-dir', 'type', 'topic', 'partition', 'from', 'to'], [])
   const dataDir = options['data-dir']
   if (dataDir === undefined) throw new UsageError('--data-dir is needed')
-  const damage = await dumpLog(
-    { disk: systemDisk, dataDir },
-    {
-      types: options.type?.split(',') ?? null,
-      topic: options.topic ?? null,
-      partition: wholeOrNull('partition', options.partition),
-      from: wholeOrNull('from', options.from) ?? 0,
-      to: wholeOrNull('to', options.to) ?? Number.POSITIVE_INFINITY,
-    },
-    record => systemProcess.print(`${JSON.stringify(record)}\n`),
+  const filter = {
+    types: typesOrNull(options.type),
+    topic: options.topic ?? null,
+    partition: wholeOrNull('partition', options.partition),
+    from: wholeOrNull('from', options.from) ?? 0,
+    to: wholeOrNull('to', options.to) ?? Number.POSITIVE_INFINITY,
+  }
+  await requireLog(dataDir)
+  const damage = await dumpLog({ disk: systemDisk, dataDir }, filter, record =>
+    systemProcess.print(`${JSON.stringify(record)}\n`),
   )
   if (damage === null) return 0
   systemProcess.printError(`chronik log dump: ${damage}\n`)
   return 1
+}
+
+function typesOrNull(text: string | undefined): string[] | null {
+  if (text === undefined) return null
+  const known = [...RECORD_TYPE_NAMES.values()]
+  const types = text.split(',')
+  const unknown = types.find(type => !known.includes(type))
+  if (unknown !== undefined) throw new UsageError(`no record type '${unknown}'. Types: ${known.join(', ')}`)
+  return types
 }
 
 function wholeOrNull(name: string, text: string | undefined): number | null {

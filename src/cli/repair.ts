@@ -3,6 +3,7 @@ import { systemDisk } from '#system/disk.ts'
 import { lockDirectory } from '#system/lock.ts'
 import { systemProcess } from '#system/process.ts'
 import { type Command, readOptions, UsageError } from './command.ts'
+import { requireLog } from './data-directory.ts'
 
 const HELP = `Usage: chronik repair --data-dir DIR [--cut-at POSITION]
 
@@ -28,6 +29,7 @@ async function run(argv: readonly string[]): Promise<number> {
   if (dataDir === undefined) throw new UsageError('--data-dir is needed')
   if (cutAt !== undefined && !/^\d{1,15}$/.test(cutAt))
     throw new UsageError(`--cut-at takes a position, not '${cutAt}'`)
+  await requireLog(dataDir)
   const lock = await lockDirectory(dataDir)
   try {
     const found = await repairLog({ disk: systemDisk, dataDir }, cutAt === undefined ? null : Number(cutAt))

@@ -1,13 +1,12 @@
-import { ChronikError, messageOf } from '#base/errors.ts'
+import { messageOf } from '#base/errors.ts'
 import { processEnvironment } from '#config/environment.ts'
 import { loadSettings } from '#config/load-settings.ts'
-import type { Settings } from '#config/settings.ts'
 import { settingsHelp } from '#config/settings-help.ts'
-import { createLogger, type Logger, type LogLevel, standardOutput } from '#observe/log.ts'
-import { type Server, startServer } from '#server/server.ts'
+import { createLogger, type LogLevel, standardOutput } from '#observe/log.ts'
+import { startServer } from '#server/server.ts'
 import { systemClock } from '#system/clock.ts'
 import { systemDisk } from '#system/disk.ts'
-import { systemProcess } from '#system/process.ts'
+import { type StopSignal, systemProcess } from '#system/process.ts'
 import { systemRandom } from '#system/random.ts'
 import { readTextFile } from '#system/text-file.ts'
 import { banner } from './banner.ts'
@@ -35,6 +34,9 @@ async function run(argv: readonly string[]): Promise<number> {
   const logger = createLogger({ level: settings.logLevel as LogLevel, pretty: systemProcess.isTerminal, output })
   for (const warning of warnings) logger.warn(warning)
   const ended = Promise.withResolvers<number>()
+  const asked = Promise.withResolvers<StopSignal>()
+  // Also while it starts, and to the very end: a second signal does not cut short what the first one began.
+  systemProcess.onStopSignal(asked.resolve)
   const undo = systemProcess.onUncaught(error => {
     logger.error('a bug: the broker stops', { error })
     ended.resolve(1)
@@ -54,40 +56,26 @@ async function run(argv: readonly string[]): Promise<number> {
       },
     })
     for (const line of banner(settings, server)) systemProcess.printError(`${line}\n`)
-    return await untilStopped(server, settings, logger, ended)
+    asked.promise.then(signal => {
+      logger.info(`${signal}: finishing what was begun`, { drainTimeoutMs: settings.drainTimeoutMs })
+      server.close().then(
+        () => ended.resolve(0),
+        thrown => {
+          logger.error('could not stop in good order', { error: thrown })
+          ended.resolve(1)
+        },
+      )
+    })
+    const code = await ended.promise
+    if (code === 0) logger.info('stopped')
+    // After a failure nothing more can be promised: the log on disk is what the next start goes by.
+    else systemProcess.exit(code)
+    return code
   } catch (thrown) {
-    systemProcess.printError(`chronik: ${explain(thrown)}\n`)
+    systemProcess.printError(`chronik: ${messageOf(thrown)}\n`)
     return 1
   } finally {
     undo()
     output.flush()
   }
-}
-
-async function untilStopped(
-  server: Server,
-  settings: Settings,
-  logger: Logger,
-  ended: PromiseWithResolvers<number>,
-): Promise<number> {
-  const undo = systemProcess.onStopSignal(signal => {
-    logger.info(`${signal}: finishing what was begun`, { drainTimeoutMs: settings.drainTimeoutMs })
-    server.close().then(
-      () => ended.resolve(0),
-      thrown => {
-        logger.error('could not stop in good order', { error: thrown })
-        ended.resolve(1)
-      },
-    )
-  })
-  const code = await ended.promise
-  undo()
-  if (code === 0) logger.info('stopped')
-  // After a failure nothing more can be promised: the log on disk is what the next start goes by.
-  else systemProcess.exit(code)
-  return code
-}
-
-function explain(thrown: unknown): string {
-  return thrown instanceof ChronikError ? thrown.message : messageOf(thrown)
 }

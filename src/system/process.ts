@@ -18,6 +18,8 @@ export interface SystemProcess {
   /** Calls once for an error that nobody caught: a bug. The process must then stop. Returns what undoes it. */
   onUncaught(call: (error: unknown) => void): () => void
   memory(): { residentBytes: number; heapUsedBytes: number; externalBytes: number }
+  /** Calls when nobody reads the standard output any more. What is printed from then on is lost, errors too. */
+  onOutputClosed(call: () => void): void
   print(text: string): void
   printError(text: string): void
   exit(code: number): never
@@ -46,6 +48,10 @@ export const systemProcess: SystemProcess = {
   memory: () => {
     const { rss, heapUsed, external } = process.memoryUsage()
     return { residentBytes: rss, heapUsedBytes: heapUsed, externalBytes: external }
+  },
+  onOutputClosed: call => {
+    process.stdout.on('error', call)
+    process.stderr.on('error', () => {})
   },
   print: text => {
     process.stdout.write(text)
