@@ -117,6 +117,7 @@ export class CommitLog<A> {
   #batchesSeen = 0
   #meanSyncMs = 0
   #failure: ChronikError | null = null
+  #isClosing = false
   #drained: (() => void)[] = []
 
   constructor(owner: CommitOwner<A>, options: CommitOptions) {
@@ -420,7 +421,7 @@ export class CommitLog<A> {
   /** What is committed now survives the power when this resolves, at whatever interval it is synced. */
   async sync(): Promise<void> {
     const position = this.#committed
-    if (this.#options.sync === 'always' || this.#synced >= position) return
+    if (this.#options.sync === 'always' || this.#synced >= position || this.#isClosing) return
     try {
       await (await this.#writtenFile.disk).sync()
     } catch (thrown) {
@@ -443,18 +444,23 @@ export class CommitLog<A> {
     for (const resolve of this.#drained.splice(0)) resolve()
   }
 
-  /** Nobody stages any more. Returns where the log goes on. */
-  async close(): Promise<ResumePoint> {
+  /** Nobody stages any more. Returns where the log goes on, and the file that ends with it, if there is one. */
+  async close(): Promise<{ resume: ResumePoint; ended: WalFile | null }> {
     await this.drain()
+    this.#isClosing = true
     this.#gatherTimer?.cancel()
     this.#syncTimer?.cancel()
-    const { sequence, position } = this.files.active
-    await this.files.close(this.#failure === null ? this.#head : null)
-    const unused = this.#head === position
+    const endPosition = this.#head
+    const { active } = this.files
+    await this.files.close(this.#failure === null ? endPosition : null)
+    const { sequence, position, sizeBytes } = this.#writtenFile
     return {
-      position: this.#head,
-      sequence: unused ? sequence : sequence + 1,
-      previousChecksum: this.#previousChecksum,
+      resume: {
+        position: endPosition,
+        sequence: endPosition === active.position ? active.sequence : active.sequence + 1,
+        previousChecksum: this.#previousChecksum,
+      },
+      ended: endPosition === position ? null : { sequence, position, sizeBytes, endPosition },
     }
   }
 }

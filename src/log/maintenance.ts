@@ -30,6 +30,8 @@ interface MaintainedLog {
   }
 }
 
+type EndLog = () => Promise<{ resume: ResumePoint; ended: WalFile | null }>
+
 export interface Maintenance {
   rolled(ended: WalFile, resume: ResumePoint): void
   /** Something of the log may not be needed any more. */
@@ -39,7 +41,7 @@ export interface Maintenance {
   /** The tails have every batch from this position on. */
   readonly tailsFrom: number
   /** Does what is left to do, ends the log's files and writes the last checkpoint. */
-  close(endLog: () => Promise<ResumePoint>): Promise<void>
+  close(endLog: EndLog): Promise<void>
 }
 
 export function startMaintenance(log: MaintainedLog, unindexed: WalFile[], resume: ResumePoint): Maintenance {
@@ -152,15 +154,14 @@ class LogMaintenance implements Maintenance {
     for (const file of trimmed) await indexes.remove(file.sequence)
   }
 
-  async close(endLog: () => Promise<ResumePoint>): Promise<void> {
+  async close(endLog: EndLog): Promise<void> {
     this.#closing = true
     this.#retry?.cancel()
     await this.#running
-    const { files, failure } = this.#log.commits
-    const { active } = files
-    const resume = await endLog()
+    const { failure } = this.#log.commits
+    const { resume, ended } = await endLog()
     if (failure !== null) return
-    if (resume.position > active.position) this.#unindexed.push({ ...active, endPosition: resume.position })
+    if (ended !== null) this.#unindexed.push(ended)
     this.#due = { ...resume, state: encodeState(this.#log.state) }
     await this.#writeIndexes()
     await this.#writeCheckpoint()
