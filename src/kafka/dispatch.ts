@@ -2,7 +2,7 @@ import type { ByteReader } from '#bytes/cursor.ts'
 import type { Broker, RequestContext } from './broker.ts'
 import type { Frame, KafkaConnection, Requests } from './connection.ts'
 import type { Handler } from './handler.ts'
-import { PRODUCE_VERSIONS, produce } from './produce.ts'
+import { PRODUCE_KEY, PRODUCE_VERSIONS, produce } from './produce.ts'
 import { ApiVersionsResponse } from './protocol/apis/18-api-versions.ts'
 import {
   type Decoded,
@@ -19,7 +19,6 @@ import {
 // From a request's header to its handler and back. What is not served, in a version that is not, or cannot be read, closes
 // the connection, as in Kafka; only ApiVersions answers a version it does not know.
 
-const PRODUCE_KEY = 0
 const API_VERSIONS_KEY = 18
 const UNSUPPORTED_VERSION = errorCode('UNSUPPORTED_VERSION')
 

@@ -32,8 +32,8 @@ export interface ProducedPart {
   recordErrors: readonly RecordError[] | null
 }
 
-const FLEXIBLE_FROM = 9
-const TOPIC_ID_FROM = 13
+export const FLEXIBLE_FROM = 9
+export const TOPIC_ID_FROM = 13
 const THROTTLE_TIME_FROM = 1
 const APPEND_TIME_FROM = 2
 const LOG_START_FROM = 5

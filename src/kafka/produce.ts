@@ -7,7 +7,7 @@ import { BatchFacts, NO_ERROR, type ProduceContext } from '#records/facts.ts'
 import { inspectBatch, inspectCompressed } from '#records/validate.ts'
 import type { Broker } from './broker.ts'
 import type { Frame, KafkaConnection } from './connection.ts'
-import { type ProducedPart, type ProducedTopic, ProduceTicket } from './produce-ticket.ts'
+import { FLEXIBLE_FROM, type ProducedPart, type ProducedTopic, ProduceTicket, TOPIC_ID_FROM } from './produce-ticket.ts'
 import { errorCode, type RequestHeader } from './protocol/protocol.ts'
 
 // 0 Produce v3-13, and a refusal for v0-2. v7: zstd. v9: flexible. v13: topic ids.
@@ -16,12 +16,11 @@ import { errorCode, type RequestHeader } from './protocol/protocol.ts'
 // Partitions of a request are staged in its order, requests of a connection in theirs. A large compressed batch is opened off
 // this thread; the connection goes on with nothing else meanwhile, so that the order holds.
 
+export const PRODUCE_KEY = 0
 /** Versions 0 to 2 are listed for old librdkafka (KAFKA-18659), and refused. */
 export const PRODUCE_VERSIONS = { min: 0, max: 13 }
 const SERVED_FROM = 3
 
-const FLEXIBLE_FROM = 9
-const TOPIC_ID_FROM = 13
 const TOPIC_ID_BYTES = 16
 const NO_TRANSACTIONS = 'transactions are not supported'
 

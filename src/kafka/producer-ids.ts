@@ -24,11 +24,6 @@ export class ProducerIds {
     return this.#next++
   }
 
-  /** Every id below this may have been handed out. */
-  get issuedBelow(): number {
-    return this.#log.state.nextProducerId
-  }
-
   async #allocate(): Promise<void> {
     await this.#log.propose({ kind: 'producer-ids-allocated', count: BLOCK_IDS })
     this.#end = this.#log.state.nextProducerId

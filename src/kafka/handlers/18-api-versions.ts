@@ -1,7 +1,7 @@
 import type { Broker } from '#kafka/broker.ts'
 import { FEATURES_EPOCH, METADATA_VERSION } from '#kafka/features.ts'
 import { defineHandler, type Handler } from '#kafka/handler.ts'
-import { PRODUCE_VERSIONS } from '#kafka/produce.ts'
+import { PRODUCE_KEY, PRODUCE_VERSIONS } from '#kafka/produce.ts'
 import { ApiVersionsRequest, ApiVersionsResponse } from '#kafka/protocol/apis/18-api-versions.ts'
 import { errorCode, type KafkaErrorName } from '#kafka/protocol/protocol.ts'
 
@@ -10,7 +10,6 @@ import { errorCode, type KafkaErrorName } from '#kafka/protocol/protocol.ts'
 
 const API_VERSIONS_KEY = 18
 const VERSIONS = [0, 5] as const
-const PRODUCE_KEY = 0
 
 const NAMES_SOFTWARE_FROM = 3
 const NAMES_BROKER_FROM = 5
