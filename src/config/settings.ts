@@ -188,6 +188,12 @@ export const SETTINGS = {
     default: 10_000,
     about: 'Open Kafka connections; further ones are closed at once (Kafka: max.connections).',
   }),
+  connectionsMaxIdleMs: setting({
+    group: 'limits',
+    type: duration(SECOND, DAY),
+    default: 10 * MINUTE,
+    about: 'A connection on which nothing happens for this long is closed (Kafka: connections.max.idle.ms).',
+  }),
   maxRequestBytes: setting({
     group: 'limits',
     type: bytes(64 * KIB, 2 ** 31 - 1),

@@ -1,13 +1,13 @@
 import { assert } from '#base/assert.ts'
 import { messageOf } from '#base/errors.ts'
-import type { Clock, Timer } from '#base/ports.ts'
 import { ByteReader, ByteWriter, MalformedBytes } from '#bytes/cursor.ts'
 import { advertisedFor, type HostPort } from '#config/advertised.ts'
 import type { ReadTarget, TcpHandler, TcpSocket } from '#system/net.ts'
 import type { Broker, RequestContext } from './broker.ts'
+import { type ConnectionHub, type HubConnection, STALL_MS } from './connection-hub.ts'
 import type { FrameWaiter } from './frame-pool.ts'
 import type { Handler } from './handler.ts'
-import { TopicLookup } from './produce.ts'
+import { PRODUCE_KEY, TopicLookup } from './produce.ts'
 import type { ProducedPart, ProduceTicket } from './produce-ticket.ts'
 import type { MessageWriter, RequestHeader } from './protocol/protocol.ts'
 
@@ -46,10 +46,10 @@ const DIRECT_BYTES = 32768
 /** The next request waits while the kernel has not taken this much of the answers before it. */
 const UNSENT_BYTES = 1 << 16
 
-/** A request that has begun and does not come on for this long makes room, if there are others. */
-const STALL_MS = 30_000
+/** What a large request must bring on average to keep its room while others wait. */
+const STALL_BYTES_PER_MS = 64
 
-export class KafkaConnection implements TcpHandler, FrameWaiter {
+export class KafkaConnection implements TcpHandler, FrameWaiter, HubConnection {
   readonly broker: Broker
   readonly socket: TcpSocket
   readonly advertised: HostPort
@@ -65,7 +65,7 @@ export class KafkaConnection implements TcpHandler, FrameWaiter {
   #partial: Buffer | null = null
   #have = 0
   #need = 0
-  #partialMs = 0
+  #partialBeganMs = 0
   #unplaced: Buffer | null = null
 
   readonly #held: Frame[] = []
@@ -73,8 +73,10 @@ export class KafkaConnection implements TcpHandler, FrameWaiter {
   #inflightBytes = 0
   #busy = false
   #reading = true
+  /** Nothing new is begun; it closes when all that was begun is answered. */
+  #ending = false
   #gone = false
-  #draining = false
+  #activeMs: number
   readonly #onGone = new Set<() => void>()
 
   constructor(socket: TcpSocket, broker: Broker, requests: Requests, hub: ConnectionHub) {
@@ -84,6 +86,7 @@ export class KafkaConnection implements TcpHandler, FrameWaiter {
     this.#hub = hub
     this.topics = new TopicLookup(broker)
     this.advertised = advertisedFor(broker.settings, { address: socket.localAddress, port: socket.localPort })
+    this.#activeMs = broker.clock.monotonicMs()
     hub.opened(this)
   }
 
@@ -101,13 +104,13 @@ export class KafkaConnection implements TcpHandler, FrameWaiter {
 
   received(bytes: Buffer, from: number, to: number): void {
     let at = from
+    this.#activeMs = this.broker.clock.monotonicMs()
     if (bytes === this.#partial) {
       this.#have += to - from
-      this.#partialMs = this.broker.clock.monotonicMs()
       at = to
       if (this.#have === this.#need) this.#takePartial()
     }
-    while (at < to && !this.#gone) {
+    while (at < to && !this.#ending) {
       if (this.#partial !== null) at = this.#continuePartial(bytes, at, to)
       else if (this.#sizeHave > 0 || to - at < SIZE_BYTES) at = this.#readSize(bytes, at, to)
       else at = this.#frameOrPart(bytes, at, to)
@@ -149,7 +152,7 @@ export class KafkaConnection implements TcpHandler, FrameWaiter {
   #beginPartial(length: number): boolean {
     this.#have = 0
     this.#need = length
-    this.#partialMs = this.broker.clock.monotonicMs()
+    this.#partialBeganMs = this.broker.clock.monotonicMs()
     this.#partial = this.broker.frames.take(length, this)
     return this.#partial !== null
   }
@@ -158,7 +161,7 @@ export class KafkaConnection implements TcpHandler, FrameWaiter {
   #waitForRoom(bytes: Buffer, at: number, to: number): void {
     this.#unplaced = Buffer.from(bytes.subarray(at, to))
     this.#pause()
-    this.#hub.frameWaits(this.broker)
+    this.#hub.frameWaits(this.broker.clock, this.broker.frames)
   }
 
   frameRoom(): void {
@@ -170,9 +173,15 @@ export class KafkaConnection implements TcpHandler, FrameWaiter {
     this.#hub.settle()
   }
 
-  /** A frame has begun and for this long nothing of it came. */
-  stalledMs(nowMs: number): number {
-    return this.#partial === null ? 0 : nowMs - this.#partialMs
+  /** A frame has begun a while ago and comes slower than others should have to wait for. */
+  isStalled(nowMs: number): boolean {
+    const elapsedMs = nowMs - this.#partialBeganMs
+    return this.#partial !== null && elapsedMs >= STALL_MS && this.#have / elapsedMs < STALL_BYTES_PER_MS
+  }
+
+  /** Nothing is under way and nothing came for this long. */
+  idleMs(nowMs: number): number {
+    return this.#isIdle ? nowMs - this.#activeMs : 0
   }
 
   #continuePartial(bytes: Buffer, at: number, to: number): number {
@@ -181,7 +190,6 @@ export class KafkaConnection implements TcpHandler, FrameWaiter {
     const end = Math.min(to, at + this.#need - this.#have)
     bytes.copy(partial, this.#have, at, end)
     this.#have += end - at
-    this.#partialMs = this.broker.clock.monotonicMs()
     if (this.#have === this.#need) this.#takePartial()
     return end
   }
@@ -196,7 +204,7 @@ export class KafkaConnection implements TcpHandler, FrameWaiter {
   // ---- requests, in order
 
   #accept(frame: Frame): void {
-    if (this.#draining) {
+    if (this.#ending) {
       if (frame.owned) this.broker.frames.give(frame.bytes)
     } else if (this.#held.length === 0 && this.#mayBegin(frame)) this.#begin(frame)
     else this.#hold(frame)
@@ -220,25 +228,24 @@ export class KafkaConnection implements TcpHandler, FrameWaiter {
 
   #mayBegin(frame: Frame): boolean {
     if (this.#busy || this.socket.pendingWriteBytes > UNSENT_BYTES) return false
-    if (this.#tickets.length === 0) return true
-    return (
-      isProduce(frame) &&
-      this.#inflightBytes < this.broker.settings.maxInflightBytesPerConnection &&
-      this.broker.log.commits.pendingBytes < this.broker.settings.maxInflightBytes
-    )
+    if (!isProduce(frame)) return this.#tickets.length === 0
+    if (this.#inflightBytes >= this.broker.settings.maxInflightBytesPerConnection) return false
+    if (this.broker.log.commits.pendingBytes < this.broker.settings.maxInflightBytes) return true
+    this.#hub.waitsForCommit(this)
+    return false
   }
 
   /** Goes on with what was held, as far as it may begin now. */
   #resume(): void {
     for (
       let frame = this.#held[0];
-      frame !== undefined && !this.#gone && this.#mayBegin(frame);
+      frame !== undefined && !this.#ending && this.#mayBegin(frame);
       frame = this.#held[0]
     ) {
       this.#held.shift()
       this.#begin(frame)
     }
-    if (this.#held.length > 0 || this.#unplaced !== null || this.#reading || this.#gone) return
+    if (this.#held.length > 0 || this.#unplaced !== null || this.#reading || this.#ending) return
     this.#reading = true
     this.socket.resumeReading()
   }
@@ -248,12 +255,8 @@ export class KafkaConnection implements TcpHandler, FrameWaiter {
     try {
       const reader = new ByteReader(frame.bytes, frame.from, frame.to)
       const begun = this.#requests.begin(reader, this)
-      if (begun === null) return
-      if (begun.handler === 'produce') {
-        work = this.#requests.produce(this, frame, begun.header, reader)
-      } else {
-        work = this.#answer(begun.handler, begun.header, reader)
-      }
+      if (begun?.handler === 'produce') work = this.#requests.produce(this, frame, begun.header, reader)
+      else if (begun !== null) work = this.#answer(begun.handler, begun.header, reader)
     } catch (thrown) {
       this.#failed(thrown)
     }
@@ -286,24 +289,32 @@ export class KafkaConnection implements TcpHandler, FrameWaiter {
         this.#onGone.add(call)
       },
     }
-    const send = (writer: MessageWriter): void => {
-      for (const call of gone) this.#onGone.delete(call)
-      this.#send(writer, sent)
-    }
-    const written = this.#requests.answer(handler, header, reader, context)
-    if (!(written instanceof Promise)) {
-      send(written)
-      return null
-    }
-    return written.then(send)
-  }
-
-  #send(writer: MessageWriter, sent: (() => void)[]): void {
+    // Once the request is over, the connection does not matter to it any more.
     const done = (): void => {
       for (const call of sent) call()
     }
-    if (this.#gone) done()
-    else this.socket.write(writer.takeChunks(), done)
+    const over = (): void => {
+      for (const call of gone) this.#onGone.delete(call)
+    }
+    const send = (writer: MessageWriter): void => {
+      over()
+      if (this.#gone) done()
+      else this.socket.write(writer.takeChunks(), done)
+    }
+    const failed = (thrown: unknown): never => {
+      over()
+      done()
+      throw thrown
+    }
+    let written: Promise<MessageWriter> | MessageWriter
+    try {
+      written = this.#requests.answer(handler, header, reader, context)
+    } catch (thrown) {
+      return failed(thrown)
+    }
+    if (written instanceof Promise) return written.then(send, failed)
+    send(written)
+    return null
   }
 
   // ---- produce
@@ -327,38 +338,52 @@ export class KafkaConnection implements TcpHandler, FrameWaiter {
   /** Sends what can be sent, and goes on with what waited for it. */
   flush(): void {
     let count = 0
-    for (const ticket of this.#tickets) {
-      if (!ticket.isDecided) break
-      count++
+    let failed = false
+    while (!failed && this.#tickets[count]?.isDecided) {
+      const ticket = this.#tickets[count++]!
       this.#inflightBytes -= ticket.frameBytes
-      if (!ticket.writeAnswer(this.out)) this.close('a request without acks failed')
+      failed = !ticket.writeAnswer(this.out)
     }
-    if (count > 0) this.#tickets.splice(0, count)
+    if (count > 0) this.#tickets.splice(0, failed ? this.#tickets.length : count)
     if (this.out.offset > 0) {
       if (!this.#gone) this.socket.write(Buffer.from(this.out.written()))
       this.out.offset = 0
     }
-    if (this.#draining && this.#isIdle) this.socket.end()
+    if (failed) this.close('a request without acks failed')
+    if (this.#ending) this.#endWhenIdle()
     else if (this.#held.length > 0 || !this.#reading) this.#resume()
   }
 
   // ---- the end
 
   #failed(thrown: unknown): void {
-    if (thrown instanceof MalformedBytes) {
-      this.close(thrown.message)
-      return
+    if (!(thrown instanceof MalformedBytes)) {
+      this.broker.logger.error('a request failed', { error: thrown, client: this.socket.remoteAddress })
     }
-    this.broker.logger.error('a request failed', { error: thrown, client: this.socket.remoteAddress })
     this.close(messageOf(thrown))
   }
 
-  /** Closes with one log line that says why. */
+  /** Closes with one log line that says why, when what was begun before is answered. */
   close(reason: string): void {
-    if (this.#gone) return
+    if (this.#ending) return
     this.broker.logger.warn('connection closed', { client: this.socket.remoteAddress, reason })
+    this.drain()
+  }
+
+  /** Begins nothing more, and closes when all that was begun is answered. */
+  drain(): void {
+    this.#ending = true
+    this.#unplaced = null
+    for (const frame of this.#held.splice(0)) this.broker.frames.give(frame.bytes)
+    // A fetch that waits for records would not be answered in time.
+    for (const call of [...this.#onGone]) call()
+    this.#hub.touched(this)
+  }
+
+  #endWhenIdle(): void {
+    if (!this.#isIdle || this.#gone) return
+    this.#gone = true
     this.socket.end()
-    this.#end()
   }
 
   writable(): void {
@@ -366,102 +391,23 @@ export class KafkaConnection implements TcpHandler, FrameWaiter {
     this.#hub.settle()
   }
 
+  /** Only now nothing is read into a frame's memory any more. */
   closed(): void {
-    this.#end()
-    this.#hub.closed(this)
-  }
-
-  destroy(): void {
-    this.socket.destroy()
-  }
-
-  /** Begins nothing more, and closes when all that was begun is answered. */
-  drain(): void {
-    this.#draining = true
-    for (const frame of this.#held.splice(0)) this.broker.frames.give(frame.bytes)
-    // A fetch that waits for records would not be answered in time.
-    for (const call of [...this.#onGone]) call()
-    this.#hub.touched(this)
-    this.#hub.settle()
-  }
-
-  #end(): void {
-    if (this.#gone) return
     this.#gone = true
+    this.#ending = true
     if (this.#partial !== null) this.broker.frames.give(this.#partial)
     this.#partial = null
     this.#unplaced = null
     for (const frame of this.#held.splice(0)) this.broker.frames.give(frame.bytes)
     for (const call of this.#onGone) call()
     this.#onGone.clear()
+    this.#hub.closed(this)
+  }
+
+  destroy(): void {
+    this.socket.destroy()
   }
 }
-
-/** All connections; those that have something to send are flushed together, once per turn. */
-export class ConnectionHub {
-  readonly #open = new Set<KafkaConnection>()
-  #touched: KafkaConnection[] = []
-  #settling = false
-  #allClosed: (() => void) | null = null
-  #stallCheck: Timer | null = null
-
-  get size(): number {
-    return this.#open.size
-  }
-
-  opened(connection: KafkaConnection): void {
-    this.#open.add(connection)
-  }
-
-  closed(connection: KafkaConnection): void {
-    this.#open.delete(connection)
-    if (this.#open.size === 0) this.#allClosed?.()
-  }
-
-  /** Somebody waits for room: who has begun a large request and does not go on with it loses its place. */
-  frameWaits(broker: Broker): void {
-    if (this.#stallCheck !== null) return
-    this.#stallCheck = broker.clock.after(STALL_MS, () => {
-      this.#stallCheck = null
-      const nowMs = broker.clock.monotonicMs()
-      for (const connection of this.#open) {
-        if (connection.stalledMs(nowMs) >= STALL_MS)
-          connection.close('a request did not go on while others waited for its room')
-      }
-      if (broker.frames.hasWaiters) this.frameWaits(broker)
-    })
-  }
-
-  touched(connection: KafkaConnection): void {
-    this.#touched.push(connection)
-  }
-
-  /** Flushes what was touched. A flush can let requests begin that touch again. */
-  settle(): void {
-    if (this.#settling) return
-    this.#settling = true
-    while (this.#touched.length > 0) {
-      const touched = this.#touched
-      this.#touched = []
-      for (const connection of touched) connection.flush()
-    }
-    this.#settling = false
-  }
-
-  /** Nothing new is begun; what is under way is answered, or cut off at the deadline. */
-  async close(clock: Clock, deadlineMs: number): Promise<void> {
-    for (const connection of this.#open) connection.drain()
-    if (this.#open.size === 0) return
-    await new Promise<void>(resolve => {
-      this.#allClosed = resolve
-      clock.after(deadlineMs, () => {
-        for (const connection of this.#open) connection.destroy()
-      })
-    })
-  }
-}
-
-const PRODUCE_KEY = 0
 
 function isProduce(frame: Frame): boolean {
   return frame.to - frame.from >= 2 && frame.bytes.readInt16BE(frame.from) === PRODUCE_KEY

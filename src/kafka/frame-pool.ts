@@ -17,11 +17,18 @@ export class FramePool {
   readonly #free = new Map<number, Buffer[]>()
   #freeBytes = 0
   #takenBytes = 0
+  /** What of it is whose. */
+  readonly #taken = new Map<Buffer, number>()
   #waiting: FrameWaiter[] = []
 
   constructor(options: { keptBytes: number; limitBytes: number }) {
     this.#keptBytes = options.keptBytes
     this.#limitBytes = options.limitBytes
+  }
+
+  /** Bytes of large frames that have not been given back. */
+  get takenBytes(): number {
+    return this.#takenBytes
   }
 
   get hasWaiters(): boolean {
@@ -31,32 +38,35 @@ export class FramePool {
   /** A buffer of at least this size; null if there is no room for it now, and the waiter is told when to try again. */
   take(atLeastBytes: number, waiter: FrameWaiter): Buffer | null {
     const sizeBytes = sizeFor(atLeastBytes)
-    if (sizeBytes > COUNTED_FROM_BYTES) {
-      // One that is larger than the limit gets through alone.
-      if (this.#takenBytes > 0 && this.#takenBytes + sizeBytes > this.#limitBytes) {
-        this.#waiting.push(waiter)
-        return null
-      }
-      this.#takenBytes += sizeBytes
+    // One that is larger than the limit gets through alone.
+    const isTooMuch = this.#takenBytes > 0 && this.#takenBytes + atLeastBytes > this.#limitBytes
+    if (atLeastBytes > COUNTED_FROM_BYTES && isTooMuch) {
+      this.#waiting.push(waiter)
+      return null
     }
     const buffer = this.#free.get(sizeBytes)?.pop()
-    if (buffer === undefined) return Buffer.allocUnsafeSlow(sizeBytes)
-    this.#freeBytes -= sizeBytes
-    return buffer
+    if (buffer !== undefined) this.#freeBytes -= sizeBytes
+    return this.#counted(buffer ?? Buffer.allocUnsafeSlow(sizeBytes), atLeastBytes)
   }
 
   /** For bytes that are in memory already and have to stay for a while. */
   copy(bytes: Buffer, from: number, to: number): Buffer {
-    const sizeBytes = sizeFor(to - from)
-    if (sizeBytes > COUNTED_FROM_BYTES) this.#takenBytes += sizeBytes
-    const copy = Buffer.allocUnsafeSlow(sizeBytes)
+    const copy = Buffer.allocUnsafeSlow(sizeFor(to - from))
     bytes.copy(copy, 0, from, to)
-    return copy
+    return this.#counted(copy, to - from)
+  }
+
+  #counted(buffer: Buffer, wantedBytes: number): Buffer {
+    if (wantedBytes <= COUNTED_FROM_BYTES) return buffer
+    this.#takenBytes += wantedBytes
+    this.#taken.set(buffer, wantedBytes)
+    return buffer
   }
 
   give(buffer: Buffer): void {
     const sizeBytes = buffer.length
-    if (sizeBytes > COUNTED_FROM_BYTES) this.#takenBytes -= sizeBytes
+    this.#takenBytes -= this.#taken.get(buffer) ?? 0
+    this.#taken.delete(buffer)
     if (this.#freeBytes + sizeBytes <= this.#keptBytes) {
       const free = this.#free.get(sizeBytes)
       if (free === undefined) this.#free.set(sizeBytes, [buffer])

@@ -8,7 +8,8 @@ import type { Logger } from '#observe/log.ts'
 import type { Metrics } from '#observe/product-metrics.ts'
 import { listenTcp } from '#system/net.ts'
 import type { Broker } from './broker.ts'
-import { type ConnectionHub, KafkaConnection } from './connection.ts'
+import { KafkaConnection } from './connection.ts'
+import type { ConnectionHub } from './connection-hub.ts'
 import { Dispatch } from './dispatch.ts'
 import { FetchSessions } from './fetch-sessions.ts'
 import { FramePool } from './frame-pool.ts'
@@ -20,7 +21,7 @@ import { TopicRules } from './topic-rules.ts'
 // The Kafka port: connections in, the log behind. connection.ts has the way of a request, produce.ts and handlers/ what is done
 // with it.
 
-export { ConnectionHub } from './connection.ts'
+export { ConnectionHub } from './connection-hub.ts'
 
 export interface KafkaOptions {
   settings: Settings
@@ -87,6 +88,7 @@ export async function listenKafka(options: KafkaOptions): Promise<KafkaListener>
   const broker = createBroker({ ...options, settings: { ...settings, kafkaPort: listener.port } })
   const requests = new Dispatch(broker, handlers)
   const endRetention = startRetention(broker)
+  const endWatch = hub.watchIdle(clock, settings.connectionsMaxIdleMs)
   return {
     address: listener.address,
     port: listener.port,
@@ -95,6 +97,7 @@ export async function listenKafka(options: KafkaOptions): Promise<KafkaListener>
     },
     close: async deadlineMs => {
       await listener.close()
+      endWatch()
       await hub.close(clock, deadlineMs)
       await endRetention()
     },

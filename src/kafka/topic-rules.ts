@@ -48,7 +48,6 @@ export class TopicRules {
     const { compressionType } = config
     const levels: Partial<Record<string, number>> = {
       gzip: config.gzipLevel,
-      lz4: config.lz4Level,
       zstd: config.zstdLevel,
     }
     return {
