@@ -40,8 +40,8 @@ export const TOPIC_CONFIGS = {
     rule: int(1, 17),
     default: '9',
     broker: ['compression.lz4.level'],
-    effect: 'full',
-    about: 'Level when compression.type is lz4.',
+    effect: 'none',
+    about: 'Level when compression.type is lz4: there is one only.',
   },
   'compression.type': {
     rule: text('uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'),

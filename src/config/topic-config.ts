@@ -39,7 +39,6 @@ export interface EffectiveTopicConfig {
   readonly timestampAfterMaxMs: number
   readonly compressionType: TopicCompression
   readonly gzipLevel: number
-  readonly lz4Level: number
   readonly zstdLevel: number
 }
 
@@ -65,7 +64,6 @@ export function effectiveTopicConfig(overrides: Overrides, broker: ConfigLayers)
     timestampAfterMaxMs: limit('message.timestamp.after.max.ms'),
     compressionType: text('compression.type') as TopicCompression,
     gzipLevel: limit('compression.gzip.level'),
-    lz4Level: limit('compression.lz4.level'),
     zstdLevel: limit('compression.zstd.level'),
   }
 }

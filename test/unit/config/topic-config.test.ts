@@ -76,6 +76,23 @@ describe('the table of topic configs', () => {
   })
 })
 
+describe('a topic config', () => {
+  /** Values other than the default, of those that are not numbers or booleans. */
+  const texts: Record<string, string> = {
+    'cleanup.policy': 'compact',
+    'compression.type': 'gzip',
+    'message.timestamp.type': 'LogAppendTime',
+  }
+
+  it.each(TOPIC_CONFIG_NAMES)('%s changes what is in force exactly if it has an effect', name => {
+    const { effect, rule } = topicConfigOf(name)!
+    const value = texts[name] ?? (rule.type === 'BOOLEAN' ? 'true' : '7')
+    const changed = effectiveTopicConfig(new Map([[name, value]]), layersOf())
+    const isRead = JSON.stringify(changed) !== JSON.stringify(effectiveTopicConfig(new Map(), layersOf()))
+    expect(isRead).toBe(effect !== 'none')
+  })
+})
+
 describe('the configs of a new topic', () => {
   // The lines are answers of Apache Kafka 4.4.0.
   const refused: [Record<string, string>, string][] = [
@@ -273,7 +290,6 @@ describe('the config that is in force', () => {
       timestampAfterMaxMs: 3_600_000,
       compressionType: 'producer',
       gzipLevel: -1,
-      lz4Level: 9,
       zstdLevel: 3,
     })
   })
