@@ -17,7 +17,7 @@ export function createMetrics({ apiNames, commitRecordTypes }: MetricLabels) {
   return {
     messagesReceived: new Counter(
       'chronik_messages_received_total',
-      'Records in produce requests, refused ones included.',
+      'Records of produce requests that passed the checks, whether they were then stored or refused.',
     ),
     messagesStored: new Counter(
       'chronik_messages_stored_total',

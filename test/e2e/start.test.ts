@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { defaultSettings } from '#config/settings.ts'
 import { buildBatch } from '#test/support/batch-builder.ts'
 import { type BrokerProcess, type BrokerProcessOptions, startBrokerProcess } from '#test/support/broker-process.ts'
 import { runToEnd } from '#test/support/command-line.ts'
@@ -14,7 +15,6 @@ import { until } from '#test/support/until.ts'
 import { WireClient } from '#test/support/wire-client.ts'
 
 const TOPIC = 'orders'
-const PROMISED_STOP_MS = 5_000
 
 async function start(options: BrokerProcessOptions = {}): Promise<BrokerProcess> {
   const broker = await startBrokerProcess(options)
@@ -146,7 +146,7 @@ describe('SIGTERM', () => {
     return socket
   }
 
-  it('ends it with code 0 within 5 s, whoever is connected, and however often it is sent', async () => {
+  it('ends it with code 0 well before the 5 s of the promise, whoever is connected, and however often it is sent', async () => {
     const broker = await start()
     const idle = await client(broker)
     await idle.send('Metadata', 9, { topics: [{ name: TOPIC }] })
@@ -162,7 +162,8 @@ describe('SIGTERM', () => {
     const beganAtMs = performance.now()
     for (let i = 0; i < 3; i++) process.kill(broker.pid, i === 1 ? 'SIGINT' : 'SIGTERM')
     expect(await broker.ended).toEqual({ code: 0, signal: null })
-    expect(performance.now() - beganAtMs).toBeLessThan(PROMISED_STOP_MS)
+    // Nothing is in work: no part waits until the drain times out.
+    expect(performance.now() - beganAtMs).toBeLessThan(defaultSettings().drainTimeoutMs)
     expect(await polled).toMatchObject({ errorCode: 0 })
     expect(logLines(broker).filter(line => line.msg === 'stopped').length).toBe(1)
     expect(logLines(broker).filter(line => /finishing/.test(`${line.msg}`)).length).toBe(1)
