@@ -111,6 +111,7 @@ export class CommitLog<A> {
   /** The file that was written last. */
   #writtenFile: ActiveFile
   #scheduled = false
+  #hurried = false
   #gatherTimer: Timer | null = null
   #syncTimer: Timer | null = null
   #openedMs = 0
@@ -215,6 +216,12 @@ export class CommitLog<A> {
 
   // ---- when to flush
 
+  /** What is staged is not to wait for more, whatever the gather limits say. */
+  hurry(): void {
+    this.#hurried = true
+    this.#schedule()
+  }
+
   #schedule(): void {
     if (this.#scheduled || this.#flushing.length > 0) return
     this.#scheduled = true
@@ -245,6 +252,7 @@ export class CommitLog<A> {
   }
 
   #isDue(open: CommitGroup<A>): boolean {
+    if (this.#hurried) return true
     const { batches, delayMs, whenIdle } = this.#options.gather
     if (open.batches >= batches || this.#clock.monotonicMs() - this.#openedMs >= delayMs) return true
     return !whenIdle && open.batches === this.#batchesSeen
@@ -253,6 +261,7 @@ export class CommitLog<A> {
   // ---- the flush
 
   #flush(): void {
+    this.#hurried = false
     if (this.#open !== null) this.#seal(this.#open)
     const first = this.#sealed[0]
     if (first === undefined) return
@@ -437,6 +446,7 @@ export class CommitLog<A> {
   drain(): Promise<void> {
     const isIdle = this.#open === null && this.#sealed.length === 0 && this.#flushing.length === 0
     if (this.#failure !== null || isIdle) return Promise.resolve()
+    this.hurry()
     return new Promise(resolve => this.#drained.push(resolve))
   }
 

@@ -50,7 +50,7 @@ export interface AppendTicket {
   refused(slot: number, error: ChronikError): void
 }
 
-/** Is woken once when something is appended to a partition it waits for. */
+/** Is woken when what it waits for may have happened: once for a commit. */
 export interface Waiter {
   wake(): void
 }
@@ -156,6 +156,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
     return new Promise((decided, refused) => {
       const group = this.commits.stage(body, 0, 0, RECORD_HEADER_BYTES + body.length)
       group.attachment.changes.push({ type: typeOfChange(change.kind), body, decided, refused })
+      this.commits.hurry()
     })
   }
 
@@ -223,8 +224,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
       setLeaderEpoch(group.chunk.bytes, at, partition.leaderEpoch)
       addToTail(this.tails, entry, baseOffset)
       this.options.metrics.stored(entry.recordCount)
-      const waiting = this.#waiters.get(entry.ordinal)
-      if (waiting !== undefined) for (const waiter of waiting) this.#woken.add(waiter)
+      this.#wakeLater(entry.ordinal)
     }
     const { tickets, slots } = group.attachment
     tickets[slot]!.settled(slots[slot]!, verdict, baseOffset, entry.appendTimeMs)
@@ -233,17 +233,27 @@ export class Log implements CommitOwner<Gathered>, Effects {
   change(change: Change, outcome: Outcome): void {
     const group = this.#current
     assert(group !== null, 'changes are applied while their group is committed')
-    if (change.kind === 'topic-deleted' || change.kind === 'log-start-moved') this.maintenance.freed()
+    if (change.kind === 'topic-deleted' || change.kind === 'log-start-moved') {
+      this.maintenance.freed()
+      if (change.kind === 'log-start-moved') this.#wakeLater(change.ordinal)
+      else for (const ordinal of this.#waiters.keys()) if (!this.state.partitions[ordinal]) this.#wakeLater(ordinal)
+    }
     group.attachment.changes[this.#changeIndex++]!.decided(outcome)
   }
 
   // ---- waiting
 
-  /** Wakes the waiter at the next append to a partition. It stays until `stopWaiting`. */
+  /** Wakes the waiter whenever a partition gets or loses records, or is deleted. It stays until `stopWaiting`. */
   waitFor(ordinal: number, waiter: Waiter): void {
     const waiting = this.#waiters.get(ordinal)
     if (waiting === undefined) this.#waiters.set(ordinal, new Set([waiter]))
     else waiting.add(waiter)
+  }
+
+  /** When all of the group is applied. */
+  #wakeLater(ordinal: number): void {
+    const waiting = this.#waiters.get(ordinal)
+    if (waiting !== undefined) for (const waiter of waiting) this.#woken.add(waiter)
   }
 
   stopWaiting(ordinal: number, waiter: Waiter): void {
