@@ -109,7 +109,12 @@ export class BrokerFixture {
   }
 
   /** The same, while others are under way. */
-  async begin<N extends ApiName>(api: N, version: number, body: RequestBody<N>): Promise<ResponseBody<N>> {
+  async begin<N extends ApiName>(
+    api: N,
+    version: number,
+    body: RequestBody<N>,
+    connection: Partial<RequestContext> = {},
+  ): Promise<ResponseBody<N>> {
     const { request, response } = wireMessages[api] as { request: Message; response: Message }
     const reader = new ByteReader(requestFrame(request, version, 1, body), FRAME_SIZE_BYTES)
     const header = decodeRequestHeader(reader)
@@ -124,6 +129,7 @@ export class BrokerFixture {
       advertised: ADVERTISED,
       onSent: () => {},
       onGone: () => {},
+      ...connection,
     })
     const writer = new MessageWriter()
     encodeResponse(response, header, answer as Encodable<Message>, writer)

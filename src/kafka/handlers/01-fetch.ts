@@ -11,7 +11,7 @@ import { availableBytes, type LogSlices, NOTHING, readLog, release } from '#log/
 
 // Fetch v4-18. v7: sessions (KIP-227). v12: truncation detection (KIP-595). v13: topic ids.
 //
-// A fetch that finds too little waits: for an append to one of its partitions, or for its time to end, whichever is first.
+// A fetch that finds too little waits: for a change of one of its partitions, or for its time to end, whichever is first.
 // What it found is not kept meanwhile. Whole batches are answered, from the one that holds the offset on; the first batch of the
 // first partition that has any comes even if it is larger than every limit, so that a consumer always gets on.
 
@@ -43,6 +43,8 @@ interface Reading {
 
 const NO_ERROR = errorCode('NONE')
 const TOPIC_IDS_FROM = 13
+/** Longer than any client waits for an answer: one that asks for more and is gone without a word does not wait for ever. */
+const MAX_WAIT_MS = 5 * 60_000
 
 class Fetching {
   readonly #request: FetchRequest
@@ -51,6 +53,8 @@ class Fetching {
   readonly #broker: Broker
   readonly #beganMs: number
   #waitedMs = 0
+  /** False once nobody waits for records any more. */
+  #mayRead = true
 
   constructor(request: FetchRequest, plan: FetchPlan, context: RequestContext) {
     this.#request = request
@@ -89,7 +93,10 @@ class Fetching {
     const beganMs = clock.monotonicMs()
     return new Promise((resolve, reject) => {
       let timer: Timer | null = null
+      let hasEnded = false
       const end = (): void => {
+        if (hasEnded) return
+        hasEnded = true
         timer?.cancel()
         for (const ordinal of ordinals) log.stopWaiting(ordinal, waiter)
         this.#waitedMs = clock.monotonicMs() - beganMs
@@ -110,8 +117,11 @@ class Fetching {
         log.waitFor(partition.ordinal, waiter)
         ordinals.push(partition.ordinal)
       }
-      timer = clock.after(this.#request.maxWaitMs, end)
-      this.#context.onGone(end)
+      timer = clock.after(Math.min(this.#request.maxWaitMs, MAX_WAIT_MS), end)
+      this.#context.onGone(() => {
+        if (!hasEnded) this.#mayRead = false
+        end()
+      })
     })
   }
 
@@ -187,7 +197,7 @@ class Fetching {
         reading.leftBytes = Math.max(0, reading.leftBytes - read.sizeBytes)
         answers.set(wanted, recordsAnswer(wanted, partition, read))
       }
-      const mayRead = limitBytes > 0 || isFirst
+      const mayRead = this.#mayRead && (limitBytes > 0 || isFirst)
       const read = mayRead ? readLog(broker.log, partition, wanted.fetchOffset, limitBytes, isFirst) : NOTHING
       if (!(read instanceof Promise)) {
         take(read)
