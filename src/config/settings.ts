@@ -200,6 +200,14 @@ export const SETTINGS = {
     default: 100 * MIB,
     about: 'Largest request; a connection that announces a larger one is closed (Kafka: socket.request.max.bytes).',
   }),
+  maxRequestElements: setting({
+    group: 'limits',
+    type: count(1000, 100_000_000),
+    default: 100_000,
+    about:
+      'Largest number of array elements in a request, of all its arrays together: a topic and a partition are one each. ' +
+      'A connection that sends more is closed. Raise it with max-partitions, if clients ask for that many at once.',
+  }),
   maxInflightBytesPerConnection: setting({
     group: 'limits',
     type: bytes(64 * KIB, TIB),

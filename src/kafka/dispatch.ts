@@ -78,9 +78,9 @@ export class Dispatch implements Requests {
     reader: ByteReader,
     context: RequestContext,
   ): Promise<MessageWriter> | MessageWriter {
-    const { clock } = this.#broker
+    const { clock, settings } = this.#broker
     const beganMs = clock.monotonicMs()
-    const request = decodeRequest(handler.request, header.apiVersion, reader)
+    const request = decodeRequest(handler.request, header.apiVersion, reader, settings.maxRequestElements)
     const handle = handler.handle as (request: Decoded<Message>, context: RequestContext) => unknown
     const response = handle(request, context)
     const encode = (value: unknown): MessageWriter =>

@@ -145,7 +145,10 @@ function readRequest(
   const acks = reader.i16()
   reader.i32() // timeout: an answer never waits for another broker
   const into: ReadTopics = { topics: [], parts: [] }
-  for (let left = readCount(reader, flexible); left > 0; left--) readTopic(connection.topics, reader, version, into)
+  const { maxRequestElements } = connection.broker.settings
+  for (let left = readCount(reader, flexible, maxRequestElements); left > 0; left--) {
+    readTopic(connection, reader, version, into)
+  }
   if (flexible) skipTags(reader)
   if (version < SERVED_FROM) refuseAll(into.parts, UNSUPPORTED_VERSION, null)
   else if (acks < -1 || acks > 1) refuseAll(into.parts, INVALID_REQUIRED_ACKS, null)
@@ -173,14 +176,15 @@ interface ReadTopics {
   readonly parts: ProducedPart[]
 }
 
-function readTopic(lookup: TopicLookup, reader: ByteReader, version: number, into: ReadTopics): void {
+function readTopic(connection: KafkaConnection, reader: ByteReader, version: number, into: ReadTopics): void {
   const flexible = version >= FLEXIBLE_FROM
   const byId = version >= TOPIC_ID_FROM
   const nameBytes = byId ? TOPIC_ID_BYTES : readLength(reader, flexible)
   if (nameBytes < 0) throw new MalformedBytes('a topic without a name')
   const nameAt = reader.take(nameBytes)
-  const { name, topic } = lookup.at(reader.bytes, nameAt, nameBytes, byId)
-  const partCount = Math.max(0, readCount(reader, flexible))
+  const { name, topic } = connection.topics.at(reader.bytes, nameAt, nameBytes, byId)
+  const elementsLeft = connection.broker.settings.maxRequestElements - into.topics.length - into.parts.length
+  const partCount = Math.max(0, readCount(reader, flexible, elementsLeft - 1))
   into.topics.push({ name, partCount })
   for (let left = partCount; left > 0; left--) {
     const index = reader.i32()
@@ -209,9 +213,10 @@ function readLength(reader: ByteReader, flexible: boolean): number {
 }
 
 /** Of an array; each element takes at least a byte. */
-function readCount(reader: ByteReader, flexible: boolean): number {
+function readCount(reader: ByteReader, flexible: boolean, atMost: number): number {
   const count = flexible ? reader.uvarint() - 1 : reader.i32()
   if (count > reader.remaining) throw new MalformedBytes(`${count} elements in ${reader.remaining} bytes`)
+  if (count > atMost) throw new MalformedBytes('more array elements than a request may have')
   return count
 }
 

@@ -79,6 +79,45 @@ describe('max-request-bytes', () => {
   })
 })
 
+describe('max-request-elements', () => {
+  const LIMIT = 1000
+  const metadata = (names: number) => ({
+    topics: Array.from({ length: names }, (_, i) => ({ name: `t${i}` })),
+    allowAutoTopicCreation: false,
+  })
+  const produced = (topics: number, partitions: number) => ({
+    acks: -1,
+    timeoutMs: 1000,
+    topicData: Array.from({ length: topics }, () => ({
+      name: TOPIC,
+      partitionData: Array.from({ length: partitions }, (_, index) => ({ index, records: null })),
+    })),
+  })
+
+  it('is the most that a request may hold', async () => {
+    const { client } = await start({ maxRequestElements: LIMIT })
+    expect((await client.send('Metadata', 9, metadata(LIMIT))).topics).toHaveLength(LIMIT)
+    client.sendRaw(requestFrame(wireMessages.Metadata.request, 9, 1, metadata(LIMIT + 1)))
+    await client.expectClosed()
+  })
+
+  it.each([
+    [500, 1],
+    [1, 999],
+    [1000, 0],
+  ])('counts topics and partitions of a produce request: %i topics of %i', async (topics, partitions) => {
+    const { connect } = await start({ maxRequestElements: LIMIT })
+    for (const version of [8, 9]) {
+      const client = await connect()
+      expect((await client.send('Produce', version, produced(topics, partitions))).responses).toHaveLength(topics)
+      const beyond = produced(topics, partitions)
+      beyond.topicData.push(...produced(1, 0).topicData)
+      client.sendRaw(requestFrame(wireMessages.Produce.request, version, 1, beyond))
+      await client.expectClosed()
+    }
+  })
+})
+
 describe('max-inflight-bytes', () => {
   it('lets a large request wait, unread, while another takes the room', async () => {
     const { client, connect } = await start({ maxInflightBytes: 1_500_000, maxRequestBytes: 1_500_000 })

@@ -26,12 +26,14 @@ export function decodeRequestHeader(reader: ByteReader): RequestHeader {
   return readRequestHeader(reader, key => apis.get(key)?.flexibleFrom ?? Infinity)
 }
 
-/** Array elements of all levels together. A request for each of 300,000 partitions has less. */
-export const REQUEST_MAX_ELEMENTS = 1_000_000
-
-/** Throws MalformedBytes if the bytes are not exactly one body, or hold too many array elements. */
-export function decodeRequest<M extends Message>(request: M, version: number, reader: ByteReader): Decoded<M> {
-  return decodeMessage(request, version, reader, REQUEST_MAX_ELEMENTS)
+/** Throws MalformedBytes if the bytes are not exactly one body, or hold more array elements, of all levels together. */
+export function decodeRequest<M extends Message>(
+  request: M,
+  version: number,
+  reader: ByteReader,
+  maxElements = Number.POSITIVE_INFINITY,
+): Decoded<M> {
+  return decodeMessage(request, version, reader, maxElements)
 }
 
 /** Appends the frame of a response. */
