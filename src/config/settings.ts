@@ -244,7 +244,8 @@ export const SETTINGS = {
     type: count(0, 1_000_000),
     default: 1000,
     about:
-      'Incremental fetch sessions (Kafka: max.incremental.fetch.session.cache.slots); without one, fetches are full.',
+      'Incremental fetch sessions (Kafka: max.incremental.fetch.session.cache.slots); without one, fetches are full. ' +
+      'All together they remember at most ten times max-partitions.',
   }),
 
   nodeId: setting({

@@ -46,7 +46,8 @@ export function planFetch(
     fetchSessions.remove(sessionId)
     return { partitions: session.partitions, incremental: false, session: null }
   }
-  fetchSessions.advance(session)
+  // The consumer then asks for all it reads, and gets a session again if there is room for one.
+  if (!fetchSessions.advance(session)) return { error: 'FETCH_SESSION_ID_NOT_FOUND' }
   return { partitions: session.partitions, incremental: true, session }
 }
 

@@ -45,6 +45,8 @@ export interface KafkaListener {
 
 /** Memory kept for requests that arrive in pieces. */
 const KEPT_FRAME_BYTES = 64 << 20
+/** Sessions that may remember a partition, on average over all that there may be. */
+const SESSIONS_PER_PARTITION = 10
 
 export function createBroker(options: KafkaOptions): Broker {
   const { settings, sources, clock, random, logger, metrics, log } = options
@@ -64,7 +66,12 @@ export function createBroker(options: KafkaOptions): Broker {
       decompressLimitBytes,
     }),
     producerIds: new ProducerIds(log),
-    fetchSessions: new FetchSessions({ clock, random, limit: settings.maxFetchSessions }),
+    fetchSessions: new FetchSessions({
+      clock,
+      random,
+      limit: settings.maxFetchSessions,
+      partitionLimit: settings.maxPartitions * SESSIONS_PER_PARTITION,
+    }),
     frames: new FramePool({ keptBytes: KEPT_FRAME_BYTES, limitBytes: settings.maxInflightBytes }),
     fixedConfigs,
     fetchedBytes: 0,
