@@ -18,6 +18,8 @@ export class WalImage {
   readonly #chunks: Chunk[] = []
   #totalBytes = 0
   #spare: Chunk | null = null
+  /** Forgotten and still pinned. */
+  #strays: Chunk[] = []
 
   constructor(options: { chunkBytes: number; cacheBytes: number }) {
     this.#chunkBytes = options.chunkBytes
@@ -56,8 +58,16 @@ export class WalImage {
       if (oldest.position + oldest.usedBytes > synced) return
       this.#chunks.shift()
       this.#totalBytes -= oldest.bytes.length
-      if (oldest.pins === 0 && oldest.bytes.length === this.#chunkBytes) this.#spare = oldest
+      if (oldest.pins > 0) this.#strays.push(oldest)
+      else if (oldest.bytes.length === this.#chunkBytes) this.#spare = oldest
     }
+  }
+
+  /** Is there more memory of forgotten chunks that somebody still sends from than the cache may have? Then send copies. */
+  get isOverdrawn(): boolean {
+    if (this.#strays.length === 0) return false
+    this.#strays = this.#strays.filter(chunk => chunk.pins > 0)
+    return this.#strays.reduce((sum, chunk) => sum + chunk.bytes.length, 0) > this.#cacheBytes
   }
 
   /** The chunk that holds the byte at a position, if it is in memory. */

@@ -71,7 +71,14 @@ export function readLog(
     read.nextOffset = i + 1 < tail.length ? tail.baseOffset(i + 1) : partition.nextOffset
   }
   if (chunk !== null) read.slices.push(chunk.bytes.subarray(from, to))
-  return read
+  // Readers that do not take what they asked for hold little of a chunk and all of its memory.
+  return log.commits.image.isOverdrawn ? copied(read) : read
+}
+
+function copied(read: LogSlices): LogSlices {
+  const slices = read.slices.map(slice => Buffer.from(slice))
+  release(read)
+  return { ...read, slices }
 }
 
 /** Batches from the one that holds the offset on, wherever their index is; not all there are, but at least one. */
