@@ -23,22 +23,7 @@ export function topicNameProblem(name: string): string | null {
   return null
 }
 
-/** The first of the names that differs from this one by nothing but '.' in the place of '_': tools confuse the two. */
-export function collidingName(name: string, names: Iterable<string>): string | null {
-  if (!name.includes('.') && !name.includes('_')) return null
-  for (const other of names) if (other !== name && collide(name, other)) return other
-  return null
-}
-
-const DOT = '.'.charCodeAt(0)
-const UNDERSCORE = '_'.charCodeAt(0)
-
-function collide(a: string, b: string): boolean {
-  if (a.length !== b.length) return false
-  for (let i = 0; i < a.length; i++) if (unified(a.charCodeAt(i)) !== unified(b.charCodeAt(i))) return false
-  return true
-}
-
-function unified(code: number): number {
-  return code === DOT ? UNDERSCORE : code
+/** Tools confuse names that differ by nothing but '.' in the place of '_': they are one here. */
+export function lookalikeOf(name: string): string {
+  return name.replaceAll('.', '_')
 }

@@ -5,7 +5,7 @@ import { defineHandler } from '#kafka/handler.ts'
 import { inTurn } from '#kafka/in-turn.ts'
 import { MetadataRequest, MetadataResponse } from '#kafka/protocol/apis/03-metadata.ts'
 import { errorCode, type KafkaErrorName } from '#kafka/protocol/protocol.ts'
-import { checkNewName, checkPartitionLimit, createTopic, type NewTopic, newTopicId } from '#kafka/topic-creation.ts'
+import { createTopic, type NewTopic, NewTopics, newTopicId } from '#kafka/topic-creation.ts'
 import { topicNameProblem } from '#kafka/topic-names.ts'
 
 // Metadata v0-13: the one broker there is, and topics by name or (from v12) by id. Where Kafka answers that a topic is unknown
@@ -78,9 +78,10 @@ function createTopics(broker: Broker, names: readonly string[]): Promise<Map<str
   return inTurn(broker, async () => {
     const refused = new Map<string, KafkaErrorName>()
     const planned: NewTopic[] = []
+    const checks = new NewTopics(broker)
     const { numPartitions: partitionCount } = broker.settings
     for (const name of names) {
-      const problem = checkNewName(broker, name, planned) ?? checkPartitionLimit(broker, partitionCount, planned)
+      const problem = checks.checkName(name) ?? checks.plan(name, partitionCount)
       if (problem !== null) refused.set(name, problem.code)
       else planned.push({ id: newTopicId(broker.random), name, partitionCount, configs: new Map() })
     }

@@ -6,14 +6,7 @@ import { CreateTopicsRequest, CreateTopicsResponse } from '#kafka/protocol/apis/
 import { errorCode } from '#kafka/protocol/protocol.ts'
 import { type Refusal, refusal } from '#kafka/refusal.ts'
 import { checkAssignments } from '#kafka/replica-assignment.ts'
-import {
-  checkNewName,
-  checkPartitionLimit,
-  createTopic,
-  type NewTopic,
-  newTopicId,
-  REPLICATION_FACTOR,
-} from '#kafka/topic-creation.ts'
+import { createTopic, type NewTopic, NewTopics, newTopicId, REPLICATION_FACTOR } from '#kafka/topic-creation.ts'
 
 // CreateTopics v2-7. v4: -1 for the default of partitions and replicas. v5: the configs in the answer. v7: the id.
 // Any replication factor is taken: programs ask for three, and one replica is all there is.
@@ -31,11 +24,10 @@ export const createTopics = defineHandler(
       for (const topic of topics) {
         wanted.set(topic.name, wanted.has(topic.name) ? refusal('INVALID_REQUEST', 'Duplicate topic name.') : topic)
       }
-      const planned: NewTopic[] = []
+      const checks = new NewTopics(broker)
       const answers = [...wanted].map(async ([name, topic]): Promise<TopicAnswer> => {
-        const plan = 'ok' in topic ? topic : planTopic(broker, topic, planned)
+        const plan = 'ok' in topic ? topic : planTopic(broker, topic, checks)
         if ('ok' in plan) return refusedTopic(name, plan)
-        planned.push(plan)
         const problem = validateOnly ? null : await createTopic(broker, plan)
         return problem === null ? createdTopic(broker, plan) : refusedTopic(name, problem)
       })
@@ -44,14 +36,14 @@ export const createTopics = defineHandler(
 )
 
 /** What the topic will be, or the first thing that stands against it in Kafka's order. */
-function planTopic(broker: Broker, topic: WantedTopic, others: readonly NewTopic[]): NewTopic | Refusal {
-  const nameProblem = checkNewName(broker, topic.name, others)
+function planTopic(broker: Broker, topic: WantedTopic, checks: NewTopics): NewTopic | Refusal {
+  const nameProblem = checks.checkName(topic.name)
   if (nameProblem !== null) return nameProblem
   const altered = newTopicConfigs(topic.configs, broker.topicRules.layers())
   if (!altered.ok) return altered
   const partitionCount = plannedPartitions(broker, topic)
   if (typeof partitionCount !== 'number') return partitionCount
-  const limitProblem = checkPartitionLimit(broker, partitionCount, others)
+  const limitProblem = checks.plan(topic.name, partitionCount)
   if (limitProblem !== null) return limitProblem
   return { id: newTopicId(broker.random), name: topic.name, partitionCount, configs: altered.configs }
 }

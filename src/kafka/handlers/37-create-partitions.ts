@@ -5,7 +5,7 @@ import { CreatePartitionsRequest, CreatePartitionsResponse } from '#kafka/protoc
 import { errorCode } from '#kafka/protocol/protocol.ts'
 import { propose, type Refusal, refusal } from '#kafka/refusal.ts'
 import { checkReplicas } from '#kafka/replica-assignment.ts'
-import { checkPartitionLimit } from '#kafka/topic-creation.ts'
+import { PartitionRoom } from '#kafka/topic-creation.ts'
 
 // CreatePartitions v0-3: topics grow, one result for each.
 
@@ -15,12 +15,13 @@ export const createPartitions = defineHandler(
   { request: CreatePartitionsRequest, response: CreatePartitionsResponse, versions: [0, 3] },
   ({ topics, validateOnly }, { broker }) =>
     inTurn(broker, async () => {
+      const room = new PartitionRoom(broker)
       const results: CreatePartitionsResponse['results'][number][] = []
       for (const [name, topic] of byName(topics)) {
         const problem =
           topic === 'repeated'
             ? refusal('INVALID_REQUEST', 'Duplicate topic name.')
-            : await grow(broker, topic, validateOnly)
+            : await grow(broker, room, topic, validateOnly)
         results.push({ name, errorCode: errorCode(problem?.code ?? 'NONE'), errorMessage: problem?.message ?? null })
       }
       return { results }
@@ -33,10 +34,16 @@ function byName(topics: readonly Wanted[]): Map<string, Wanted | 'repeated'> {
   return named
 }
 
-async function grow(broker: Broker, wanted: Wanted, validateOnly: boolean): Promise<Refusal | null> {
+async function grow(
+  broker: Broker,
+  room: PartitionRoom,
+  wanted: Wanted,
+  validateOnly: boolean,
+): Promise<Refusal | null> {
   const topic = broker.log.state.topics.get(wanted.name)
   if (topic === undefined) return refusal('UNKNOWN_TOPIC_OR_PARTITION')
-  const problem = problemWith(broker, wanted, topic.partitions.length)
+  const problem =
+    problemWith(broker, wanted, topic.partitions.length) ?? room.take(wanted.count - topic.partitions.length)
   if (problem !== null || validateOnly) return problem
   const refused = await propose(broker, { kind: 'partitions-added', id: topic.id, partitionCount: wanted.count })
   return refused?.code === 'UNKNOWN_TOPIC_ID' ? refusal('UNKNOWN_TOPIC_OR_PARTITION') : refused
@@ -59,5 +66,5 @@ function problemWith(broker: Broker, { name, count, assignments }: Wanted, curre
     const refused = checkReplicas(brokerIds, broker.settings.nodeId)
     if (refused !== null) return refused
   }
-  return checkPartitionLimit(broker, more)
+  return null
 }
