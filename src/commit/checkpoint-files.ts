@@ -14,16 +14,18 @@ import type { ResumePoint } from './commit.ts'
 //  12  u32  checksum of the group before the position
 //  16  i64  position
 //  24  i64  sequence number of the WAL file that begins there
-//  32  the state
+//  32  i64  when it was written, in ms
+//  40  the state
 
 const MAGIC = 0x43484350
 const VERSION = 1
-const HEADER_BYTES = 32
+const HEADER_BYTES = 40
 const CHECKED_FROM = 8
 const KEPT = 2
 const EXTENSION = '.ckpt'
 
 export interface Checkpoint extends ResumePoint {
+  writtenMs: number
   state: Buffer
 }
 
@@ -40,6 +42,7 @@ export async function writeCheckpoint(disk: Disk, directory: string, checkpoint:
   writer.u32(checkpoint.previousChecksum)
   writer.i64(checkpoint.position)
   writer.i64(checkpoint.sequence)
+  writer.i64(checkpoint.writtenMs)
   writer.raw(checkpoint.state)
   const bytes = writer.written()
   bytes.writeUInt32BE(crc32c(bytes, CHECKED_FROM, bytes.length), 4)
@@ -110,7 +113,8 @@ function decodeCheckpoint(bytes: Buffer): Checkpoint | null {
   const previousChecksum = reader.u32()
   const position = reader.i64()
   const sequence = reader.i64()
-  return { previousChecksum, position, sequence, state: reader.view(reader.remaining) }
+  const writtenMs = reader.i64()
+  return { previousChecksum, position, sequence, writtenMs, state: reader.view(reader.remaining) }
 }
 
 /** Removes all but the newest; returns the position of the oldest that is kept. */

@@ -2,6 +2,7 @@ import { assert } from '#base/assert.ts'
 import { ChronikError, messageOf, systemCodeOf } from '#base/errors.ts'
 import type { Clock, DiskFile, Timer } from '#base/ports.ts'
 import { ByteWriter } from '#bytes/cursor.ts'
+import { type CommitGroup, copyBytes, fits } from './commit-group.ts'
 import type { ActiveFile, WalFile, WalFiles } from './wal-files.ts'
 import { encodeFileHeader, FILE_HEADER_BYTES, GROUP_HEADER_BYTES, sealGroupHeader } from './wal-format.ts'
 import { type Chunk, WalImage } from './wal-image.ts'
@@ -28,23 +29,6 @@ export interface GatherLimits {
 
 /** 'always': an answer comes after the sync. A number: after the write; the sync follows within so many milliseconds. */
 export type SyncPolicy = 'always' | number
-
-export interface CommitGroup<A> {
-  readonly position: number
-  readonly file: ActiveFile
-  /** It is the first of its file: the file's header is written with it. */
-  readonly startsFile: boolean
-  readonly chunk: Chunk
-  /** Index of the group's header in the chunk. */
-  readonly headerAt: number
-  payloadBytes: number
-  /** What `records` may grow to. */
-  reservedBytes: number
-  /** Staged in it: what the gather limit counts. */
-  batches: number
-  readonly records: ByteWriter
-  readonly attachment: A
-}
 
 export interface CommitOwner<A> {
   /** What the owner keeps with a new group. */
@@ -482,22 +466,3 @@ interface Range {
 }
 
 const DISK_FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
-
-function fits(group: CommitGroup<unknown>, moreBytes: number): boolean {
-  const end = GROUP_HEADER_BYTES + group.payloadBytes + group.reservedBytes + moreBytes
-  return (
-    group.headerAt + end <= group.chunk.bytes.length &&
-    group.position + end <= group.file.position + group.file.sizeBytes
-  )
-}
-
-/** Below about 1 KiB a loop is faster than a view and a copy. */
-const COPY_BY_LOOP_BYTES = 1024
-
-function copyBytes(from: Uint8Array, start: number, end: number, into: Uint8Array, at: number): void {
-  if (end - start >= COPY_BY_LOOP_BYTES) {
-    into.set(from.subarray(start, end), at)
-    return
-  }
-  for (let i = start; i < end; i++) into[at++] = from[i]!
-}

@@ -2,9 +2,8 @@ import { assert } from '#base/assert.ts'
 import { ChronikError } from '#base/errors.ts'
 import type { Clock, Disk } from '#base/ports.ts'
 import { ByteWriter } from '#bytes/cursor.ts'
-import { readNewestCheckpoint } from '#commit/checkpoint-files.ts'
+import { listCheckpoints, readNewestCheckpoint } from '#commit/checkpoint-files.ts'
 import {
-  type CommitGroup,
   CommitLog,
   type CommitMetrics,
   type CommitOwner,
@@ -12,6 +11,7 @@ import {
   type ResumePoint,
   type SyncPolicy,
 } from '#commit/commit.ts'
+import type { CommitGroup } from '#commit/commit-group.ts'
 import { type WalFile, WalFiles } from '#commit/wal-files.ts'
 import { eachRecord, GROUP_HEADER_BYTES, RECORD_HEADER_BYTES, writeRecord } from '#commit/wal-format.ts'
 import { type RecoveredGroup, recoverLog } from '#commit/wal-recovery.ts'
@@ -31,7 +31,7 @@ import { setBaseOffset, setLeaderEpoch } from '#records/batch.ts'
 import { BatchTail } from './batch-tail.ts'
 import { checkpointDirectory, walDirectory } from './directories.ts'
 import { IndexFiles } from './index-file.ts'
-import { type Maintenance, startMaintenance } from './maintenance.ts'
+import { type FoundCheckpoints, type Maintenance, startMaintenance } from './maintenance.ts'
 import { payloadIsIntact } from './payload.ts'
 
 export { checkpointDirectory, walDirectory } from './directories.ts'
@@ -131,7 +131,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
       sync: options.sync,
       metrics: options.metrics,
     })
-    this.maintenance = startMaintenance(this, opened.unindexed, opened.resume)
+    this.maintenance = startMaintenance(this, opened.unindexed, opened.resume, opened.checkpoints)
   }
 
   // ---- what is proposed
@@ -287,6 +287,7 @@ interface Opened {
   /** Files that were read back and have no index yet. */
   unindexed: WalFile[]
   resume: ResumePoint
+  checkpoints: FoundCheckpoints
 }
 
 /** Where an empty log begins. */
@@ -327,7 +328,15 @@ export async function openLog(options: LogOptions): Promise<Log> {
     readBytes: recovered.position - resume.position,
     tookMs: Math.round(options.clock.monotonicMs() - beganMs),
   })
-  return new Log(options, { state, tails, indexes, files: recovered.files, unindexed, resume: recovered })
+  const checkpoints: FoundCheckpoints = {
+    newest: {
+      position: resume.position,
+      sizeBytes: checkpoint?.state.length ?? 0,
+      writtenMs: checkpoint?.writtenMs ?? options.clock.nowMs(),
+    },
+    oldestPosition: (await listCheckpoints(disk, checkpointDirectory(dataDir)))[0] ?? 0,
+  }
+  return new Log(options, { state, tails, indexes, files: recovered.files, unindexed, resume: recovered, checkpoints })
 }
 
 function applyRecovered(state: State, group: RecoveredGroup, effects: Effects): void {

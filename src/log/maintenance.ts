@@ -32,45 +32,68 @@ interface MaintainedLog {
 
 type EndLog = () => Promise<{ resume: ResumePoint; ended: WalFile | null }>
 
+/** A checkpoint, by the size of its state. */
+interface CheckpointFacts {
+  readonly position: number
+  readonly sizeBytes: number
+  readonly writtenMs: number
+}
+
+/** The checkpoints that a log was opened with. */
+export interface FoundCheckpoints {
+  /** Of an empty state, now, if there is none. */
+  readonly newest: CheckpointFacts
+  /** A later start may need the log from here on. */
+  readonly oldestPosition: number
+}
+
 export interface Maintenance {
   rolled(ended: WalFile, resume: ResumePoint): void
   /** Something of the log may not be needed any more. */
   freed(): void
-  /** Position and size of the newest checkpoint, and when it was written. */
-  readonly checkpoint: { position: number; sizeBytes: number; writtenMs: number }
+  /** The newest one. */
+  readonly checkpoint: CheckpointFacts
   /** The tails have every batch from this position on. */
   readonly tailsFrom: number
   /** Does what is left to do, ends the log's files and writes the last checkpoint. */
   close(endLog: EndLog): Promise<void>
 }
 
-export function startMaintenance(log: MaintainedLog, unindexed: WalFile[], resume: ResumePoint): Maintenance {
-  const maintenance = new LogMaintenance(log, unindexed, resume.position)
-  if (unindexed.length > 0) {
-    maintenance.checkpointAt({ ...resume, sequence: log.commits.files.active.sequence })
-  }
+export function startMaintenance(
+  log: MaintainedLog,
+  unindexed: WalFile[],
+  resume: ResumePoint,
+  found: FoundCheckpoints,
+): Maintenance {
+  const maintenance = new LogMaintenance(log, unindexed, resume.position, found)
+  if (unindexed.length > 0) maintenance.checkpointAt({ ...resume, sequence: log.commits.files.active.sequence })
+  // What the last process freed, and did not come to take away.
+  else maintenance.freed()
   return maintenance
 }
 
 class LogMaintenance implements Maintenance {
-  checkpoint: { position: number; sizeBytes: number; writtenMs: number }
+  checkpoint: CheckpointFacts
   tailsFrom: number
   readonly #log: MaintainedLog
   readonly #unindexed: WalFile[]
   /** The newest state that waits to be written. */
   #due: (ResumePoint & { state: Buffer }) | null = null
   #running: Promise<void> | null = null
+  /** There is something to do that the work under way may have passed already. */
+  #again = false
   #retry: Timer | null = null
-  #trimPosition = 0
+  #trimPosition: number
   #indexedTo: number
   #closing = false
 
-  constructor(log: MaintainedLog, unindexed: WalFile[], position: number) {
+  constructor(log: MaintainedLog, unindexed: WalFile[], position: number, found: FoundCheckpoints) {
     this.#log = log
     this.#unindexed = [...unindexed]
     this.#indexedTo = unindexed[0]?.position ?? position
     this.tailsFrom = this.#indexedTo
-    this.checkpoint = { position, sizeBytes: 0, writtenMs: log.clock.nowMs() }
+    this.checkpoint = found.newest
+    this.#trimPosition = found.oldestPosition
   }
 
   rolled(ended: WalFile, resume: ResumePoint): void {
@@ -90,18 +113,24 @@ class LogMaintenance implements Maintenance {
   }
 
   #run(): void {
-    if (this.#running !== null || this.#closing) return
+    if (this.#closing) return
+    this.#again = this.#running !== null
+    if (this.#again) return
     this.#retry?.cancel()
     this.#retry = null
     this.#running = this.#work()
       .catch(thrown => {
         this.#log.options.report('warn', `log maintenance failed, it is tried again: ${messageOf(thrown)}`)
-        if (!this.#closing) this.#retry = this.#log.clock.after(RETRY_MS, () => this.#run())
+        this.#retryLater()
       })
       .finally(() => {
         this.#running = null
-        if (this.#due !== null && this.#retry === null) this.#run()
+        if (this.#again) this.#run()
       })
+  }
+
+  #retryLater(): void {
+    if (!this.#closing) this.#retry = this.#log.clock.after(RETRY_MS, () => this.#run())
   }
 
   async #work(): Promise<void> {
@@ -131,9 +160,10 @@ class LogMaintenance implements Maintenance {
     const due = this.#due
     if (due === null) return
     const { disk, dataDir } = this.#log.options
-    await writeCheckpoint(disk, checkpointDirectory(dataDir), due)
+    const writtenMs = this.#log.clock.nowMs()
+    await writeCheckpoint(disk, checkpointDirectory(dataDir), { ...due, writtenMs })
     if (this.#due === due) this.#due = null
-    this.checkpoint = { position: due.position, sizeBytes: due.state.length, writtenMs: this.#log.clock.nowMs() }
+    this.checkpoint = { position: due.position, sizeBytes: due.state.length, writtenMs }
     this.#trimPosition = await removeOldCheckpoints(disk, checkpointDirectory(dataDir))
   }
 
@@ -148,6 +178,8 @@ class LogMaintenance implements Maintenance {
     await commits.sync()
     const trimmed: WalFile[] = []
     for (const file of unneeded) if (await commits.files.trim(file)) trimmed.push(file)
+    // One that is being read will not be for long.
+    if (trimmed.length < unneeded.length) this.#retryLater()
     if (trimmed.length === 0) return
     // A file that comes back after a power loss comes with its index.
     await options.disk.syncDirectory(commits.files.directory)
