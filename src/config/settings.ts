@@ -219,7 +219,9 @@ export const SETTINGS = {
     group: 'limits',
     type: bytes(64 * KIB, TIB),
     default: 128 * MIB,
-    about: 'Unanswered requests of all connections together: at this size none is read further.',
+    about:
+      'Unanswered requests of all connections together: at this size none is read further. ' +
+      'As much again is the most that is decompressed at once.',
   }),
   maxPartitions: setting({
     group: 'limits',

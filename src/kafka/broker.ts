@@ -7,6 +7,7 @@ import type { Logger } from '#observe/log.ts'
 import type { Metrics } from '#observe/product-metrics.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
 import type { FramePool } from './frame-pool.ts'
+import type { OpeningBudget } from './opening-budget.ts'
 import type { ProducerIds } from './producer-ids.ts'
 import type { TopicRules } from './topic-rules.ts'
 
@@ -22,6 +23,7 @@ export interface Broker {
   readonly producerIds: ProducerIds
   readonly fetchSessions: FetchSessions
   readonly frames: FramePool
+  readonly opening: OpeningBudget
   /** What the process's settings say under Kafka's names; dynamic configs are in the log's state. */
   readonly fixedConfigs: ConfigLayers
   /** Bytes of answers to fetches that are not sent yet, over all connections. */

@@ -14,6 +14,7 @@ import { Dispatch } from './dispatch.ts'
 import { FetchSessions } from './fetch-sessions.ts'
 import { FramePool } from './frame-pool.ts'
 import { handlers } from './handlers/handlers.ts'
+import { OpeningBudget } from './opening-budget.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { startRetention } from './retention-task.ts'
 import { TopicRules } from './topic-rules.ts'
@@ -73,6 +74,7 @@ export function createBroker(options: KafkaOptions): Broker {
       partitionLimit: settings.maxPartitions * SESSIONS_PER_PARTITION,
     }),
     frames: new FramePool({ keptBytes: KEPT_FRAME_BYTES, limitBytes: settings.maxInflightBytes }),
+    opening: new OpeningBudget({ limitBytes: settings.maxInflightBytes }),
     fixedConfigs,
     fetchedBytes: 0,
     lastTurn: Promise.resolve(),

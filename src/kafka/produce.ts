@@ -4,7 +4,7 @@ import { NO_PRODUCER } from '#core/producers.ts'
 import type { Partition, Topic } from '#core/state.ts'
 import { isTransactional } from '#records/batch.ts'
 import { BatchFacts, NO_ERROR, type ProduceContext } from '#records/facts.ts'
-import { inspectBatch, inspectCompressed } from '#records/validate.ts'
+import { inspectBatch } from '#records/validate.ts'
 import type { Broker } from './broker.ts'
 import type { Frame, KafkaConnection } from './connection.ts'
 import { FLEXIBLE_FROM, type ProducedPart, type ProducedTopic, ProduceTicket, TOPIC_ID_FROM } from './produce-ticket.ts'
@@ -69,7 +69,7 @@ async function produceFrom(ticket: ProduceTicket, first: number, bytes: Buffer, 
     if (!mayInspect(broker, ticket, part)) continue
     const rules = broker.topicRules.of(part.partition.topic)
     const isPending = inspectBatch(bytes, part.from, part.to, rules, context, facts) === 'pending'
-    const found = isPending ? await inspectCompressed(bytes, part.from, part.to, rules, context, facts) : facts
+    const found = isPending ? await broker.opening.inspect(bytes, part.from, part.to, rules, context, facts) : facts
     stage(ticket, slot, bytes, found)
   }
 }
