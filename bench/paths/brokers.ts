@@ -18,6 +18,7 @@ const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url))
 const KAFKA_SH = fileURLToPath(new URL('../peers/kafka.sh', import.meta.url))
 const START_TIMEOUT_MS = 120_000
 const STOP_TIMEOUT_MS = 15_000
+const ANSWER_TIMEOUT_MS = 1000
 const POLL_MS = 10
 const LOG_TAIL_LENGTH = 2000
 /** An ApiVersions v0 request without a client id. */
@@ -66,7 +67,7 @@ async function startOurs(command: string, dir: string, port: number): Promise<Br
   const values: Record<string, string> = { dir: join(dir, 'data'), port: `${port}`, 'metrics-port': `${port + 1}` }
   const [program = '', ...args] = command
     .split(/\s+/)
-    .map(word => word.replace(/\{([a-z-]+)\}/g, (_, name) => values[name] ?? ''))
+    .map(word => word.replace(/\{([a-z-]+)\}/g, (placeholder, name) => values[name] ?? placeholder))
   const logPath = join(dir, 'broker.log')
   const log = openSync(logPath, 'a')
   const child = spawn(program === 'node' ? process.execPath : program, args, {
@@ -78,7 +79,7 @@ async function startOurs(command: string, dir: string, port: number): Promise<Br
   const ended = once(child, 'exit')
   const deadlineMs = performance.now() + START_TIMEOUT_MS
   while (!(await answers(port))) {
-    if (child.exitCode !== null || performance.now() > deadlineMs) {
+    if (child.exitCode !== null || child.signalCode !== null || performance.now() > deadlineMs) {
       child.kill('SIGKILL')
       throw new Error(`${command} does not answer on port ${port}:\n${logTail(logPath)}`)
     }
@@ -135,10 +136,10 @@ export const kafkaVersion = async (): Promise<string> => (await output(KAFKA_SH,
 
 /** True if a broker on the port answers a first request. */
 async function answers(port: number): Promise<boolean> {
-  const socket = connect({ port, host: '127.0.0.1', timeout: 1000 })
+  const socket = connect({ port, host: '127.0.0.1' })
   try {
     socket.write(API_VERSIONS)
-    await once(socket, 'data')
+    await once(socket, 'data', { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) })
     return true
   } catch {
     return false

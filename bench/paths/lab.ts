@@ -27,8 +27,8 @@ export class Lab {
   readonly dir: string
   readonly #options: LabOptions
   readonly #shared = new Map<Target, Promise<Broker>>()
-  /** All that were started and not yet stopped, also those that are still starting. */
-  readonly #running = new Set<Promise<Broker>>()
+  readonly #starting = new Set<Promise<Broker>>()
+  readonly #running = new Set<Broker>()
   #dirs = 0
 
   constructor(options: LabOptions) {
@@ -56,21 +56,24 @@ export class Lab {
   async start(target: Target, dir: string, port?: number): Promise<Broker> {
     this.#options.signal.throwIfAborted()
     const starting = startBroker(target, this.#options.ourCommand, dir, port ?? (await freePort()))
-    this.#running.add(starting)
-    return starting
+    this.#starting.add(starting)
+    try {
+      const broker = await starting
+      this.#running.add(broker)
+      return broker
+    } finally {
+      this.#starting.delete(starting)
+    }
   }
 
-  stop(broker: Broker): Promise<void> {
-    return this.#end(broker, () => broker.stop())
+  async stop(broker: Broker): Promise<void> {
+    this.#running.delete(broker)
+    await broker.stop()
   }
 
-  kill(broker: Broker): Promise<void> {
-    return this.#end(broker, () => broker.kill())
-  }
-
-  async #end(broker: Broker, end: () => Promise<void>): Promise<void> {
-    for (const started of this.#running) if ((await started) === broker) this.#running.delete(started)
-    await end()
+  async kill(broker: Broker): Promise<void> {
+    this.#running.delete(broker)
+    await broker.kill()
   }
 
   load(mode: string, flags: Flags, onLine?: (line: string) => void): Promise<LoadResult> {
@@ -89,10 +92,8 @@ export class Lab {
   }
 
   async close(): Promise<void> {
-    const started = await Promise.allSettled(this.#running)
-    const stopped = await Promise.allSettled(
-      started.map(result => result.status === 'fulfilled' && result.value.stop()),
-    )
+    await Promise.allSettled(this.#starting)
+    const stopped = await Promise.allSettled([...this.#running].map(broker => this.stop(broker)))
     rmSync(this.dir, { recursive: true, force: true })
     for (const result of stopped) if (result.status === 'rejected') throw result.reason
   }
