@@ -79,7 +79,7 @@ export class Lab {
   load(mode: string, flags: Flags, onLine?: (line: string) => void): Promise<LoadResult> {
     const { load, lockPath, quick, signal } = this.#options
     const common = { ...(lockPath === undefined ? {} : { lock: lockPath }), ...(quick ? {} : { settle: SETTLE }) }
-    return runLoad(load, mode, { ...common, ...flags }, signal, onLine)
+    return runLoad(load, mode, { ...common, ...flags }, { signal, onLine })
   }
 
   /** Load on a broker, which is observed. Topics stay. */

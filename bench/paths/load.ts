@@ -65,8 +65,7 @@ export async function runLoad(
   load: Load,
   mode: string,
   flags: Flags,
-  signal: AbortSignal,
-  onLine = (_: string): void => {},
+  { signal, onLine = () => {} }: { signal: AbortSignal; onLine?: ((line: string) => void) | undefined },
 ): Promise<LoadResult> {
   const args = [mode, ...Object.entries(flags).map(([name, value]) => `--${name}=${value}`)]
   const child = spawn(load.binary, args, {
