@@ -299,6 +299,8 @@ export async function openLog(options: LogOptions): Promise<Log> {
   await disk.makeDirectory(walDirectory(dataDir))
   await disk.makeDirectory(checkpointDirectory(dataDir))
   await disk.syncDirectory(dataDir)
+  // A name that is found may be known to the system alone: before anything is trimmed for it, it is made to last.
+  await disk.syncDirectory(checkpointDirectory(dataDir))
   const checkpoint = await readNewestCheckpoint(disk, checkpointDirectory(dataDir), path =>
     report('warn', `checkpoint ${path} is damaged, the one before it is used`),
   )

@@ -101,8 +101,16 @@ export function metricsToExpose(metrics: Metrics, readings: Readings): Metric[] 
       'Bytes of the files of the log, their indexes and the checkpoints.',
       readings.storageUsageBytes,
     ),
-    new Gauge('chronik_checkpoint_age_seconds', 'Time since the last checkpoint.', readings.checkpointAgeSeconds),
-    new Gauge('chronik_checkpoint_size_bytes', 'Size of the last checkpoint.', readings.checkpointSizeBytes),
+    new Gauge(
+      'chronik_checkpoint_age_seconds',
+      'Time since the last checkpoint, also if an earlier process wrote it.',
+      readings.checkpointAgeSeconds,
+    ),
+    new Gauge(
+      'chronik_checkpoint_size_bytes',
+      'Size of the state in the last checkpoint, 0 if there is none.',
+      readings.checkpointSizeBytes,
+    ),
     ...eventLoopGauges(readings.eventLoopDelay),
   ]
 }
