@@ -32,6 +32,10 @@ export class Administrator {
   #nextChange(): Change | null {
     const { prng, log, plan } = this.#world
     const topics = [...log.state.topics.values()]
+    if (plan.keepsLittle && prng.chance(0.9)) {
+      const held = log.state.partitions.find(partition => partition !== undefined && partition.extents.length > 0)
+      if (held !== undefined) return { kind: 'log-start-moved', ordinal: held.ordinal, offset: held.nextOffset }
+    }
     if (topics.length === 0 || (topics.length < MOST_TOPICS && prng.chance(0.1))) {
       const partitionCount = prng.between(1, 3)
       const configs = new Map(prng.chance(0.3) ? [['segment.bytes', String(plan.batchBytes[1] * 3)]] : [])
@@ -51,7 +55,8 @@ export class Administrator {
     if (what < 0.2) return { kind: 'topic-configs-set', id: topic.id, configs: new Map([['segment.ms', '1000']]) }
     if (what < 0.25) return { kind: 'producer-ids-allocated', count: 1000 }
     if (what < 0.6) {
-      const offset = prng.between(partition.logStart, partition.nextOffset)
+      const { logStart, nextOffset } = partition
+      const offset = prng.chance(0.3) ? nextOffset : prng.between(logStart, nextOffset)
       return { kind: 'log-start-moved', ordinal: partition.ordinal, offset }
     }
     const limits = { retentionMs: Number.POSITIVE_INFINITY, retentionBytes: plan.walFileBytes / 2 }

@@ -1,7 +1,8 @@
 import { crc32c } from '@node-rs/crc32'
 import { FILE_HEADER_BYTES } from '#commit/wal-format.ts'
 import { encodeState } from '#core/checkpoint.ts'
-import { openLog } from '#log/log.ts'
+import { type Log, openLog } from '#log/log.ts'
+import { readLog, release } from '#log/read-log.ts'
 import { SimClock } from '#test/support/sim/sim-clock.ts'
 import type { SimDisk } from '#test/support/sim/sim-disk.ts'
 import { Violation } from './history.ts'
@@ -39,7 +40,7 @@ async function withDamage(world: World, from: number, state: number): Promise<vo
   const position = prng.between(from, sureBefore - 1)
   const path = damageAt(damaged, position, 1 << prng.between(0, 7))
   const opened = await tryToOpen(world, damaged)
-  if (!('refused' in opened)) {
+  if ('state' in opened) {
     if (opened.state !== state) throw new Violation(`the damage at ${position} in ${path} was passed over`)
     return
   }
@@ -60,10 +61,26 @@ function damageAt(disk: SimDisk, position: number, bit: number): string {
   return path
 }
 
+/** Of the state and of everything that can be read. */
+async function fingerprint(log: Log): Promise<number> {
+  let sum = crc32c(encodeState(log.state))
+  for (const partition of log.state.partitions) {
+    if (partition === undefined) continue
+    for (let offset = partition.logStart; offset < partition.nextOffset; ) {
+      const read = await readLog(log, partition, offset, 1 << 20, true)
+      for (const slice of read.slices) sum = crc32c(slice, sum)
+      release(read)
+      offset = read.nextOffset
+    }
+  }
+  return sum
+}
+
 async function tryToOpen(world: World, disk: SimDisk): Promise<{ state: number } | { refused: unknown }> {
   try {
-    const log = await openLog(world.options(disk, new SimClock()))
-    return { state: crc32c(encodeState(log.state)) }
+    const clock = new SimClock()
+    const log = await clock.run(openLog(world.options(disk, clock)))
+    return { state: await clock.run(fingerprint(log)) }
   } catch (refused) {
     return { refused }
   }

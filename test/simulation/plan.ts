@@ -32,6 +32,8 @@ export interface Plan {
   readonly passingErrors: number
   readonly fullDisks: boolean
   readonly batchesPerChange: number
+  /** Log starts move close behind their ends. */
+  readonly keepsLittle: boolean
 }
 
 export function planOf(seed: number): Plan {
@@ -54,7 +56,7 @@ export function planOf(seed: number): Plan {
       { batches: 100, delayMs: 2, whenIdle: false },
       { batches: 500, delayMs: 20, whenIdle: true },
     ]),
-    sync: prng.chance(0.8) ? 'always' : prng.pick([1, 10, 100]),
+    sync: prng.chance(0.7) ? 'always' : prng.pick([1, 10, 100]),
     batchBytes: isBig
       ? [20_000, 400_000]
       : prng.pick([
@@ -68,6 +70,7 @@ export function planOf(seed: number): Plan {
     passingErrors: prng.chance(0.3) ? 0.02 : 0,
     fullDisks: prng.chance(0.3),
     batchesPerChange: prng.pick([3, 10, 30]),
+    keepsLittle: prng.chance(0.2),
   }
 }
 

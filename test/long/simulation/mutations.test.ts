@@ -1,0 +1,12 @@
+import { describe, expect, it } from 'vitest'
+import { MUTANTS } from '#test/simulation/mutants.ts'
+import { runMutant } from '#test/simulation/mutation.ts'
+import { temporaryDirectory } from '#test/support/temporary.ts'
+
+describe('the simulation finds a log in which', () => {
+  it.each(MUTANTS)('$name, within $seeds seeds', { timeout: 900_000 }, async mutant => {
+    const { foundBy, output } = await runMutant(mutant, await temporaryDirectory())
+    expect(foundBy, output).toBeGreaterThan(0)
+    process.stderr.write(`${mutant.name}: found by seed ${foundBy}\n`)
+  })
+})

@@ -1,0 +1,20 @@
+import { describe, expect, it } from 'vitest'
+import { simulate } from './simulate.ts'
+
+// A sample; test/long/simulation runs thousands. CHRONIK_SIM_SEED runs one seed alone, and `node test/simulation/run.ts --seed N
+// --trace` shows what happens in it.
+
+const SAMPLE = 16
+/** They found something once. */
+const FOUND = [23, 72, 87, 176, 253, 373, 428]
+
+const { CHRONIK_SIM_SEED: only } = process.env
+const seeds = only === undefined ? [...Array.from({ length: SAMPLE }, (_, i) => 1000 + i), ...FOUND] : [Number(only)]
+
+describe('the log on a simulated machine', () => {
+  it.each(seeds)('keeps its promises with seed %i, twice in the same way', async seed => {
+    const { traceHash, counts } = await simulate(seed)
+    expect(counts.restarts).toBeGreaterThan(1)
+    expect((await simulate(seed)).traceHash).toBe(traceHash)
+  })
+})
