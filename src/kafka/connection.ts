@@ -252,27 +252,30 @@ export class KafkaConnection implements TcpHandler, FrameWaiter, HubConnection {
 
   #begin(frame: Frame): void {
     let work: Promise<void> | null = null
+    let begun: ReturnType<Requests['begin']> = null
+    const failed = (thrown: unknown): void => {
+      if (begun !== null) this.broker.metrics.requestErrors.of(begun.header.apiKey).value++
+      this.#failed(thrown)
+    }
     try {
       const reader = new ByteReader(frame.bytes, frame.from, frame.to)
-      const begun = this.#requests.begin(reader, this)
+      begun = this.#requests.begin(reader, this)
       if (begun?.handler === 'produce') work = this.#requests.produce(this, frame, begun.header, reader)
       else if (begun !== null) work = this.#answer(begun.handler, begun.header, reader)
     } catch (thrown) {
-      this.#failed(thrown)
+      failed(thrown)
     }
     if (work === null) {
       if (frame.owned) this.broker.frames.give(frame.bytes)
       return
     }
     this.#busy = true
-    void work
-      .catch(thrown => this.#failed(thrown))
-      .finally(() => {
-        this.#busy = false
-        if (frame.owned) this.broker.frames.give(frame.bytes)
-        this.#hub.touched(this)
-        this.#hub.settle()
-      })
+    void work.catch(failed).finally(() => {
+      this.#busy = false
+      if (frame.owned) this.broker.frames.give(frame.bytes)
+      this.#hub.touched(this)
+      this.#hub.settle()
+    })
   }
 
   #answer(handler: Handler, header: RequestHeader, reader: ByteReader): Promise<void> | null {

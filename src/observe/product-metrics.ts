@@ -51,7 +51,10 @@ export function createMetrics({ apiNames, commitRecordTypes }: MetricLabels) {
     produceBatchesFlushed: new Counter('chronik_produce_batches_flushed_total', 'Produced batches in flush groups.'),
     walBatches: new Counter('chronik_wal_batch_count_total', 'Flush groups written to the write-ahead log.'),
     walBatchBytes: new Counter('chronik_wal_batch_bytes_total', 'Bytes of these groups.'),
-    walSyncLatency: new Histogram('chronik_wal_sync_latency_seconds', 'Duration of one sync of the write-ahead log.'),
+    walSyncLatency: new Histogram(
+      'chronik_wal_sync_latency_seconds',
+      'Duration of one flush to the write-ahead log: write and sync, or the write alone if syncs come at an interval.',
+    ),
     commitRecords: new Family('chronik_commit_records_total', 'Records of the commit log by type.', {
       label: 'type',
       values: commitRecordTypes,

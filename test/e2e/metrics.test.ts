@@ -9,7 +9,8 @@ import { type ChronikOptions, startChronik } from '#server/embed.ts'
 import { buildBatch } from '#test/support/batch-builder.ts'
 import { scrape } from '#test/support/metrics-page.ts'
 import { until } from '#test/support/until.ts'
-import { WireClient } from '#test/support/wire-client.ts'
+import { requestFrame, WireClient } from '#test/support/wire-client.ts'
+import { wireMessages } from '#test/support/wire-messages.ts'
 
 const TOPIC = 'orders'
 const UNKNOWN_TOPIC_OR_PARTITION = 3
@@ -112,6 +113,30 @@ describe('/metrics', () => {
     expect(grown('chronik_wal_batch_bytes_total')).toBeGreaterThan(6 * batchOf(2).length)
     const average = after.get('chronik_wal_batch_bytes_total')! / after.get('chronik_wal_batch_count_total')!
     expect(after.get('chronik_wal_batch_size_avg')).toBe(average)
+  })
+
+  it('counts a request that closes its connection as an error of its API', async () => {
+    const { connect, page } = await start()
+    for (const api of ['Produce', 'Metadata'] as const) {
+      const client = await connect()
+      const body = api === 'Produce' ? { acks: -1, timeoutMs: 1000, topicData: [] } : { topics: [{ name: TOPIC }] }
+      const whole = requestFrame(wireMessages[api].request, 8, 1, body as never)
+      const cut = whole.subarray(0, -1)
+      cut.writeInt32BE(cut.length - 4)
+      client.sendRaw(cut)
+      await client.expectClosed()
+      expect((await page()).get(`chronik_request_errors_total{api="${api}"}`)).toBe(1)
+    }
+  })
+
+  it('counts each flush in the latency of the log, when its sync is not waited for too', async () => {
+    const { connect, page } = await start({ walSync: { kind: 'interval', intervalMs: 60_000 } })
+    const client = await connect()
+    await client.send('Metadata', 9, { topics: [{ name: TOPIC }] })
+    const flushes = async () => (await page()).get('chronik_wal_sync_latency_seconds_count')!
+    const before = await flushes()
+    for (let i = 0; i < 3; i++) await produce(client, batchOf(1))
+    expect((await flushes()) - before).toBe(3)
   })
 
   it('leaves out of the latency of a fetch the time it waited for records', async () => {
