@@ -21,7 +21,7 @@ const USAGE = `npm run bench -- [options]
   --command LINE   another way to start ours (${OUR_COMMAND})
   --dir DIR        a directory on the disk to measure
   --lock FILE      held during each run, where several people measure on one machine
-  --write          write docs/BENCHMARKS.md`
+  --write          write the benchmarks' page of the docs`
 
 const CACHE_DIR = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'chronik-bench')
 const BENCHMARKS_MD = fileURLToPath(new URL('../docs/BENCHMARKS.md', import.meta.url))
