@@ -96,6 +96,7 @@ export class Model {
         const { id, name, configs } = change
         const isKnown = this.topics.has(id) || [...this.topics.values()].some(topic => topic.name === name)
         if (isKnown) return 'TOPIC_ALREADY_EXISTS'
+        if (change.partitionCount < 1) return 'INVALID_PARTITIONS'
         const topic: TopicModel = { id, name, configs, partitions: [] }
         this.topics.set(id, topic)
         this.#grow(topic, change.partitionCount)

@@ -1,0 +1,67 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { ByteReader } from '#bytes/cursor.ts'
+import {
+  type Change,
+  decodeChange,
+  encodeChange,
+  RECORD_TYPE_NAMES,
+  RECORD_VERSION,
+  typeOfChange,
+} from '#core/change-records.ts'
+
+const text = fc.string({ unit: 'grapheme', maxLength: 30 })
+const configs = fc.array(fc.tuple(text, text), { maxLength: 5 }).map(entries => new Map(entries))
+const count = fc.integer({ min: 0, max: 2 ** 32 - 1 })
+const whole = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER })
+
+const changes: fc.Arbitrary<Change> = fc.oneof(
+  fc.record({ kind: fc.constant('cluster-created' as const), clusterId: text }),
+  fc.record({ kind: fc.constant('topic-created' as const), id: text, name: text, partitionCount: count, configs }),
+  fc.record({ kind: fc.constant('topic-deleted' as const), id: text }),
+  fc.record({ kind: fc.constant('partitions-added' as const), id: text, partitionCount: count }),
+  fc.record({ kind: fc.constant('topic-configs-set' as const), id: text, configs }),
+  fc.record({ kind: fc.constant('broker-configs-set' as const), configs }),
+  fc.record({ kind: fc.constant('log-start-moved' as const), ordinal: count, offset: whole }),
+  fc.record({ kind: fc.constant('producer-ids-allocated' as const), count }),
+  fc.record({ kind: fc.constant('producers-expired' as const), lastAppendBeforeMs: fc.double({ noNaN: true }) }),
+)
+
+describe('the record of a change', () => {
+  it('is read as it was written, whatever it says', () => {
+    fc.assert(
+      fc.property(changes, whole, (change, timeMs) => {
+        const reader = new ByteReader(encodeChange(change, timeMs))
+        expect(decodeChange(typeOfChange(change.kind), RECORD_VERSION, reader)).toEqual({ timeMs, change })
+        expect(reader.remaining).toBe(0)
+      }),
+    )
+  })
+
+  it('has a number of its own for each kind', () => {
+    expect([...RECORD_TYPE_NAMES]).toEqual([
+      [1, 'produced'],
+      [2, 'cluster-created'],
+      [3, 'topic-created'],
+      [4, 'topic-deleted'],
+      [5, 'partitions-added'],
+      [6, 'topic-configs-set'],
+      [7, 'broker-configs-set'],
+      [8, 'log-start-moved'],
+      [9, 'producer-ids-allocated'],
+      [10, 'producers-expired'],
+    ])
+  })
+
+  it('stops the reader if it is of a kind or a version that is not known', () => {
+    const body = encodeChange({ kind: 'topic-deleted', id: 'x' }, 0)
+    for (const [type, version] of [
+      [11, RECORD_VERSION],
+      [4, RECORD_VERSION + 1],
+      [0, RECORD_VERSION],
+    ] as const) {
+      const unknown = expect.objectContaining({ code: 'UNKNOWN_RECORD', kind: 'corrupt' })
+      expect(() => decodeChange(type, version, new ByteReader(body))).toThrow(unknown)
+    }
+  })
+})
