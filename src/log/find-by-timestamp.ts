@@ -1,6 +1,6 @@
 import { assert } from '#base/assert.ts'
 import type { Partition } from '#core/state.ts'
-import { findByTimestamp, recordsOf } from '#records/read.ts'
+import { findByTimestamp, readRecords } from '#records/read.ts'
 import type { IndexedBatch } from './index-file.ts'
 import type { Log } from './log.ts'
 import { batchesFrom, readLog, release } from './read-log.ts'
@@ -56,9 +56,9 @@ async function newestTimestamp(log: Log, partition: Partition): Promise<number> 
 
 async function newestLeftIn(log: Log, partition: Partition, batch: IndexedBatch): Promise<number> {
   if (batch.baseOffset >= partition.logStart) return batch.maxTimestampMs
-  const newestMs = await inBatchAt(log, partition, batch.baseOffset, bytes => {
+  const newestMs = await inBatchAt(log, partition, batch.baseOffset, async bytes => {
     let newest = NO_TIMESTAMP
-    for (const { offset, timestampMs } of recordsOf(bytes, 0, DECOMPRESS_LIMIT_BYTES)) {
+    for (const { offset, timestampMs } of await readRecords(bytes, 0, DECOMPRESS_LIMIT_BYTES)) {
       if (offset >= partition.logStart) newest = Math.max(newest, timestampMs)
     }
     return newest
@@ -98,7 +98,7 @@ async function inBatchAt<T>(
   log: Log,
   partition: Partition,
   baseOffset: number,
-  look: (bytes: Buffer) => T,
+  look: (bytes: Buffer) => Promise<T>,
 ): Promise<T | null> {
   const offset = Math.max(baseOffset, partition.logStart)
   if (offset === partition.nextOffset) return null
@@ -107,7 +107,7 @@ async function inBatchAt<T>(
   const [bytes] = read.slices
   assert(bytes !== undefined, 'a batch is read where there is one')
   try {
-    return look(bytes)
+    return await look(bytes)
   } finally {
     release(read)
   }

@@ -1,6 +1,7 @@
-import { CODEC_NAMES } from '#bytes/codecs.ts'
-import { decompress } from '#bytes/compression.ts'
+import { CODEC_NAMES, type CodecName } from '#bytes/codecs.ts'
+import { decompress, decompressOffThread, INLINE_INPUT_BYTES, INLINE_OUTPUT_BYTES } from '#bytes/compression.ts'
 import { MalformedBytes } from '#bytes/cursor.ts'
+import { OutputTooLarge } from '#bytes/errors.ts'
 import { readVarint, readVarlong, varintEnd } from '#bytes/varint.kernel.ts'
 import {
   attributesOf,
@@ -32,11 +33,44 @@ export interface StoredRecord {
 
 /** The records of the batch at (bytes, at), which may be fewer than there were: compaction leaves gaps. */
 export function* recordsOf(bytes: Buffer, at: number, decompressLimitBytes: number): Generator<StoredRecord> {
-  const attributes = attributesOf(bytes, at)
-  const codec = CODEC_NAMES[codecOf(attributes)]
-  if (codec === undefined) throw new MalformedBytes(`There is no compression codec ${codecOf(attributes)}`)
   const end = at + batchSizeBytesOf(bytes, at)
-  const body = decompress(codec, bytes, at + BATCH_HEADER_BYTES, end, decompressLimitBytes)
+  yield* recordsIn(
+    bytes,
+    at,
+    decompress(codecNameOf(bytes, at), bytes, at + BATCH_HEADER_BYTES, end, decompressLimitBytes),
+  )
+}
+
+/** The same; what takes long to decompress holds up nobody, and must not change meanwhile. */
+export async function readRecords(
+  bytes: Buffer,
+  at: number,
+  decompressLimitBytes: number,
+): Promise<Generator<StoredRecord>> {
+  const codec = codecNameOf(bytes, at)
+  const from = at + BATCH_HEADER_BYTES
+  const end = at + batchSizeBytesOf(bytes, at)
+  if (codec === 'uncompressed' || end - at <= INLINE_INPUT_BYTES) {
+    const inlineBytes = codec === 'uncompressed' ? decompressLimitBytes : INLINE_OUTPUT_BYTES
+    try {
+      return recordsIn(bytes, at, decompress(codec, bytes, from, end, Math.min(inlineBytes, decompressLimitBytes)))
+    } catch (thrown) {
+      if (!(thrown instanceof OutputTooLarge)) throw thrown
+    }
+  }
+  return recordsIn(bytes, at, await decompressOffThread(codec, bytes, from, end, decompressLimitBytes))
+}
+
+function codecNameOf(bytes: Buffer, at: number): CodecName {
+  const number = codecOf(attributesOf(bytes, at))
+  const codec = CODEC_NAMES[number]
+  if (codec === undefined) throw new MalformedBytes(`There is no compression codec ${number}`)
+  return codec
+}
+
+/** The records of a batch whose body is decompressed. */
+function* recordsIn(bytes: Buffer, at: number, body: Buffer): Generator<StoredRecord> {
+  const attributes = attributesOf(bytes, at)
   const baseOffset = baseOffsetOf(bytes, at)
   const baseTimestampMs = baseTimestampOf(bytes, at)
   const appendTimeMs = isLogAppendTime(attributes) ? maxTimestampOf(bytes, at) : undefined
@@ -54,14 +88,14 @@ export function* recordsOf(bytes: Buffer, at: number, decompressLimitBytes: numb
 }
 
 /** The first record of the batch from that offset on whose time is not before that time (Kafka: RecordBatch, ListOffsets). */
-export function findByTimestamp(
+export async function findByTimestamp(
   bytes: Buffer,
   at: number,
   wanted: { timestampMs: number; minOffset: number },
   decompressLimitBytes: number,
-): { offset: number; timestampMs: number } | null {
+): Promise<{ offset: number; timestampMs: number } | null> {
   if (maxTimestampOf(bytes, at) < wanted.timestampMs) return null
-  for (const { offset, timestampMs } of recordsOf(bytes, at, decompressLimitBytes)) {
+  for (const { offset, timestampMs } of await readRecords(bytes, at, decompressLimitBytes)) {
     if (offset >= wanted.minOffset && timestampMs >= wanted.timestampMs) return { offset, timestampMs }
   }
   return null

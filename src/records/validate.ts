@@ -1,5 +1,12 @@
 import { CODEC_NAMES, type CodecName, UNCOMPRESSED, ZSTD } from '#bytes/codecs.ts'
-import { compress, compressOffThread, decompress, decompressOffThread } from '#bytes/compression.ts'
+import {
+  compress,
+  compressOffThread,
+  decompress,
+  decompressOffThread,
+  INLINE_INPUT_BYTES,
+  INLINE_OUTPUT_BYTES,
+} from '#bytes/compression.ts'
 import { InvalidCompression, OutputTooLarge } from '#bytes/errors.ts'
 import {
   attributesOf,
@@ -53,9 +60,7 @@ const LEAST_BATCH_LENGTH = 14
 
 const FIRST_ZSTD_VERSION = 7
 
-// About 0.3 ms of decompression and walk, or of compression (bench/kernel/compression.bench.ts): more is done off thread.
-const INLINE_INPUT_BYTES = 16 * 1024
-const INLINE_OUTPUT_BYTES = 256 * 1024
+// About 0.3 ms of compression (bench/kernel/compression.bench.ts): more is done off thread.
 const INLINE_RECOMPRESSION_BYTES = 32 * 1024
 
 const walk = new Walk()

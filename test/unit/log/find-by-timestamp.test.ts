@@ -18,12 +18,26 @@ async function appendTimes(fixture: BrokerFixture, times: readonly number[], cod
   await fixture.append(TOPIC, records, { codec, baseTimestampMs: times[0]!, maxTimestampMs: Math.max(...times) })
 }
 
+/** What is decompressed off the thread takes turns of the real event loop, of which the simulated clock knows nothing. */
+async function settled<T>(fixture: BrokerFixture, promise: Promise<T>): Promise<T> {
+  let isSettled = false
+  const settle = () => {
+    isSettled = true
+  }
+  promise.then(settle, settle)
+  while (!isSettled) {
+    await fixture.clock.runUntil(() => isSettled)
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  return promise
+}
+
 function find(fixture: BrokerFixture, timestampMs: number) {
-  return fixture.clock.run(offsetForTimestamp(fixture.broker.log, fixture.partition(TOPIC), timestampMs))
+  return settled(fixture, offsetForTimestamp(fixture.broker.log, fixture.partition(TOPIC), timestampMs))
 }
 
 function findNewest(fixture: BrokerFixture) {
-  return fixture.clock.run(offsetOfMaxTimestamp(fixture.broker.log, fixture.partition(TOPIC)))
+  return settled(fixture, offsetOfMaxTimestamp(fixture.broker.log, fixture.partition(TOPIC)))
 }
 
 function startAt(fixture: BrokerFixture, offset: number) {

@@ -82,22 +82,22 @@ describe('findByTimestamp', () => {
   const find = (timestampMs: number, minOffset = 0, bytes = batch) =>
     findByTimestamp(bytes, 0, { timestampMs, minOffset }, LIMIT)
 
-  it('finds the first record at or after a time, with its own time', () => {
-    expect(find(0)).toEqual({ offset: 10, timestampMs: 50 })
-    expect(find(45)).toEqual({ offset: 10, timestampMs: 50 })
-    expect(find(51)).toEqual({ offset: 12, timestampMs: 70 })
-    expect(find(70)).toEqual({ offset: 12, timestampMs: 70 })
-    expect(find(71)).toBe(null)
+  it('finds the first record at or after a time, with its own time', async () => {
+    expect(await find(0)).toEqual({ offset: 10, timestampMs: 50 })
+    expect(await find(45)).toEqual({ offset: 10, timestampMs: 50 })
+    expect(await find(51)).toEqual({ offset: 12, timestampMs: 70 })
+    expect(await find(70)).toEqual({ offset: 12, timestampMs: 70 })
+    expect(await find(71)).toBe(null)
   })
 
-  it('finds none before the offset asked for', () => {
-    expect(find(0, 11)).toEqual({ offset: 11, timestampMs: 40 })
-    expect(find(70, 13)).toEqual({ offset: 14, timestampMs: 70 })
-    expect(find(0, 15)).toBe(null)
+  it('finds none before the offset asked for', async () => {
+    expect(await find(0, 11)).toEqual({ offset: 11, timestampMs: 40 })
+    expect(await find(70, 13)).toEqual({ offset: 14, timestampMs: 70 })
+    expect(await find(0, 15)).toBe(null)
   })
 
-  it('finds the first record of a batch with the time of the append', () => {
+  it('finds the first record of a batch with the time of the append', async () => {
     const appended = buildBatch([{ timestampMs: 1 }, { timestampMs: 2 }], { baseOffset: 4, logAppendTimeMs: 99 })
-    expect(find(50, 0, appended)).toEqual({ offset: 4, timestampMs: 99 })
+    expect(await find(50, 0, appended)).toEqual({ offset: 4, timestampMs: 99 })
   })
 })
