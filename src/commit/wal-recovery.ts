@@ -86,17 +86,19 @@ export async function scanLog(options: RecoveryOptions): Promise<RecoveredLog & 
     end.sequence++
   }
   const evidence = await laterEvidence(options, found, end, tail)
-  const damage =
-    evidence.syncedPosition > end.position
-      ? new DamagedLog(
-          `${options.directory}/${walFileName(tail?.sequence ?? end.sequence)}`,
-          end.position,
-          end.position - (tail?.position ?? end.position),
-          evidence.syncedPosition,
-        )
-      : null
+  const damage = evidence.syncedPosition > end.position ? damageAt(options.directory, found, end, evidence) : null
   const files = found.filter(file => file.header !== null && file.sequence < end.sequence)
   return { ...end, files, tornBytes: evidence.tornBytes, syncedPosition, damage }
+}
+
+/** In the file that was read last if that goes on or should, else at the begin of the one that should follow. */
+function damageAt(directory: string, found: FoundFile[], end: ResumePoint, evidence: Evidence): DamagedLog {
+  const last = found.find(file => file.sequence === end.sequence - 1)
+  const next = found.find(file => file.sequence === end.sequence)?.header
+  const isInLast = last !== undefined && (evidence.isInTail || (next != null && next.position > end.position))
+  const sequence = isInLast ? last.sequence : end.sequence
+  const at = isInLast ? end.position - last.position : 0
+  return new DamagedLog(`${directory}/${walFileName(sequence)}`, end.position, at, evidence.syncedPosition)
 }
 
 /** Reads the log and cuts its torn tail. Throws on damage, with nothing changed. */
@@ -203,14 +205,23 @@ export async function readGroups(
   }
 }
 
-/** What group headers behind the end say: how far the log was synced, and how many bytes were begun. */
+/** What group headers behind the end say. */
+interface Evidence {
+  /** How far the log was synced. */
+  syncedPosition: number
+  /** How many bytes were begun. */
+  tornBytes: number
+  /** Some of them are in the file that was read last. */
+  isInTail: boolean
+}
+
 async function laterEvidence(
   options: RecoveryOptions,
   found: FoundFile[],
   end: ResumePoint,
   tail: FoundFile | undefined,
-): Promise<{ syncedPosition: number; tornBytes: number }> {
-  const evidence = { syncedPosition: 0, tornBytes: 0 }
+): Promise<Evidence> {
+  const evidence = { syncedPosition: 0, tornBytes: 0, isInTail: false }
   for (const file of found) {
     if (file.sequence < (tail?.sequence ?? end.sequence)) continue
     const position = file === tail ? file.position : (file.header?.position ?? null)
@@ -223,6 +234,7 @@ async function laterEvidence(
         if (header.position < end.position) return
         evidence.syncedPosition = Math.max(evidence.syncedPosition, header.syncedPosition)
         evidence.tornBytes += groupBytes(header)
+        evidence.isInTail ||= file === tail
       })
     } finally {
       await disk.close()
