@@ -83,6 +83,20 @@ describe('the simulated disk after a power loss', () => {
     expect(await outcomes(write, disk => disk.peek('/data/a').toString('hex'))).toContain('01010101')
   })
 
+  it('has what was written again and synced after a failed sync', async () => {
+    const write = async (disk: SimDisk) => {
+      const file = await disk.open('/data/a', 'write')
+      await file.write(bytes(2, 4), 0, 4, 0)
+      disk.onCall = call => (call.kind === 'sync' ? 'EIO' : null)
+      await expect(file.sync()).rejects.toMatchObject({ code: 'EIO' })
+      disk.onCall = () => null
+      await file.write(bytes(3, 4), 0, 4, 0)
+      await file.sync()
+      return disk.crash()
+    }
+    expect(await outcomes(write, disk => disk.peek('/data/a').toString('hex'))).toEqual(['03030303'])
+  })
+
   it('has a new name, a rename or a removal for sure only when the directory was synced', async () => {
     const change = (synced: boolean) => async (disk: SimDisk) => {
       await (await disk.open('/data/new', 'create')).close()

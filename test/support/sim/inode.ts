@@ -103,14 +103,13 @@ export class Inode {
     this.#pending.push({ ...change, number: this.#changes++, lost: false })
   }
 
-  /** The changes before `until` are durable. */
+  /** The changes before `until` are durable. What was lost before and written again since can no longer come back. */
   sync(until: number): void {
-    const rest: Pending[] = []
-    for (const change of this.#pending) {
-      if (change.number < until && !change.lost) this.#durable.apply(change)
-      else rest.push(change)
-    }
-    this.#pending = rest
+    const synced = this.#pending.filter(change => change.number < until && !change.lost)
+    for (const change of synced) this.#durable.apply(change)
+    this.#pending = this.#pending.filter(
+      change => !synced.includes(change) && !(change.lost && synced.some(later => overlaps(change, later))),
+    )
   }
 
   /** A sync of the changes before `until` failed: the system has dropped them and thinks they are written. */
@@ -148,6 +147,12 @@ export class Inode {
     }
     this.#underWay.clear()
   }
+}
+
+function overlaps(one: Pending, later: Pending): boolean {
+  if (one.number > later.number) return false
+  if (one.kind === 'truncate' || later.kind === 'truncate') return true
+  return one.at < later.at + later.bytes.length && later.at < one.at + one.bytes.length
 }
 
 function applyInPart(found: Bytes, change: Change, whole: boolean, prng: Prng): void {
