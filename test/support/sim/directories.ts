@@ -69,7 +69,10 @@ export class Directories {
   place(path: string, entry: Inode): void {
     this.make(parentOf(path))
     this.#change({ kind: 'set', path, entry })
-    this.sync(parentOf(path), this.#changes)
+    for (let above = path; above !== ''; ) {
+      above = parentOf(above)
+      this.sync(above, this.#changes)
+    }
   }
 
   /** The changes of a directory before `until` are durable. */
