@@ -115,7 +115,8 @@ describe('the simulated disk after a power loss', () => {
     const found = await outcomes(
       async disk => {
         await disk.makeDirectory('/data/sub')
-        disk.poke('/data/sub/a', bytes(1, 1))
+        await (await disk.open('/data/sub/a', 'create')).close()
+        await disk.syncDirectory('/data/sub')
         return disk.crash()
       },
       disk => disk.paths.join(),
