@@ -321,6 +321,8 @@ export class CommitLog<A> {
       syncing = this.#needsSyncBefore(groups[0]!)
       if (syncing) await this.files.syncBefore(file)
       syncing = false
+      // A sync at an interval failed meanwhile: no file is begun behind one that may have a hole.
+      if (this.#failure !== null) return
       for (const { chunk, from, to } of ranges) {
         await disk.write(chunk.bytes, from, to - from, chunk.position + from - file.position)
       }
@@ -334,7 +336,7 @@ export class CommitLog<A> {
   }
 
   #flushed(groups: CommitGroup<A>[], ranges: Range[], beganMs: number): void {
-    if (this.#failure !== null) return // a sync at an interval failed meanwhile
+    if (this.#failure !== null) return
     const last = ranges.at(-1)!
     this.#writtenFile = groups[0]!.file
     const end = last.chunk.position + last.to

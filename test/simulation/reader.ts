@@ -79,7 +79,8 @@ export class Reader {
       this.#world.guard(() => {
         if (!bytes.equals(sent.bytes)) throw new Violation(`the file has other bytes than batch ${sent.id}`)
       })
-    const failed = (thrown: unknown): void => this.#failed(partition, sent.entry.recordCount, thrown)
+    const offset = tail.baseOffset(index)
+    const failed = (thrown: unknown): void => this.#failed(partition, offset, thrown)
     this.#world.own(log.commits.files.read(tail.position(index), bytes.length, bytes, 0).then(compare, failed))
   }
 
