@@ -17,6 +17,7 @@ export default defineConfig({
     exclude: ['test/long/**'],
     testTimeout: 20_000,
     hookTimeout: 20_000,
+    expect: { poll: { timeout: 10_000 } },
     pool: 'forks',
   },
 })

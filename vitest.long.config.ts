@@ -19,6 +19,7 @@ export default defineConfig({
           include: [`test/long/${name}/**/*.test.ts`],
           testTimeout: 60 * MINUTE_MS,
           hookTimeout: 10 * MINUTE_MS,
+          expect: { poll: { timeout: 30_000 } },
           pool: 'forks',
         },
       })),

@@ -79,11 +79,9 @@ describe.skipIf(missing !== null)(
 
         expect((await topics('--list')).split('\n')).toContain(topic)
         await topics('--alter', '--topic', topic, '--partitions', '5')
-        await expect
-          .poll(() => topics('--describe', '--topic', topic), { timeout: 10_000 })
-          .toContain('PartitionCount: 5')
+        await expect.poll(() => topics('--describe', '--topic', topic)).toContain('PartitionCount: 5')
         await topics('--delete', '--topic', topic)
-        await expect.poll(async () => (await topics('--list')).split('\n'), { timeout: 10_000 }).not.toContain(topic)
+        await expect.poll(async () => (await topics('--list')).split('\n')).not.toContain(topic)
       },
       TIMEOUT_MS,
     )
@@ -114,12 +112,12 @@ describe.skipIf(missing !== null)(
         const entity = ['--entity-type', 'topics', '--entity-name', topic]
         await configs('--alter', ...entity, '--add-config', 'retention.ms=1000,cleanup.policy=[compact,delete]')
         const shown = () => configs('--describe', ...entity)
-        await expect.poll(shown, { timeout: 10_000 }).toContain('cleanup.policy=compact,delete sensitive=false')
+        await expect.poll(shown).toContain('cleanup.policy=compact,delete sensitive=false')
         expect(await shown()).toContain(
           'retention.ms=1000 sensitive=false synonyms={DYNAMIC_TOPIC_CONFIG:retention.ms=1000',
         )
         await configs('--alter', ...entity, '--delete-config', 'retention.ms')
-        await expect.poll(shown, { timeout: 10_000 }).not.toContain('retention.ms')
+        await expect.poll(shown).not.toContain('retention.ms')
         const all = await configs('--describe', ...entity, '--all')
         expect(all).toContain('retention.ms=604800000 sensitive=false synonyms={')
       },
