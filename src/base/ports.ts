@@ -28,7 +28,9 @@ export interface DiskFile {
   read(into: Uint8Array, from: number, length: number, position: number): Promise<number>
   /** Writes all of `bytes[from, from + length)`; throws the system's error if it cannot. */
   write(bytes: Uint8Array, from: number, length: number, position: number): Promise<void>
-  writeSync(bytes: Uint8Array, from: number, length: number, position: number): void
+  /** Writes the pieces one behind the other. */
+  writePieces(pieces: readonly Uint8Array[], position: number): Promise<void>
+  writePiecesSync(pieces: readonly Uint8Array[], position: number): void
   /** fdatasync: what was written before this call survives a power loss after it. */
   sync(): Promise<void>
   syncSync(): void

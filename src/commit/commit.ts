@@ -297,12 +297,10 @@ export class CommitLog<A> {
 
   #flushHere(disk: DiskFile, groups: CommitGroup<A>[], ranges: Range[], chain: number): void {
     const beganMs = this.#clock.monotonicMs()
-    const { position } = groups[0]!.file
+    const { file } = groups[0]!
     let syncing = false
     try {
-      for (const { chunk, from, to } of ranges) {
-        disk.writeSync(chunk.bytes, from, to - from, chunk.position + from - position)
-      }
+      disk.writePiecesSync(piecesOf(ranges, file), startOf(ranges, file))
       syncing = true
       if (this.#options.sync === 'always') disk.syncSync()
     } catch (thrown) {
@@ -323,9 +321,7 @@ export class CommitLog<A> {
       syncing = false
       // A sync at an interval failed meanwhile: no file is begun behind one that may have a hole.
       if (this.#failure !== null) return
-      for (const { chunk, from, to } of ranges) {
-        await disk.write(chunk.bytes, from, to - from, chunk.position + from - file.position)
-      }
+      await disk.writePieces(piecesOf(ranges, file), startOf(ranges, file))
       syncing = true
       if (this.#options.sync === 'always') await disk.sync()
     } catch (thrown) {
@@ -466,5 +462,24 @@ interface Range {
   from: number
   to: number
 }
+
+/** Where in the file the ranges begin. */
+function startOf(ranges: readonly Range[], file: WalFile): number {
+  const { chunk, from } = ranges[0]!
+  return chunk.position + from - file.position
+}
+
+/** The bytes of the ranges, and zeros up to the end of the page: what is not wholly written the system must read first. */
+function piecesOf(ranges: readonly Range[], file: WalFile): Uint8Array[] {
+  const pieces: Uint8Array[] = ranges.map(({ chunk, from, to }) => chunk.bytes.subarray(from, to))
+  const { chunk, to } = ranges.at(-1)!
+  const end = chunk.position + to - file.position
+  const zeros = Math.min(PAGE.length - (end % PAGE.length), file.sizeBytes - end)
+  if (zeros > 0 && zeros < PAGE.length) pieces.push(PAGE.subarray(0, zeros))
+  return pieces
+}
+
+/** Of the page cache; zeros. */
+const PAGE = new Uint8Array(4096)
 
 const DISK_FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])

@@ -116,6 +116,14 @@ function progress(count: number): number {
   throw Object.assign(new Error('EIO: the system took no byte, write'), { code: 'EIO' })
 }
 
+/** What is left of pieces when their first bytes are written. */
+function behind(pieces: readonly Uint8Array[], writtenBytes: number): readonly Uint8Array[] {
+  let [first, skip] = [0, writtenBytes]
+  while (first < pieces.length && skip >= pieces[first]!.length) skip -= pieces[first++]!.length
+  if (first === pieces.length) return []
+  return [pieces[first]!.subarray(skip), ...pieces.slice(first + 1)]
+}
+
 const CLOSED = -1
 
 class SystemFile implements DiskFile {
@@ -158,12 +166,24 @@ class SystemFile implements DiskFile {
     })
   }
 
-  writeSync(bytes: Uint8Array, from: number, length: number, position: number): void {
+  writePieces(pieces: readonly Uint8Array[], position: number): Promise<void> {
+    return this.#run(async fd => {
+      let [left, at] = [pieces, position]
+      while (left.length > 0) {
+        const count = progress(await call<number>(done => fs.writev(fd, left, at, done)))
+        at += count
+        left = behind(left, count)
+      }
+    })
+  }
+
+  writePiecesSync(pieces: readonly Uint8Array[], position: number): void {
     this.#runSync(fd => {
-      let written = 0
-      while (written < length) {
-        const wanted = Math.min(length - written, LARGEST_CALL_BYTES)
-        written += progress(fs.writeSync(fd, bytes, from + written, wanted, position + written))
+      let [left, at] = [pieces, position]
+      while (left.length > 0) {
+        const count = progress(fs.writevSync(fd, left, at))
+        at += count
+        left = behind(left, count)
       }
     })
   }

@@ -57,18 +57,23 @@ class SlowDisk {
     open: async (path, mode) => this.#slow(await systemDisk.open(path, mode)),
   }
 
+  #count(pieces: readonly Uint8Array[]): void {
+    for (const piece of pieces) this.writtenBytes += piece.length
+  }
+
   #slow(file: DiskFile): DiskFile {
     return {
       path: file.path,
       sizeBytes: () => file.sizeBytes(),
       read: (...args) => file.read(...args),
-      write: (bytes, from, length, position) => {
-        this.writtenBytes += length
-        return file.write(bytes, from, length, position)
+      write: (...args) => file.write(...args),
+      writePieces: (pieces, position) => {
+        this.#count(pieces)
+        return file.writePieces(pieces, position)
       },
-      writeSync: (bytes, from, length, position) => {
-        this.writtenBytes += length
-        file.writeSync(bytes, from, length, position)
+      writePiecesSync: (pieces, position) => {
+        this.#count(pieces)
+        file.writePiecesSync(pieces, position)
       },
       sync: async () => {
         if (this.#held !== null) {

@@ -146,7 +146,7 @@ describe('the simulated disk after a kill', () => {
         const file = await disk.open('/data/a', 'write')
         await file.write(bytes(2, 2), 0, 2, 0)
         disk.onCall = call => (call.kind === 'write' ? 'die' : null)
-        expect(() => file.writeSync(bytes(3, 2), 0, 2, 2)).toThrow(ProcessDied)
+        expect(() => file.writePiecesSync([bytes(3, 2)], 2)).toThrow(ProcessDied)
         expect(disk.isDead).toBe(true)
         return disk.kill()
       },
@@ -189,7 +189,7 @@ describe('the simulated disk', () => {
     await clock.run(disk.makeDirectory('/data'))
     const file = await clock.run(disk.open('/data/a', 'create'))
     const beganMs = clock.monotonicMs()
-    file.writeSync(bytes(1, 1), 0, 1, 0)
+    file.writePiecesSync([bytes(1, 1)], 0)
     file.syncSync()
     expect(clock.monotonicMs() - beganMs).toBe(6)
     await clock.run(file.sync())

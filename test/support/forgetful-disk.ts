@@ -21,7 +21,8 @@ function fileAt(path: string): DiskFile {
       return length
     },
     write: async () => {},
-    writeSync: () => {},
+    writePieces: async () => {},
+    writePiecesSync: () => {},
     sync: async () => {},
     syncSync: () => {},
     truncate: async () => {},

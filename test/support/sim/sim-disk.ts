@@ -259,30 +259,40 @@ class SimFile implements DiskFile {
     return this.#run('read', length, () => this.inode.read(into, from, length, position))
   }
 
-  async write(bytes: Uint8Array, from: number, length: number, position: number): Promise<void> {
-    const given = this.#copyOf(bytes, from, length)
+  write(bytes: Uint8Array, from: number, length: number, position: number): Promise<void> {
+    return this.#write(() => Buffer.from(bytes.subarray(from, from + length)), position)
+  }
+
+  async #write(bytes: () => Buffer, position: number): Promise<void> {
+    this.#mustBeWritable()
+    const given = bytes()
     const write = this.inode.begin(given, position)
     try {
-      await this.#run('write', length, () => {})
+      await this.#run('write', given.length, () => {})
     } catch (error) {
-      this.inode.write(given.subarray(0, this.#disk.partOf(length)), position)
+      this.inode.write(given.subarray(0, this.#disk.partOf(given.length)), position)
       throw error
     } finally {
       this.inode.end(write)
     }
-    assert(given.equals(bytes.subarray(from, from + length)), 'bytes stay as they are while they are written')
+    assert(given.equals(bytes()), 'bytes stay as they are while they are written')
     this.#put(given, position)
   }
 
-  writeSync(bytes: Uint8Array, from: number, length: number, position: number): void {
-    const given = this.#copyOf(bytes, from, length)
+  writePieces(pieces: readonly Uint8Array[], position: number): Promise<void> {
+    return this.#write(() => Buffer.concat(pieces), position)
+  }
+
+  writePiecesSync(pieces: readonly Uint8Array[], position: number): void {
+    this.#mustBeWritable()
+    const given = Buffer.concat(pieces)
     const write = this.inode.begin(given, position)
     try {
-      this.#runSync('write', length)
+      this.#runSync('write', given.length)
     } catch (error) {
       if (error instanceof ProcessDied) throw error
       this.inode.end(write)
-      this.inode.write(given.subarray(0, this.#disk.partOf(length)), position)
+      this.inode.write(given.subarray(0, this.#disk.partOf(given.length)), position)
       throw error
     }
     this.inode.end(write)
@@ -320,11 +330,6 @@ class SimFile implements DiskFile {
     await this.#underWay
     await this.#disk.pass({ kind: 'close', path: this.path, sizeBytes: 0 })
     this.#disk.closed(this)
-  }
-
-  #copyOf(bytes: Uint8Array, from: number, length: number): Buffer {
-    this.#mustBeWritable()
-    return Buffer.from(bytes.subarray(from, from + length))
   }
 
   /** As much as there is room for. */

@@ -14,7 +14,7 @@ describe('the real disk', () => {
     const file = await systemDisk.open(`${directory}/a`, 'read')
     const refused = { code: 'EBADF', message: expect.stringContaining(`${directory}/a`) }
     await expect(file.write(new Uint8Array(1), 0, 1, 0)).rejects.toMatchObject(refused)
-    expect(() => file.writeSync(new Uint8Array(1), 0, 1, 0)).toThrow(expect.objectContaining(refused))
+    expect(() => file.writePiecesSync([new Uint8Array(1)], 0)).toThrow(expect.objectContaining(refused))
     await file.close()
   })
 
