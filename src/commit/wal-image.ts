@@ -8,16 +8,23 @@ export interface Chunk {
   /** Of its first byte in the log. */
   position: number
   readonly bytes: Buffer
+  /** Its memory is used again for another chunk. */
+  readonly isReserved: boolean
   usedBytes: number
   pins: number
 }
+
+/** The garbage collector walks the whole heap whenever memory of this kind was allocated: so it is, many chunks at a time. */
+const RESERVED_CHUNKS = 16
 
 export class WalImage {
   readonly #chunkBytes: number
   readonly #cacheBytes: number
   readonly #chunks: Chunk[] = []
   #totalBytes = 0
-  #spare: Chunk | null = null
+  /** Of the size of a chunk, not in use now. Memory on which nobody wrote yet takes no room. */
+  readonly #spares: Buffer[] = []
+  #reservedBytes = 0
   /** Forgotten and still pinned. */
   #strays: Chunk[] = []
 
@@ -59,14 +66,14 @@ export class WalImage {
       this.#chunks.shift()
       this.#totalBytes -= oldest.bytes.length
       if (oldest.pins > 0) this.#strays.push(oldest)
-      else if (oldest.bytes.length === this.#chunkBytes) this.#spare = oldest
+      else this.#recycle(oldest)
     }
   }
 
   /** Is there more memory of forgotten chunks that somebody still sends from than the cache may have? Then send copies. */
   get isOverdrawn(): boolean {
     if (this.#strays.length === 0) return false
-    this.#strays = this.#strays.filter(chunk => chunk.pins > 0)
+    this.#dropStrays()
     return this.#strays.reduce((sum, chunk) => sum + chunk.bytes.length, 0) > this.#cacheBytes
   }
 
@@ -93,15 +100,41 @@ export class WalImage {
       }
       this.#chunks.pop()
       this.#totalBytes -= last.bytes.length
+      this.#recycle(last)
     }
   }
 
   #memoryOf(sizeBytes: number): Chunk {
-    const spare = this.#spare
-    if (spare !== null && spare.bytes.length === sizeBytes) {
-      this.#spare = null
-      return spare
+    const spare = sizeBytes === this.#chunkBytes ? this.#takeSpare() : undefined
+    const bytes = spare ?? Buffer.allocUnsafeSlow(sizeBytes)
+    return { position: 0, bytes, isReserved: spare !== undefined, usedBytes: 0, pins: 0 }
+  }
+
+  #takeSpare(): Buffer | undefined {
+    if (this.#spares.length === 0) this.#dropStrays()
+    if (this.#spares.length === 0) this.#reserve()
+    return this.#spares.pop()
+  }
+
+  /** Memory for what the cache may hold, and the chunk that is written. */
+  #reserve(): void {
+    const wanted = Math.ceil((this.#cacheBytes - this.#reservedBytes) / this.#chunkBytes) + 1
+    const count = Math.min(wanted, RESERVED_CHUNKS)
+    if (count <= 0) return
+    const memory = Buffer.allocUnsafeSlow(count * this.#chunkBytes)
+    this.#reservedBytes += memory.length
+    for (let at = memory.length - this.#chunkBytes; at >= 0; at -= this.#chunkBytes) {
+      this.#spares.push(memory.subarray(at, at + this.#chunkBytes))
     }
-    return { position: 0, bytes: Buffer.allocUnsafeSlow(sizeBytes), usedBytes: 0, pins: 0 }
+  }
+
+  #dropStrays(): void {
+    for (const chunk of this.#strays) if (chunk.pins === 0) this.#recycle(chunk)
+    this.#strays = this.#strays.filter(chunk => chunk.pins > 0)
+  }
+
+  /** What was needed beyond what is reserved is given back to the system. */
+  #recycle(chunk: Chunk): void {
+    if (chunk.isReserved) this.#spares.push(chunk.bytes)
   }
 }
