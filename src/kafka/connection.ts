@@ -347,9 +347,10 @@ export class KafkaConnection implements TcpHandler, FrameWaiter, HubConnection {
       this.#inflightBytes -= ticket.frameBytes
       failed = !ticket.writeAnswer(this.out)
     }
-    if (count > 0) this.#tickets.splice(0, failed ? this.#tickets.length : count)
+    if (failed || count === this.#tickets.length) this.#tickets.length = 0
+    else if (count > 0) this.#tickets.splice(0, count)
     if (this.out.offset > 0) {
-      if (!this.#gone) this.socket.write(Buffer.from(this.out.written()))
+      if (!this.#gone) this.socket.writeCopy(this.out.bytes, this.out.offset)
       this.out.offset = 0
     }
     if (failed) this.close('a request without acks failed')

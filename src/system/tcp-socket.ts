@@ -3,9 +3,12 @@
 //   A handler that waits for the rest of a large frame names its own memory as the target, and nothing is copied at all.
 // - Node offers this (`onread`) for sockets that it connects, not for those it accepts. So the handle of the accepted socket
 //   moves into a second one that has the option. Where a handle is not what we know, 'data' events do the same with a copy.
+// - A short answer is handed to the kernel by the descriptor of the socket: the way through a stream costs as much again. What
+//   the kernel does not take goes that way.
 //
 // Calls on a handler, in order: target and received in turns, writable now and then; at last closed, once.
 
+import { writeSync } from 'node:fs'
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net'
 
 export interface TcpSocket {
@@ -18,6 +21,8 @@ export interface TcpSocket {
    * called exactly once and never during this call: the kernel has taken them, or the socket is gone.
    */
   write(bytes: Buffer | readonly Buffer[], done?: () => void): void
+  /** The same for the first bytes of memory that changes after the call. */
+  writeCopy(memory: Buffer, length: number): void
   /** Written and not yet taken by the kernel. */
   readonly pendingWriteBytes: number
   /** From now on nothing is received, and the kernel makes the peer wait. A peer that leaves is not noticed either. */
@@ -55,6 +60,8 @@ export class AcceptedSocket implements TcpSocket {
   readonly localAddress: string
   readonly localPort: number
   readonly #socket: Socket
+  /** Of the system; negative where it is not known. */
+  readonly #descriptor: number
   #handler: TcpHandler | null = null
   #target: ReadTarget | null = null
   #ended = false
@@ -71,7 +78,8 @@ export class AcceptedSocket implements TcpSocket {
     this.localAddress = plainAddress(accepted.localAddress)
     this.localPort = accepted.localPort ?? 0
     const taken = shared === null ? null : takeOver(accepted, this.#readInto(shared))
-    this.#socket = taken ?? accepted
+    this.#socket = taken?.socket ?? accepted
+    this.#descriptor = taken?.descriptor ?? -1
     if (taken === null) accepted.on('data', chunk => this.#copyToTargets(chunk)).resume()
     this.#socket
       .on('error', error => {
@@ -93,13 +101,33 @@ export class AcceptedSocket implements TcpSocket {
     if (socket.destroyed || this.#ended || bytes.length === 0) {
       if (done !== undefined) queueMicrotask(done)
     } else if (Buffer.isBuffer(bytes)) {
-      socket.write(bytes, done)
+      const taken = this.#taken(bytes, bytes.length)
+      if (taken < bytes.length) socket.write(bytes.subarray(taken), done)
+      else if (done !== undefined) queueMicrotask(done)
+    } else if (bytes.length === 1) {
+      this.write(bytes[0]!, done)
     } else {
       socket.cork()
       const last = bytes.length - 1
       for (let i = 0; i < last; i++) socket.write(bytes[i]!)
       socket.write(bytes[last]!, done)
       socket.uncork()
+    }
+  }
+
+  writeCopy(memory: Buffer, length: number): void {
+    if (this.#socket.destroyed || this.#ended) return
+    const taken = this.#taken(memory, length)
+    if (taken < length) this.#socket.write(Buffer.from(memory.subarray(taken, length)))
+  }
+
+  /** How many bytes the kernel takes at once. An error is none of them: the stream meets it again, and tells. */
+  #taken(bytes: Buffer, length: number): number {
+    if (this.#descriptor < 0 || this.#socket.writableLength > 0) return 0
+    try {
+      return writeSync(this.#descriptor, bytes, 0, length)
+    } catch {
+      return 0
     }
   }
 
@@ -181,14 +209,16 @@ export function plainAddress(address: string | undefined): string {
 }
 
 interface TcpHandle {
+  readonly fd: number
   useUserBuffer(buffer: Uint8Array): void
 }
 
 // Semi-internal: `_handle` is not documented, but packages rely on it, and what is needed of it is checked.
-function takeOver(accepted: Socket, onread: OnReadOpts): Socket | null {
+function takeOver(accepted: Socket, onread: OnReadOpts): { socket: Socket; descriptor: number } | null {
   const holder = accepted as unknown as { _handle: Partial<TcpHandle> | null }
   const handle = holder._handle
   if (typeof handle?.useUserBuffer !== 'function') return null
   holder._handle = null
-  return new Socket({ handle, readable: true, writable: true, onread } as SocketConstructorOpts)
+  const socket = new Socket({ handle, readable: true, writable: true, onread } as unknown as SocketConstructorOpts)
+  return { socket, descriptor: handle.fd ?? -1 }
 }

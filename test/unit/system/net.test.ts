@@ -213,6 +213,25 @@ function describeWriting(reading: Reading): void {
     expect(handler.socket.pendingWriteBytes).toBe(0)
   })
 
+  it('writes copies of memory that changes at once, in order with what is pending', async () => {
+    const { accept } = await startListener(reading)
+    const { client, handler } = await accept()
+    client.pause()
+    const chunks = collect(client)
+    const sent = pattern(20_000_000, 5)
+    const memory = Buffer.alloc(100_000)
+    for (let at = 0; at < sent.length; at += memory.length) {
+      sent.copy(memory, 0, at, at + memory.length)
+      if (at % 300_000 === 0) handler.socket.write(Buffer.from(memory))
+      else handler.socket.writeCopy(memory, memory.length)
+      memory.fill(0)
+    }
+    expect(handler.socket.pendingWriteBytes).toBeGreaterThan(0)
+    client.resume()
+    await until('all has come', () => lengthOf(chunks) === sent.length)
+    expect(Buffer.concat(chunks).equals(sent)).toBe(true)
+  })
+
   it('tells what is pending while the peer does not read, and says when it has read', async () => {
     const { accept } = await startListener(reading)
     const { client, handler } = await accept()
