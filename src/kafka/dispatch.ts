@@ -93,18 +93,7 @@ export class Dispatch implements Requests {
     const writer = new MessageWriter()
     encodeResponse(handler.response, header, value, writer)
     metrics.requestLatency.of(header.apiKey).observe((clock.monotonicMs() - beganMs) / 1000)
-    if (hasError(value)) metrics.requestErrors.of(header.apiKey).value++
+    if (writer.tellsError) metrics.requestErrors.of(header.apiKey).value++
     return writer
   }
-}
-
-/** Does any part of an answer carry an error? */
-function hasError(value: unknown): boolean {
-  if (Array.isArray(value)) return value.some(hasError)
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return false
-  for (const [name, field] of Object.entries(value)) {
-    if (typeof field === 'number' ? name === 'errorCode' && field !== 0 : name !== 'records' && hasError(field))
-      return true
-  }
-  return false
 }

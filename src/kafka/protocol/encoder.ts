@@ -100,7 +100,7 @@ function compileValueWrite(name: string, field: AnyField, version: number, flexi
     case 'int8':
       return (writer, value) => writer.i8(value as number)
     case 'int16':
-      return (writer, value) => writer.i16(value as number)
+      return name === 'errorCode' ? writeErrorCode : (writer, value) => writer.i16(value as number)
     case 'uint16':
       return (writer, value) => writer.u16(value as number)
     case 'int32':
@@ -131,6 +131,11 @@ function compileValueWrite(name: string, field: AnyField, version: number, flexi
       }
     }
   }
+}
+
+function writeErrorCode(writer: MessageWriter, value: unknown): void {
+  writer.i16(value as number)
+  if (value !== 0) writer.tellsError = true
 }
 
 function compileArrayWrite(writeElement: Write, flexible: boolean): Write {

@@ -14,6 +14,8 @@ interface Splice {
  * become chunks of their own: whoever spliced them keeps them unchanged until they are sent.
  */
 export class MessageWriter extends ByteWriter {
+  /** Whether some part of what was written tells of an error. */
+  tellsError = false
   #splices: Splice[] = []
   #splicedBytes = 0
 
