@@ -12,7 +12,7 @@ export type Target = 'ours' | 'kafka' | 'kafka-flush'
 
 /** How our broker is started, in the root of the repository. */
 export const OUR_COMMAND =
-  'node src/cli/chronik.ts start --data-dir {dir} --kafka-port {port} --metrics-port {metrics-port}'
+  'node bin/chronik.js start --data-dir {dir} --kafka-port {port} --metrics-port {metrics-port}'
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url))
 const KAFKA_SH = fileURLToPath(new URL('../peers/kafka.sh', import.meta.url))
