@@ -3,6 +3,8 @@ import type { FramePool } from './frame-pool.ts'
 
 /** A connection as the others know it. */
 export interface HubConnection {
+  /** Something that was produced on it is not committed. */
+  readonly waitsForCommit: boolean
   flush(): void
   close(reason: string): void
   drain(): void
@@ -91,6 +93,12 @@ export class ConnectionHub {
     }
     timer = clock.after(Math.min(IDLE_CHECK_MS, maxIdleMs), check)
     return () => timer?.cancel()
+  }
+
+  /** What was staged gets no answer: nobody knows whether it is durable. So its producers are cut off, to find out later. */
+  logFailed(): void {
+    this.settle()
+    for (const connection of this.#open) if (connection.waitsForCommit) connection.destroy()
   }
 
   /** Nothing new is begun; what is under way is answered, or cut off at the deadline. */

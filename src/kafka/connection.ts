@@ -95,6 +95,10 @@ export class KafkaConnection implements TcpHandler, FrameWaiter, HubConnection {
     return !this.#busy && this.#tickets.length === 0
   }
 
+  get waitsForCommit(): boolean {
+    return this.#tickets.some(ticket => !ticket.isDecided)
+  }
+
   // ---- frames
 
   target(): ReadTarget | null {

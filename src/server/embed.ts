@@ -25,6 +25,8 @@ export interface Chronik {
   /** Where /metrics and /health answer. */
   readonly metrics: { readonly host: string; readonly port: number }
   readonly dataDir: string
+  /** Resolves if the broker can accept nothing more, with the reason: its disk failed. */
+  readonly failure: Promise<Error>
   /** Stops the broker. A temporary data directory is removed. */
   close(): Promise<void>
 }
@@ -52,6 +54,7 @@ export async function startChronik(options: ChronikOptions = {}): Promise<Chroni
     if (!loaded.ok) throw new ChronikError('INVALID_SETTINGS', 'invalid', loaded.errors.join('\n'))
     const { settings, sources } = loaded
     const output = standardOutput()
+    const failure = Promise.withResolvers<Error>()
     const logger = createLogger({ level: settings.logLevel as LogLevel, pretty: false, output })
     const server = await startServer({
       settings,
@@ -61,7 +64,10 @@ export async function startChronik(options: ChronikOptions = {}): Promise<Chroni
       random: systemRandom,
       logger,
       operations: true,
-      failed: error => logger.error(error.message, { error }),
+      failed: error => {
+        logger.error(error.message, { error })
+        failure.resolve(error)
+      },
     })
     const { port } = server.kafka
     // Nobody can connect to "every address": a client here reaches the loopback one.
@@ -70,6 +76,7 @@ export async function startChronik(options: ChronikOptions = {}): Promise<Chroni
       kafka: { host, port, address: hostPort(host, port) },
       metrics: { host, port: server.metricsPort ?? 0 },
       dataDir: settings.dataDir,
+      failure: failure.promise,
       close: async () => {
         try {
           await server.close()

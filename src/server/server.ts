@@ -140,7 +140,10 @@ function logOptions(options: ServerOptions, metrics: Metrics, hub: ConnectionHub
       },
     },
     report: (level, message, fields) => logger[level](message, fields),
-    failed: options.failed,
+    failed: error => {
+      hub.logFailed()
+      options.failed(error)
+    },
     afterCommit: () => hub.settle(),
   }
 }

@@ -1,6 +1,6 @@
 // A broker inside another process, as users' own tests run it.
 
-import { existsSync } from 'node:fs'
+import { closeSync, existsSync, readdirSync, readlinkSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -79,6 +79,34 @@ describe('startChronik', () => {
     await expect(startChronik({ dataDir: chronik.dataDir })).rejects.toMatchObject({ code: 'DATA_DIRECTORY_LOCKED' })
     await produce(client, 'still here')
   })
+})
+
+describe.skipIf(process.platform !== 'linux')('a broker whose disk fails', () => {
+  it('says so to the program, and to each producer', async () => {
+    const chronik = await startChronik()
+    const client = await WireClient.connect(chronik.kafka)
+    await produce(client, 'before')
+    for (const descriptor of readdirSync('/proc/self/fd')) {
+      if (fileOf(descriptor).startsWith(`${chronik.dataDir}/wal/`)) closeSync(Number(descriptor))
+    }
+    // Nobody knows what became of it, so it gets no answer; what comes later is refused.
+    await expect(produce(client, 'when it failed')).rejects.toThrow('closed')
+    expect((await chronik.failure).message).toContain('could not write the log')
+    const other = await WireClient.connect(chronik.kafka)
+    await expect(produce(other, 'later')).rejects.toThrow('56')
+    expect(await valuesOf(other)).toContain('before')
+    other.close()
+    await expect(chronik.close()).rejects.toThrow('EBADF')
+    expect(existsSync(chronik.dataDir)).toBe(false)
+  })
+
+  function fileOf(descriptor: string): string {
+    try {
+      return readlinkSync(`/proc/self/fd/${descriptor}`)
+    } catch {
+      return '' // it was the one that listed the directory
+    }
+  }
 })
 
 describe('options that are wrong', () => {
