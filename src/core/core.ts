@@ -38,6 +38,9 @@ export interface Effects {
   change(change: Change, outcome: Outcome): void
 }
 
+/** For who wants the state alone. */
+export const NO_EFFECTS: Effects = { batch() {}, change() {} }
+
 const header: ProduceRecordHeader = { timeMs: 0, file: 0, payloadPosition: 0, entryCount: 0 }
 const entry = newBatchEntry()
 

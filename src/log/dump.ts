@@ -5,7 +5,7 @@ import { eachRecord, FILE_HEADER_BYTES } from '#commit/wal-format.ts'
 import { findFiles, type RecoveredGroup, readGroups } from '#commit/wal-recovery.ts'
 import { decodeChange, PRODUCE_RECORD, RECORD_TYPE_NAMES } from '#core/change-records.ts'
 import { decodeState } from '#core/checkpoint.ts'
-import { apply, type Effects } from '#core/core.ts'
+import { apply, NO_EFFECTS } from '#core/core.ts'
 import {
   newBatchEntry,
   type ProduceRecordHeader,
@@ -26,8 +26,6 @@ export interface DumpFilter {
 }
 
 type Line = Record<string, unknown>
-
-const SILENT: Effects = { batch() {}, change() {} }
 
 /** Prints the commit records that the directory still has, oldest first. Returns what is damaged, or null. */
 export async function dumpLog(
@@ -81,7 +79,7 @@ class Dump {
       // What comes behind the checkpoint makes the names of what follows it.
       if (group.position < this.#stateFrom) return
       body.offset = bodyAt
-      apply(this.#state, record, SILENT)
+      apply(this.#state, record, NO_EFFECTS)
     })
   }
 

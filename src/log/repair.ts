@@ -5,7 +5,7 @@ import { walFileName } from '#commit/wal-files.ts'
 import { eachRecord } from '#commit/wal-format.ts'
 import { cutLog, type RecoveredGroup, scanLog } from '#commit/wal-recovery.ts'
 import { decodeState } from '#core/checkpoint.ts'
-import { apply, type Effects } from '#core/core.ts'
+import { apply, NO_EFFECTS } from '#core/core.ts'
 import { State } from '#core/state.ts'
 import { checkpointDirectory, walDirectory } from './directories.ts'
 import { BEGINNING, missingFiles } from './log.ts'
@@ -21,8 +21,6 @@ interface Place {
   disk: Disk
   dataDir: string
 }
-
-const SILENT: Effects = { batch() {}, change() {} }
 
 /** Says what is wrong with a log that nobody has open; cuts it at `cutAt` if that is where it is damaged. */
 export async function repairLog(place: Place, cutAt: number | null): Promise<RepairReport> {
@@ -77,7 +75,7 @@ export async function repairLog(place: Place, cutAt: number | null): Promise<Rep
 }
 
 function applyGroup(state: State, group: RecoveredGroup): void {
-  eachRecord(group.bytes, group.recordsFrom, group.recordsTo, record => apply(state, record, SILENT))
+  eachRecord(group.bytes, group.recordsFrom, group.recordsTo, record => apply(state, record, NO_EFFECTS))
 }
 
 /** What can be done when no checkpoint can be read: the log alone is enough if it is there from the beginning. */
