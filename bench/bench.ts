@@ -47,7 +47,8 @@ interface Options {
   readonly write: boolean
 }
 
-function parseOptions(): Options {
+/** Null: only the usage is asked for. */
+function parseOptions(): Options | null {
   const { values } = parseArgs({
     options: {
       only: { type: 'string', default: '' },
@@ -58,8 +59,10 @@ function parseOptions(): Options {
       dir: { type: 'string', default: join(CACHE_DIR, 'data') },
       lock: { type: 'string' },
       write: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   })
+  if (values.help) return null
   const only = new RegExp(values.only)
   const rows = ROWS.filter(row => only.test(row.name))
   const runs = Number(values.runs ?? (values.quick ? 1 : 3))
@@ -138,7 +141,9 @@ function summary(row: Row, figures: Figures): string {
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort(new Error(`${signal}: stopped`)))
 try {
-  await main(parseOptions(), stop.signal)
+  const options = parseOptions()
+  if (options === null) console.log(USAGE)
+  else await main(options, stop.signal)
 } catch (error) {
   const usage = error instanceof TypeError && 'code' in error ? `\n${USAGE}` : ''
   console.error(`bench: ${messageOf(error)}${usage}`)

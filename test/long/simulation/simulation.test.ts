@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest'
 import { simulate } from '#test/simulation/simulate.ts'
+import { scaled } from '#test/support/scale.ts'
 
-const { CHRONIK_SIM_SEEDS: wanted = '3000', CHRONIK_SIM_FROM: first = '1' } = process.env
+const { CHRONIK_SIM_SEEDS: wanted = `${scaled(3000)}`, CHRONIK_SIM_FROM: first = '1' } = process.env
 const PROGRESS_EVERY = 250
 
 it(`keeps its promises with ${wanted} seeds from ${first} on`, { timeout: 3_600_000 }, async () => {
