@@ -3,7 +3,7 @@ import { type BatchEntry, newBatchEntry } from '#core/produce-record.kernel.ts'
 import { NO_PRODUCER } from '#core/producers.ts'
 import type { Partition, Topic } from '#core/state.ts'
 import { isTransactional } from '#records/batch.ts'
-import { BatchFacts, NO_ERROR, type ProduceContext } from '#records/facts.ts'
+import { BatchFacts, type LongContext, NO_ERROR, type ProduceContext } from '#records/facts.ts'
 import { inspectBatch } from '#records/validate.ts'
 import type { Broker } from './broker.ts'
 import type { Frame, KafkaConnection } from './connection.ts'
@@ -62,8 +62,9 @@ export function produce(
 /** Goes on from a part that must be opened off this thread. The order of parts is kept. */
 async function produceFrom(ticket: ProduceTicket, first: number, bytes: Buffer, nowMs: number): Promise<void> {
   const facts = new BatchFacts()
-  const context: ProduceContext = { nowMs, produceVersion: ticket.version }
   const { broker } = ticket.connection
+  const nextTurn = (): Promise<void> => new Promise(resolve => broker.clock.soon(resolve))
+  const context: LongContext = { nowMs, produceVersion: ticket.version, nextTurn }
   for (let slot = first; slot < ticket.parts.length; slot++) {
     const part = ticket.parts[slot]!
     if (!mayInspect(broker, ticket, part)) continue

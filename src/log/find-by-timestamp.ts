@@ -109,7 +109,7 @@ async function inBatchAt<T>(
   try {
     return await look(bytes)
   } finally {
-    release(read)
+    release(log, read)
   }
 }
 

@@ -1,6 +1,7 @@
 import { assert } from '#base/assert.ts'
 import { ChronikError } from '#base/errors.ts'
 import type { Clock, Disk } from '#base/ports.ts'
+import { BufferPool } from '#bytes/buffer-pool.ts'
 import { ByteWriter } from '#bytes/cursor.ts'
 import { listCheckpoints, readNewestCheckpoint } from '#commit/checkpoint-files.ts'
 import {
@@ -80,6 +81,8 @@ export interface LogOptions {
 
 /** Memory of one chunk of the newest log. */
 const CHUNK_BYTES = 8 << 20
+/** Memory that is kept for reads of files. */
+const KEPT_READ_BYTES = 32 << 20
 /** The first file after a start is smaller, so that the start does not wait for it. */
 const FIRST_FILE_BYTES = 16 << 20
 
@@ -99,6 +102,8 @@ export class Log implements CommitOwner<Gathered>, Effects {
   readonly commits: CommitLog<Gathered>
   readonly options: LogOptions
   readonly maintenance: Maintenance
+  /** For what is read from files. */
+  readonly readBuffers = new BufferPool(KEPT_READ_BYTES)
   readonly #waiters = new Map<number, Set<Waiter>>()
   readonly #woken = new Set<Waiter>()
   readonly #followers = new Set<Waiter>()

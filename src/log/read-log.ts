@@ -16,17 +16,21 @@ export interface LogSlices {
   /** Offset behind the last batch. */
   nextOffset: number
   readonly pinned: Chunk[]
+  /** Memory of the log that was read into from files. */
+  readonly taken: Buffer[]
 }
 
-export const NOTHING: LogSlices = { slices: [], sizeBytes: 0, nextOffset: -1, pinned: [] }
+export const NOTHING: LogSlices = { slices: [], sizeBytes: 0, nextOffset: -1, pinned: [], taken: [] }
 
 /** What lies between two batches of a partition and is still read with them in one go. */
 const READ_GAP_BYTES = 16384
 /** One read from a file at most, unless a single batch is larger. */
-const READ_BYTES = 2 << 20
+const READ_BYTES = 1 << 20
 
-export function release(read: LogSlices): void {
+/** Nobody looks at what was read any more. */
+export function release(log: Log, read: LogSlices): void {
   for (const chunk of read.pinned.splice(0)) chunk.pins--
+  for (const buffer of read.taken.splice(0)) log.readBuffers.give(buffer)
 }
 
 /**
@@ -47,7 +51,7 @@ export function readLog(
   if (tail === undefined || index < 0 || tail.position(index) < log.commits.image.from) {
     return readFromFiles(log, partition, offset, maxBytes, atLeastOne)
   }
-  const read: LogSlices = { slices: [], sizeBytes: 0, nextOffset: offset, pinned: [] }
+  const read: LogSlices = { slices: [], sizeBytes: 0, nextOffset: offset, pinned: [], taken: [] }
   let chunk: Chunk | null = null
   let from = 0
   let to = 0
@@ -72,12 +76,12 @@ export function readLog(
   }
   if (chunk !== null) read.slices.push(chunk.bytes.subarray(from, to))
   // Readers that do not take what they asked for hold little of a chunk and all of its memory.
-  return log.commits.image.isOverdrawn ? copied(read) : read
+  return log.commits.image.isOverdrawn ? copied(log, read) : read
 }
 
-function copied(read: LogSlices): LogSlices {
+function copied(log: Log, read: LogSlices): LogSlices {
   const slices = read.slices.map(slice => Buffer.from(slice))
-  release(read)
+  release(log, read)
   return { ...read, slices }
 }
 
@@ -120,10 +124,11 @@ async function readFromFiles(
   maxBytes: number,
   atLeastOne: boolean,
 ): Promise<LogSlices> {
-  const read: LogSlices = { slices: [], sizeBytes: 0, nextOffset: offset, pinned: [] }
+  const read: LogSlices = { slices: [], sizeBytes: 0, nextOffset: offset, pinned: [], taken: [] }
   try {
     await fillFromFiles(log, partition, read, { maxBytes, atLeastOne })
   } catch (thrown) {
+    release(log, read)
     // Its file may go in the middle of a read.
     throw partition.extents.indexOf(read.nextOffset) < 0 ? goneError(partition, read.nextOffset) : thrown
   }
@@ -204,8 +209,10 @@ function* runsOf(log: Log, batches: IndexedBatch[]): Generator<IndexedBatch[]> {
 async function readRun(log: Log, partition: Partition, run: IndexedBatch[], into: LogSlices): Promise<void> {
   const from = run[0]!.position
   const last = run.at(-1)!
-  const bytes = Buffer.allocUnsafeSlow(last.position + last.sizeBytes - from)
-  await log.commits.files.read(from, bytes.length, bytes, 0)
+  const length = last.position + last.sizeBytes - from
+  const bytes = log.readBuffers.take(length)
+  into.taken.push(bytes)
+  await log.commits.files.read(from, length, bytes, 0)
   let sliceFrom = 0
   let sliceTo = 0
   for (const batch of run) {

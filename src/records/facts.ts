@@ -40,6 +40,12 @@ export interface ProduceContext {
   produceVersion: number
 }
 
+/** Of an inspection that takes its time. */
+export interface LongContext extends ProduceContext {
+  /** Resolves when others have had their turn on this thread. */
+  nextTurn(): Promise<void>
+}
+
 /** Kafka: ProduceResponse.RecordError */
 export interface RecordError {
   /** Index of the record in its batch. */

@@ -41,6 +41,7 @@ import {
   CORRUPT_MESSAGE,
   INVALID_RECORD,
   INVALID_TIMESTAMP,
+  type LongContext,
   MESSAGE_TOO_LARGE,
   NO_ERROR,
   type ProduceContext,
@@ -48,7 +49,7 @@ import {
   UNSUPPORTED_COMPRESSION_TYPE,
 } from './facts.ts'
 import { refuseRecords } from './record-errors.ts'
-import { FAULT_NONE, FAULT_TIMESTAMP, WALK_FAULTS, Walk, walkRecords } from './walk.kernel.ts'
+import { beginWalk, FAULT_NONE, FAULT_TIMESTAMP, WALK_FAULTS, Walk, walkOn, walkRecords } from './walk.kernel.ts'
 
 // Everything a broker checks about a batch before it stores it, in Kafka's order (Kafka: ProduceRequest.validateRecords,
 // UnifiedLog.append, LogValidator). Nothing is allocated for an uncompressed batch in which all is well. `inspectBatch` says
@@ -63,7 +64,10 @@ const FIRST_ZSTD_VERSION = 7
 // About 0.3 ms of compression (bench/kernel/compression.bench.ts): more is done off thread.
 const INLINE_RECOMPRESSION_BYTES = 32 * 1024
 
-const walk = new Walk()
+// Records that are walked between two turns of the event loop: less than a millisecond.
+const RECORDS_PER_TURN = 10_000
+
+const inlineWalk = new Walk()
 
 /** Looks at the records field of a produce request for one partition; if 'done', the answer is in `facts`. */
 export function inspectBatch(
@@ -81,7 +85,9 @@ export function inspectBatch(
   if (codecOf(facts.attributes) !== UNCOMPRESSED || targetCodec(rules, 'uncompressed') !== 'uncompressed') {
     return inspectInline(bytes, from, to, rules, context, facts)
   }
-  if (areRecordsValid(bytes, from + BATCH_HEADER_BYTES, to, rules, context, facts)) {
+  const bodyAt = from + BATCH_HEADER_BYTES
+  walkRecords(bytes, bodyAt, to, facts.recordCount, facts.baseTimestampMs, inlineWalk)
+  if (areRecordsValid(inlineWalk, bytes, bodyAt, rules, context, facts)) {
     conclude(bytes, from, to, rules, context, facts)
   }
   return 'done'
@@ -93,7 +99,7 @@ export async function inspectCompressed(
   from: number,
   to: number,
   rules: BatchRules,
-  context: ProduceContext,
+  context: LongContext,
   checked: BatchFacts,
 ): Promise<BatchFacts> {
   const facts = Object.assign(new BatchFacts(), checked)
@@ -107,12 +113,21 @@ export async function inspectCompressed(
     refuseCompression(thrown, rules, facts)
     return facts
   }
-  if (!areRecordsValid(body, 0, body.length, rules, moment, facts)) return facts
+  const walk = new Walk()
+  beginWalk(walk, 0)
+  while (!walkOn(body, body.length, facts.recordCount, facts.baseTimestampMs, walk, stopOf(walk, facts))) {
+    await moment.nextTurn()
+  }
+  if (!areRecordsValid(walk, body, 0, rules, moment, facts)) return facts
   if (target !== codec) {
     replaceBody(bytes, from, target, await compressOffThread(target, body, rules.compressionLevel), facts)
   }
   conclude(bytes, from, to, rules, moment, facts)
   return facts
+}
+
+function stopOf(walk: Walk, facts: BatchFacts): number {
+  return Math.min(facts.recordCount, walk.index + RECORDS_PER_TURN)
 }
 
 /** The same on this thread, unless that takes too long. */
@@ -137,7 +152,8 @@ function inspectInline(
     refuseCompression(thrown, rules, facts)
     return 'done'
   }
-  if (!areRecordsValid(body, 0, body.length, rules, context, facts)) return 'done'
+  walkRecords(body, 0, body.length, facts.recordCount, facts.baseTimestampMs, inlineWalk)
+  if (!areRecordsValid(inlineWalk, body, 0, rules, context, facts)) return 'done'
   if (target !== codec) replaceBody(bytes, from, target, compress(target, body, rules.compressionLevel), facts)
   conclude(bytes, from, to, rules, context, facts)
   return 'done'
@@ -261,17 +277,16 @@ function isConsistent(bytes: Buffer, from: number, facts: BatchFacts): boolean {
   return true
 }
 
-/** Walks the uncompressed records in `bodyBytes[from, to)`. */
+/** Judges what a walk found in the uncompressed records of `bodyBytes`, from `from` on. */
 function areRecordsValid(
+  walk: Walk,
   bodyBytes: Buffer,
   from: number,
-  to: number,
   rules: BatchRules,
   context: ProduceContext,
   facts: BatchFacts,
 ): boolean {
   const nowMs = context.nowMs
-  walkRecords(bodyBytes, from, to, facts.recordCount, facts.baseTimestampMs, walk)
   if (walk.fault !== FAULT_NONE) {
     const errorCode = walk.fault === FAULT_TIMESTAMP ? INVALID_TIMESTAMP : INVALID_RECORD
     return refuse(facts, errorCode, `Record ${walk.faultIndex} of the batch: ${WALK_FAULTS[walk.fault]}`)

@@ -40,6 +40,9 @@ export const FAULT_REST_OF_BATCH = 8
 
 /** Filled by a walk; owned and used again by who walks. */
 export class Walk {
+  /** The next record, and where it begins. */
+  index = 0
+  at = 0
   fault = FAULT_NONE
   /** The first record at fault, from 0. */
   faultIndex = -1
@@ -63,13 +66,33 @@ export function walkRecords(
   baseTimestampMs: number,
   walk: Walk,
 ): void {
-  let at = from
-  let index = 0
-  let fault = FAULT_NONE
-  let maxTimestampMs = -1
-  let minTimestampMs = Number.POSITIVE_INFINITY
+  beginWalk(walk, from)
+  walkOn(bytes, to, count, baseTimestampMs, walk, count)
+}
+
+/** A walk that `walkOn` goes on with, as often as it takes. */
+export function beginWalk(walk: Walk, from: number): void {
+  walk.index = 0
+  walk.at = from
+  walk.fault = FAULT_NONE
+  walk.faultIndex = -1
+  walk.maxTimestampMs = -1
+  walk.minTimestampMs = Number.POSITIVE_INFINITY
   walk.firstNullKey = -1
-  for (; index < count; index++) {
+}
+
+/** Walks up to record `stop`; true when the walk is over: behind the last record, or at a fault. */
+export function walkOn(
+  bytes: Uint8Array,
+  to: number,
+  count: number,
+  baseTimestampMs: number,
+  walk: Walk,
+  stop: number,
+): boolean {
+  let { at, index, maxTimestampMs, minTimestampMs } = walk
+  let fault = FAULT_NONE
+  for (; index < stop; index++) {
     fault = FAULT_LENGTH
     const end = skipField(bytes, at, to)
     if (end < 0 || end > to) break
@@ -116,14 +139,17 @@ export function walkRecords(
     if (at !== end) break
     fault = FAULT_NONE
   }
-  if (fault === FAULT_NONE && at !== to) {
+  walk.at = at
+  walk.index = index
+  walk.maxTimestampMs = maxTimestampMs
+  walk.minTimestampMs = minTimestampMs
+  if (fault === FAULT_NONE && index >= count && at !== to) {
     fault = FAULT_REST_OF_BATCH
     index--
   }
   walk.fault = fault
   walk.faultIndex = fault === FAULT_NONE ? -1 : index
-  walk.maxTimestampMs = maxTimestampMs
-  walk.minTimestampMs = minTimestampMs
+  return fault !== FAULT_NONE || walk.index >= count
 }
 
 /** The place behind a length and as many bytes, or -1 if the length is not whole or negative; it may be behind `end`. */

@@ -69,7 +69,7 @@ async function fingerprint(log: Log): Promise<number> {
     for (let offset = partition.logStart; offset < partition.nextOffset; ) {
       const read = await readLog(log, partition, offset, 1 << 20, true)
       for (const slice of read.slices) sum = crc32c(slice, sum)
-      release(read)
+      release(log, read)
       offset = read.nextOffset
     }
   }

@@ -126,7 +126,7 @@ export class Reader {
       this.#world.guard(() => {
         if (model !== undefined) checkRead(model, offset, read)
       })
-      if (log === this.#world.log) release(read)
+      if (log === this.#world.log) release(log, read)
     })
   }
 

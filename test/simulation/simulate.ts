@@ -129,7 +129,7 @@ async function checkEverything(world: World): Promise<void> {
       for (let offset = model.logStart; offset < model.nextOffset; ) {
         const read = await clock.run(Promise.resolve(readLog(log, partition, offset, 1 << 20, true)))
         const nextOffset = checkRead(model, offset, read)
-        release(read)
+        release(log, read)
         if (nextOffset === offset) throw new Violation(`nothing can be read at ${offset} of ${model.nextOffset}`)
         offset = nextOffset
       }

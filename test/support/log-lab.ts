@@ -152,7 +152,7 @@ export class LogLab {
     for (let offset = from; offset < partition.nextOffset; ) {
       const read = await this.read(partition, offset, maxBytes)
       slices.push(...read.slices.map(slice => Buffer.from(slice)))
-      release(read)
+      release(this.log, read)
       offset = read.nextOffset
     }
     return Buffer.concat(slices)

@@ -226,7 +226,7 @@ class Fetching {
   #letGo(reads: readonly LogSlices[]): void {
     for (const read of reads) {
       this.#broker.fetchedBytes -= read.sizeBytes
-      release(read)
+      release(this.#broker.log, read)
     }
   }
 

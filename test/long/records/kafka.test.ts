@@ -130,7 +130,8 @@ function damaged(batch: Buffer, damage: Damage): Buffer {
 
 async function inspect({ batch, rules, produceVersion }: Case): Promise<facts.BatchFacts> {
   const found = new facts.BatchFacts()
-  const context = { nowMs, produceVersion }
+  const nextTurn = () => new Promise<void>(resolve => void setImmediate(resolve))
+  const context = { nowMs, produceVersion, nextTurn }
   const state = inspectBatch(batch, 0, batch.length, rules, context, found)
   return state === 'done' ? found : inspectCompressed(batch, 0, batch.length, rules, context, found)
 }

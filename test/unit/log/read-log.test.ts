@@ -37,7 +37,7 @@ describe.each([
         expect(bytesOf(read)).toEqual(served(expected))
         expect(read.sizeBytes).toBe(expected.length * BATCH_BYTES)
         expect(read.nextOffset).toBe((first + expected.length) * RECORDS)
-        release(read)
+        release(lab.log, read)
       }
     }
     expect(await lab.readAll(partition)).toEqual(served(appended))
@@ -100,9 +100,9 @@ describe('a read', () => {
     await lab.appendMany(partition, 60, { sizeBytes: 60_000 })
     expect(bytesOf(read)).toEqual(served([held]))
     const [chunk] = read.pinned
-    release(read)
+    release(lab.log, read)
     expect(chunk!.pins).toBe(0)
-    release(read)
+    release(lab.log, read)
     expect(chunk!.pins).toBe(0)
   })
 

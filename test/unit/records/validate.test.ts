@@ -47,12 +47,14 @@ interface Asked {
   produceVersion?: number
 }
 
+const nextTurn = () => new Promise<void>(resolve => void setImmediate(resolve))
+
 /** The whole inspection, off thread if need be; (bytes, from, to) lies within other bytes. */
 async function inspect(batch: Buffer, asked: Asked = {}): Promise<BatchFacts> {
   const bytes = Buffer.concat([Buffer.alloc(5, 0xff), batch, Buffer.alloc(5, 0xff)])
   const before = Buffer.from(bytes)
   const rules = { ...defaults, ...asked.rules }
-  const context = { nowMs, produceVersion: asked.produceVersion ?? 9 }
+  const context = { nowMs, produceVersion: asked.produceVersion ?? 9, nextTurn }
   const facts = new BatchFacts()
   const to = 5 + batch.length
   const done = inspectBatch(bytes, 5, to, rules, context, facts) === 'done'
@@ -351,7 +353,8 @@ describe('compression', () => {
   it.each(compressed)('of a large batch is undone off the calling thread (%s)', async codec => {
     const batch = many(codec)
     const facts = new BatchFacts()
-    const context = { nowMs, produceVersion: 9 }
+    let turns = 0
+    const context = { nowMs, produceVersion: 9, nextTurn: () => nextTurn().then(() => void turns++) }
     expect(inspectBatch(batch, 0, batch.length, defaults, context, facts)).toBe('pending')
     const pending = inspectCompressed(batch, 0, batch.length, defaults, context, facts)
     // The caller may go on with both at once.
@@ -363,6 +366,7 @@ describe('compression', () => {
       replacement: null,
       crc: crcOf(batch, 0),
     })
+    expect(turns).toBe(1)
     expect(await codeOf(batch, { rules: { compacted: true } })).toBe(INVALID_RECORD)
     expect(await codeOf(changed(batch, bytes => bytes.fill(1, 2000)))).toBe(INVALID_RECORD)
   })
