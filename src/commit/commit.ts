@@ -163,7 +163,8 @@ export class CommitLog<A> {
     const headerBytes = startsFile ? FILE_HEADER_BYTES : 0
     let chunk = this.image.last
     if (chunk === null || chunk.usedBytes + headerBytes + groupBytes > chunk.bytes.length) {
-      this.image.shrink(this.#committed)
+      // What is being applied is still looked at: owners stage more while they answer.
+      this.image.shrink(this.#flushing[0]?.position ?? this.#committed)
       chunk = this.image.open(this.#head, headerBytes + groupBytes)
     }
     chunk.usedBytes += headerBytes

@@ -58,11 +58,11 @@ export class WalImage {
     return chunk
   }
 
-  /** Forgets the oldest chunks beyond the cache's size, as far as they lie before `synced`. */
-  shrink(synced: number): void {
+  /** Forgets the oldest chunks beyond the cache's size, as far as they lie before a position. */
+  shrink(before: number): void {
     while (this.#totalBytes > this.#cacheBytes && this.#chunks.length > 1) {
       const oldest = this.#chunks[0]!
-      if (oldest.position + oldest.usedBytes > synced) return
+      if (oldest.position + oldest.usedBytes > before) return
       this.#chunks.shift()
       this.#totalBytes -= oldest.bytes.length
       if (oldest.pins > 0) this.#strays.push(oldest)

@@ -234,6 +234,8 @@ export class KafkaConnection implements TcpHandler, FrameWaiter, HubConnection {
     if (this.#busy || this.socket.pendingWriteBytes > UNSENT_BYTES) return false
     if (!isProduce(frame)) return this.#tickets.length === 0
     if (this.#inflightBytes >= this.broker.settings.maxInflightBytesPerConnection) return false
+    // On a log that has failed nothing is staged: the request is refused.
+    if (this.broker.log.commits.failure !== null) return true
     if (this.broker.log.commits.pendingBytes < this.broker.settings.maxInflightBytes) return true
     this.#hub.waitsForCommit(this)
     return false

@@ -1,5 +1,7 @@
+import { UNCOMPRESSED } from '#bytes/codecs.ts'
+import { codecOf } from '#records/batch.ts'
 import { MESSAGE_TOO_LARGE } from '#records/facts.ts'
-import { inspectCompressed } from '#records/validate.ts'
+import { inspectLarge } from '#records/validate.ts'
 
 // How much of what producers compressed is open in memory at once, over all connections. A small batch can become a thousand
 // times as large, and nothing that it says of itself can be trusted: so what it may become at most is reserved before it is
@@ -8,7 +10,7 @@ import { inspectCompressed } from '#records/validate.ts'
 /** Nearly every batch opens to less than this many times its size; one that does not is opened a second time. */
 const LIKELY_RATIO = 16
 
-type Inspection = Parameters<typeof inspectCompressed>
+type Inspection = Parameters<typeof inspectLarge>
 
 export class OpeningBudget {
   readonly #limitBytes: number
@@ -19,15 +21,16 @@ export class OpeningBudget {
     this.#limitBytes = options.limitBytes
   }
 
-  /** `inspectCompressed` when there is room for what it opens. */
-  async inspect(...[bytes, from, to, rules, context, checked]: Inspection): ReturnType<typeof inspectCompressed> {
+  /** `inspectLarge` when there is room for what it opens. */
+  async inspect(...[bytes, from, to, rules, context, checked]: Inspection): ReturnType<typeof inspectLarge> {
+    if (codecOf(checked.attributes) === UNCOMPRESSED) return inspectLarge(bytes, from, to, rules, context, checked)
     const likelyBytes = (to - from) * LIKELY_RATIO
     if (likelyBytes < rules.decompressLimitBytes) {
       const likely = { ...rules, decompressLimitBytes: likelyBytes }
-      const facts = await this.use(likelyBytes, () => inspectCompressed(bytes, from, to, likely, context, checked))
+      const facts = await this.use(likelyBytes, () => inspectLarge(bytes, from, to, likely, context, checked))
       if (facts.errorCode !== MESSAGE_TOO_LARGE) return facts
     }
-    const open = () => inspectCompressed(bytes, from, to, rules, context, checked)
+    const open = () => inspectLarge(bytes, from, to, rules, context, checked)
     return this.use(rules.decompressLimitBytes, open)
   }
 

@@ -211,23 +211,38 @@ async function readRun(log: Log, partition: Partition, run: IndexedBatch[], into
   const last = run.at(-1)!
   const length = last.position + last.sizeBytes - from
   const bytes = log.readBuffers.take(length)
-  into.taken.push(bytes)
-  await log.commits.files.read(from, length, bytes, 0)
-  let sliceFrom = 0
-  let sliceTo = 0
-  for (const batch of run) {
-    const at = batch.position - from
-    if (batchSizeBytesOf(bytes, at) !== batch.sizeBytes) throw damagedError(log, batch.position)
-    setBaseOffset(bytes, at, batch.baseOffset)
-    setLeaderEpoch(bytes, at, partition.leaderEpoch)
-    if (at !== sliceTo) {
-      if (sliceTo > sliceFrom) into.slices.push(bytes.subarray(sliceFrom, sliceTo))
-      sliceFrom = at
+  try {
+    await log.commits.files.read(from, length, bytes, 0)
+    const slices: Buffer[] = []
+    let sliceFrom = 0
+    let sliceTo = 0
+    let sizeBytes = 0
+    for (const batch of run) {
+      const at = batch.position - from
+      if (batchSizeBytesOf(bytes, at) !== batch.sizeBytes) throw damagedError(log, batch.position)
+      setBaseOffset(bytes, at, batch.baseOffset)
+      setLeaderEpoch(bytes, at, partition.leaderEpoch)
+      if (at !== sliceTo) {
+        if (sliceTo > sliceFrom) slices.push(bytes.subarray(sliceFrom, sliceTo))
+        sliceFrom = at
+      }
+      sliceTo = at + batch.sizeBytes
+      sizeBytes += batch.sizeBytes
     }
-    sliceTo = at + batch.sizeBytes
-    into.sizeBytes += batch.sizeBytes
+    slices.push(bytes.subarray(sliceFrom, sliceTo))
+    into.sizeBytes += sizeBytes
+    // What is kept until it is sent is at most twice what is counted.
+    if (sizeBytes * 2 >= bytes.length) {
+      into.slices.push(...slices)
+      into.taken.push(bytes)
+      return
+    }
+    into.slices.push(Buffer.concat(slices))
+  } catch (thrown) {
+    log.readBuffers.give(bytes)
+    throw thrown
   }
-  into.slices.push(bytes.subarray(sliceFrom, sliceTo))
+  log.readBuffers.give(bytes)
 }
 
 /** How many bytes a read from the offset would find, counted up to a limit; Infinity if they are not the newest ones. */

@@ -53,8 +53,8 @@ import { beginWalk, FAULT_NONE, FAULT_TIMESTAMP, WALK_FAULTS, Walk, walkOn, walk
 
 // Everything a broker checks about a batch before it stores it, in Kafka's order (Kafka: ProduceRequest.validateRecords,
 // UnifiedLog.append, LogValidator). Nothing is allocated for an uncompressed batch in which all is well. `inspectBatch` says
-// 'pending' if all but the records is well and to decompress them would hold up the calling thread: `inspectCompressed` goes
-// on from there. Parameters are positional because this is the hot path; (bytes, from, to) is the records field everywhere.
+// 'pending' if all but the records is well and to open or walk them would hold up the calling thread: `inspectLarge` goes on
+// from there. Parameters are positional because this is the hot path; (bytes, from, to) is the records field everywhere.
 
 // A batch of the oldest format counts its own header: no field of length may be smaller.
 const LEAST_BATCH_LENGTH = 14
@@ -64,7 +64,8 @@ const FIRST_ZSTD_VERSION = 7
 // About 0.3 ms of compression (bench/kernel/compression.bench.ts): more is done off thread.
 const INLINE_RECOMPRESSION_BYTES = 32 * 1024
 
-// Records that are walked between two turns of the event loop: less than a millisecond.
+// Larger batches are walked in turns, so many records in each: some 0.2 ms (bench/kernel/walk.bench.ts).
+const INLINE_WALK_BYTES = 2 * 1024 * 1024
 const RECORDS_PER_TURN = 10_000
 
 const inlineWalk = new Walk()
@@ -85,6 +86,7 @@ export function inspectBatch(
   if (codecOf(facts.attributes) !== UNCOMPRESSED || targetCodec(rules, 'uncompressed') !== 'uncompressed') {
     return inspectInline(bytes, from, to, rules, context, facts)
   }
+  if (to - from > INLINE_WALK_BYTES) return 'pending'
   const bodyAt = from + BATCH_HEADER_BYTES
   walkRecords(bytes, bodyAt, to, facts.recordCount, facts.baseTimestampMs, inlineWalk)
   if (areRecordsValid(inlineWalk, bytes, bodyAt, rules, context, facts)) {
@@ -94,7 +96,7 @@ export function inspectBatch(
 }
 
 /** Goes on where `inspectBatch` said 'pending' and left `checked`. `bytes` must not change before it is done; the rest may. */
-export async function inspectCompressed(
+export async function inspectLarge(
   bytes: Buffer,
   from: number,
   to: number,
@@ -108,7 +110,9 @@ export async function inspectCompressed(
   const target = targetCodec(rules, codec)
   let body: Buffer
   try {
-    body = await decompressOffThread(codec, bytes, from + BATCH_HEADER_BYTES, to, rules.decompressLimitBytes)
+    const bodyAt = from + BATCH_HEADER_BYTES
+    if (codec === 'uncompressed') body = bytes.subarray(bodyAt, to)
+    else body = await decompressOffThread(codec, bytes, bodyAt, to, rules.decompressLimitBytes)
   } catch (thrown) {
     refuseCompression(thrown, rules, facts)
     return facts

@@ -17,6 +17,7 @@ export class TextOwner implements CommitOwner<string[]> {
   readonly committedTexts: string[] = []
   readonly refusals: ChronikError[] = []
   readonly rolls: { ended: WalFile; resume: ResumePoint }[] = []
+  onCommitted: (group: CommitGroup<string[]>) => void = () => {}
   failure: ChronikError | null = null
   undecided: string[] = []
 
@@ -32,6 +33,7 @@ export class TextOwner implements CommitOwner<string[]> {
   committed(group: CommitGroup<string[]>): void {
     this.events.push(`commit ${group.attachment}`)
     this.committedTexts.push(...group.attachment)
+    this.onCommitted(group)
   }
 
   refused(group: CommitGroup<string[]>, error: ChronikError): void {

@@ -1,3 +1,4 @@
+import { ChronikError, messageOf, systemCodeOf } from '#base/errors.ts'
 import type { Timer } from '#base/ports.ts'
 import type { Partition } from '#core/state.ts'
 import type { Broker, RequestContext } from '#kafka/broker.ts'
@@ -172,13 +173,7 @@ class Fetching {
     const pending = this.#readFrom(0, reading)
     this.#context.onSent(() => this.#letGo(reading.reads))
     if (pending === null) return this.#response(answers)
-    return pending.then(
-      () => this.#response(answers),
-      thrown => {
-        this.#letGo(reading.reads)
-        throw thrown
-      },
-    )
+    return pending.then(() => this.#response(answers))
   }
 
   /** Reads one partition after the other; goes on by promise from the first that is not in memory. */
@@ -212,15 +207,22 @@ class Fetching {
         },
         thrown => {
           broker.fetchedBytes -= limitBytes
-          // Its records, or all of its topic, may have gone while it was read.
-          const found = this.#check(wanted)
-          if (!('error' in found)) throw thrown
-          answers.set(wanted, errorAnswer(wanted, found.error))
+          answers.set(wanted, errorAnswer(wanted, this.#whyUnread(wanted, thrown)))
         },
       )
       return found.then(() => this.#readFrom(i + 1, reading) ?? undefined)
     }
     return null
+  }
+
+  /** Its records, or all of its topic, may have gone while it was read; or the disk does not give them. */
+  #whyUnread(wanted: SessionPartition, thrown: unknown): KafkaErrorName {
+    const found = this.#check(wanted)
+    if ('error' in found) return found.error
+    if (!(thrown instanceof ChronikError) && systemCodeOf(thrown) === '') throw thrown
+    const { topic, index } = found.partition
+    this.#broker.logger.error(`could not read ${topic.name}-${index}: ${messageOf(thrown)}`, { error: thrown })
+    return 'KAFKA_STORAGE_ERROR'
   }
 
   #letGo(reads: readonly LogSlices[]): void {

@@ -6,7 +6,7 @@ import { attributesOf, BATCH_HEADER_BYTES, batchSizeBytesOf, codecOf, computeCrc
 import { buildBatch } from '#records/build.ts'
 import * as facts from '#records/facts.ts'
 import { recordsOf } from '#records/read.ts'
-import { inspectBatch, inspectCompressed } from '#records/validate.ts'
+import { inspectBatch, inspectLarge } from '#records/validate.ts'
 
 // The same batches, whole and damaged, through Kafka's validation and through ours; then Kafka reads what we would store.
 
@@ -133,7 +133,7 @@ async function inspect({ batch, rules, produceVersion }: Case): Promise<facts.Ba
   const nextTurn = () => new Promise<void>(resolve => void setImmediate(resolve))
   const context = { nowMs, produceVersion, nextTurn }
   const state = inspectBatch(batch, 0, batch.length, rules, context, found)
-  return state === 'done' ? found : inspectCompressed(batch, 0, batch.length, rules, context, found)
+  return state === 'done' ? found : inspectLarge(batch, 0, batch.length, rules, context, found)
 }
 
 /** Lines of "ERROR_NAME|message" or "NONE|max timestamp|stored bytes|records". */

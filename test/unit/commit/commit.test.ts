@@ -58,6 +58,22 @@ describe('what is staged', () => {
     expect((await openCommitLab(lab.disk.crash(), { clock: lab.clock })).found).toContain('kept')
   })
 
+  it('stays as it is until its group was told, whatever is staged while others are', async () => {
+    const lab = await labWith({ syncMs: SLOW_MS, chunkBytes: 2000, cacheBytes: 4000, fileBytes: 100_000 })
+    const seen: string[] = []
+    lab.owner.onCommitted = group => {
+      const from = group.headerAt + 48
+      seen.push(group.chunk.bytes.toString('utf8', from, from + 3))
+      if (seen.length === 2) for (const letter of 'def') lab.stage(letter.repeat(800))
+    }
+    lab.stage('aaa')
+    await lab.clock.runFor(1)
+    // Two groups in a chunk each, of one flush.
+    for (const letter of 'bc') lab.stage(letter.repeat(800))
+    await lab.clock.run(lab.log.drain())
+    expect(seen.slice(0, 3)).toEqual(['AAA', 'BBB', 'CCC'])
+  })
+
   it('counts as pending until it is committed', async () => {
     const lab = await labWith({ syncMs: SLOW_MS })
     const { position } = lab.log

@@ -26,7 +26,7 @@ import {
 } from '#records/facts.ts'
 import { recordsOf } from '#records/read.ts'
 import { MAX_RECORD_ERRORS } from '#records/record-errors.ts'
-import { inspectBatch, inspectCompressed } from '#records/validate.ts'
+import { inspectBatch, inspectLarge } from '#records/validate.ts'
 
 const nowMs = 1_800_000_000_000
 const HOUR_MS = 3_600_000
@@ -58,7 +58,7 @@ async function inspect(batch: Buffer, asked: Asked = {}): Promise<BatchFacts> {
   const facts = new BatchFacts()
   const to = 5 + batch.length
   const done = inspectBatch(bytes, 5, to, rules, context, facts) === 'done'
-  const answer = done ? facts : await inspectCompressed(bytes, 5, to, rules, context, facts)
+  const answer = done ? facts : await inspectLarge(bytes, 5, to, rules, context, facts)
   expect(bytes).toEqual(before)
   return answer
 }
@@ -356,7 +356,7 @@ describe('compression', () => {
     let turns = 0
     const context = { nowMs, produceVersion: 9, nextTurn: () => nextTurn().then(() => void turns++) }
     expect(inspectBatch(batch, 0, batch.length, defaults, context, facts)).toBe('pending')
-    const pending = inspectCompressed(batch, 0, batch.length, defaults, context, facts)
+    const pending = inspectLarge(batch, 0, batch.length, defaults, context, facts)
     // The caller may go on with both at once.
     Object.assign(facts, new BatchFacts())
     Object.assign(context, { nowMs: 0, produceVersion: 0 })
