@@ -1,5 +1,6 @@
-// Memory that is used again: sizes are powers of two, so that needs that are alike meet the same few buffers. New memory each
-// time would have to be mapped in by the system, and makes the garbage collector walk the heap.
+// Memory that is used again: there are few sizes, at most a quarter larger than what is needed, so that needs that are alike
+// meet the same buffers. New memory each time would have to be mapped in by the system, and makes the garbage collector walk
+// the heap.
 
 const LEAST_BYTES = 1 << 14
 
@@ -33,8 +34,10 @@ export class BufferPool {
   }
 }
 
+/** Four sizes between one power of two and the next. */
 function sizeFor(bytes: number): number {
-  let sizeBytes = LEAST_BYTES
-  while (sizeBytes < bytes) sizeBytes *= 2
-  return sizeBytes
+  let powerBytes = LEAST_BYTES
+  while (powerBytes < bytes) powerBytes *= 2
+  const stepBytes = powerBytes / 8
+  return powerBytes === LEAST_BYTES ? powerBytes : Math.ceil(bytes / stepBytes) * stepBytes
 }

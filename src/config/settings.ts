@@ -135,7 +135,7 @@ export const SETTINGS = {
   logCacheBytes: setting({
     group: 'storage',
     type: bytes(0, TIB),
-    default: 256 * MIB,
+    default: 192 * MIB,
     about: 'Memory for the end of the log, which consumers that keep up are served from.',
   }),
 

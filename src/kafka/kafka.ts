@@ -45,7 +45,7 @@ export interface KafkaListener {
 }
 
 /** Memory kept for requests that arrive in pieces. */
-const KEPT_FRAME_BYTES = 64 << 20
+const KEPT_FRAME_BYTES = 32 << 20
 /** Sessions that may remember a partition, on average over all that there may be. */
 const SESSIONS_PER_PARTITION = 10
 
