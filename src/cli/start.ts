@@ -4,7 +4,7 @@ import { loadSettings } from '#config/load-settings.ts'
 import { settingsHelp } from '#config/settings-help.ts'
 import { createLogger, type LogLevel, standardOutput } from '#observe/log.ts'
 import { startServer } from '#server/server.ts'
-import { systemClock } from '#system/clock.ts'
+import { atMost, systemClock } from '#system/clock.ts'
 import { systemDisk } from '#system/disk.ts'
 import { type StopSignal, systemProcess } from '#system/process.ts'
 import { systemRandom } from '#system/random.ts'
@@ -22,6 +22,9 @@ Starts a broker and runs until SIGTERM or SIGINT, which it answers by finishing 
 ${settingsHelp()}`,
   run,
 }
+
+/** For log lines that nobody takes. */
+const LAST_LINES_MS = 1000
 
 async function run(argv: readonly string[]): Promise<number> {
   const loaded = loadSettings({ argv, env: processEnvironment(), readFile: readTextFile })
@@ -68,14 +71,15 @@ async function run(argv: readonly string[]): Promise<number> {
     })
     const code = await ended.promise
     if (code === 0) logger.info('stopped')
+    await atMost(LAST_LINES_MS, output.flush())
     // After a failure nothing more can be promised: the log on disk is what the next start goes by.
-    else systemProcess.exit(code)
+    if (code !== 0) systemProcess.exit(code)
     return code
   } catch (thrown) {
     systemProcess.printError(`chronik: ${messageOf(thrown)}\n`)
     return 1
   } finally {
     undo()
-    output.flush()
+    await atMost(LAST_LINES_MS, output.flush())
   }
 }

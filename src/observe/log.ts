@@ -20,8 +20,8 @@ export interface Logger {
 /** Where lines go. */
 export interface LogOutput {
   write(line: string): void
-  /** Returns when all is written: before the process ends. */
-  flush(): void
+  /** Resolves when all is written, or nobody takes it any more: before the process ends. */
+  flush(): Promise<void>
 }
 
 export interface LogOptions {
@@ -62,11 +62,19 @@ const PENDING_BYTES_LIMIT = 2 ** 20
 /** Never makes the broker wait: if nobody reads the output, lines beyond a MiB are lost, and so are all when it is closed. */
 export function standardOutput(): LogOutput {
   const output = destination({ dest: STANDARD_OUTPUT, sync: false, minLength: 0, maxLength: PENDING_BYTES_LIMIT })
-  output.on('error', () => {})
+  let isIdle = true
+  const waiting: (() => void)[] = []
+  const settled = (): void => {
+    isIdle = true
+    for (const resolve of waiting.splice(0)) resolve()
+  }
+  output.on('drain', settled).on('error', settled)
   return {
     write: line => {
+      isIdle = false
       output.write(line)
     },
-    flush: () => output.flushSync(),
+    // Not flushSync: what is being written at that moment it does not wait for.
+    flush: () => (isIdle ? Promise.resolve() : new Promise(resolve => waiting.push(resolve))),
   }
 }

@@ -4,7 +4,7 @@ import { settingsFrom } from '#config/load-settings.ts'
 import { isWildcard } from '#config/setting-types.ts'
 import type { Settings } from '#config/settings.ts'
 import { createLogger, type LogLevel, standardOutput } from '#observe/log.ts'
-import { systemClock } from '#system/clock.ts'
+import { atMost, systemClock } from '#system/clock.ts'
 import { systemDisk } from '#system/disk.ts'
 import { systemRandom } from '#system/random.ts'
 import { createTemporaryDirectory } from '#system/temporary.ts'
@@ -32,6 +32,8 @@ export interface Chronik {
 }
 
 const LOOPBACK = '127.0.0.1'
+/** For log lines that nobody takes. */
+const LAST_LINES_MS = 1000
 
 const DEFAULTS: ChronikOptions = {
   kafkaPort: 0,
@@ -82,7 +84,7 @@ export async function startChronik(options: ChronikOptions = {}): Promise<Chroni
           await server.close()
         } finally {
           await temporary?.remove()
-          output.flush()
+          await atMost(LAST_LINES_MS, output.flush())
         }
       },
     }

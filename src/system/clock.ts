@@ -22,6 +22,14 @@ function startTimer(delayMs: number, call: () => void): Timer {
   return { cancel: () => clearTimeout(timer) }
 }
 
+/** Waits for work, but no longer than so long. */
+export function atMost(delayMs: number, work: Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, delayMs)
+    work.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}
+
 /** Aborted after the delay, for calls of Node that take a signal. */
 export function abortAfter(delayMs: number): AbortSignal {
   return AbortSignal.timeout(delayMs)

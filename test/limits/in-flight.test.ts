@@ -103,7 +103,7 @@ async function start(limits: Partial<Settings>) {
     disk: slow.disk,
     clock: systemClock,
     random: systemRandom,
-    logger: createLogger({ level: 'silent', pretty: false, output: { write() {}, flush() {} } }),
+    logger: createLogger({ level: 'silent', pretty: false, output: { write() {}, flush: async () => {} } }),
     operations: false,
     failed: error => {
       throw error

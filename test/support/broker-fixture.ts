@@ -85,7 +85,7 @@ export class BrokerFixture {
       sources,
       clock,
       random: { bytes: count => Buffer.from(Array.from({ length: count }, () => prng.between(0, 255))) },
-      logger: createLogger({ level: 'silent', pretty: false, output: { write() {}, flush() {} } }),
+      logger: createLogger({ level: 'silent', pretty: false, output: { write() {}, flush: async () => {} } }),
       metrics: createMetrics({ apiNames: [], commitRecordTypes: [] }),
       log: await clock.run(opening),
       hub,

@@ -7,7 +7,7 @@ import { systemClock } from '#system/clock.ts'
 import { listenLocal } from '#system/local-socket.ts'
 import { temporaryDirectory } from '#test/support/temporary.ts'
 
-const log = createLogger({ level: 'silent', pretty: false, output: { write: () => {}, flush: () => {} } })
+const log = createLogger({ level: 'silent', pretty: false, output: { write: () => {}, flush: async () => {} } })
 const timeoutMs = 5000
 
 async function start(routes: Route[]) {

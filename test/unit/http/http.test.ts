@@ -14,7 +14,7 @@ async function start(routes: Route[]) {
   const log = createLogger({
     level: 'info',
     pretty: false,
-    output: { write: line => void lines.push(line), flush: () => {} },
+    output: { write: line => void lines.push(line), flush: async () => {} },
   })
   const listener = await listenHttp({ host: '127.0.0.1', port: 0, routes, clock: systemClock, log })
   onTestFinished(() => listener.close(0))
@@ -163,7 +163,7 @@ describe('closing the HTTP server', () => {
 
   it('names a port that is taken', async () => {
     const { listener } = await start([])
-    const log = createLogger({ level: 'silent', pretty: false, output: { write: () => {}, flush: () => {} } })
+    const log = createLogger({ level: 'silent', pretty: false, output: { write: () => {}, flush: async () => {} } })
     const second = listenHttp({ host: '127.0.0.1', port: listener.port, routes: [], clock: systemClock, log })
     await expect(second).rejects.toMatchObject({
       code: 'CANNOT_LISTEN',

@@ -7,7 +7,11 @@ import { createLogger, type LogLevel } from '#observe/log.ts'
 
 function captured(level: LogLevel, pretty = false) {
   const lines: string[] = []
-  const logger = createLogger({ level, pretty, output: { write: line => void lines.push(line), flush: () => {} } })
+  const logger = createLogger({
+    level,
+    pretty,
+    output: { write: line => void lines.push(line), flush: async () => {} },
+  })
   return { logger, lines }
 }
 
@@ -62,13 +66,13 @@ describe('the log', () => {
     expect(lines.join('')).not.toContain('{')
   })
 
-  it('has written every line when flush returns', async () => {
+  it('has written every line when flush resolves', async () => {
     const child = runNode(`
       import { createLogger, standardOutput } from '#observe/log.ts'
       const output = standardOutput()
       const logger = createLogger({ level: 'info', pretty: false, output })
       for (let i = 0; i < 100; i++) logger.info('line', { i })
-      output.flush()
+      await output.flush()
       process.kill(process.pid, 'SIGKILL')`)
     const written = await text(child.stdout!)
     expect(written.trim().split('\n')).toHaveLength(100)
