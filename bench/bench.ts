@@ -97,10 +97,16 @@ async function main(options: Options, signal: AbortSignal): Promise<void> {
     checkSpace(lab.dir, targets.length, runs, quick)
     const machine = await describeMachine(lab.dir, kafkaReason === undefined ? await kafkaVersion() : undefined)
     const limits = await measureLimits(lab)
-    const results = await measureRows(lab, rows, targets, runs)
-    const report = renderReport({ machine, limits, rows, targets, results, missing, runs, quick })
-    console.log(report)
-    if (options.write) writeFileSync(BENCHMARKS_MD, `${BENCHMARKS_HEAD}\n\n${report}\n`)
+    const results = new Results()
+    const measureRun = (run: number): Promise<void> => measureRows(lab, { rows, targets, results, run, runs })
+    await measureRun(0)
+    for (let run = 1; run <= runs; run++) {
+      await measureRun(run)
+      // After each run: who stops a later one has these.
+      const report = renderReport({ machine, limits, rows, targets, results, missing, runs: run, quick })
+      if (options.write) writeFileSync(BENCHMARKS_MD, `${BENCHMARKS_HEAD}\n\n${report}\n`)
+      if (run === runs) console.log(report)
+    }
   } finally {
     await lab.close()
   }
@@ -117,20 +123,25 @@ function checkSpace(dir: string, targets: number, runs: number, quick: boolean):
   }
 }
 
+interface Run {
+  readonly rows: readonly Row[]
+  readonly targets: readonly Target[]
+  readonly results: Results
+  /** 0 warms up. */
+  readonly run: number
+  readonly runs: number
+}
+
 /** Each row on one broker after the other before the next row, and all rows before the second run: drift hits all alike. */
-async function measureRows(lab: Lab, rows: readonly Row[], targets: readonly Target[], runs: number): Promise<Results> {
-  const results = new Results()
-  for (let run = 0; run <= runs; run++) {
-    const warmUp = run === 0
-    for (const row of rows.filter(row => (warmUp ? row.warm : run === 1 || !row.once))) {
-      for (const target of row.targets.filter(target => targets.includes(target))) {
-        const figures = await row.measure(lab, target, warmUp)
-        if (!warmUp) results.add(row, target, figures)
-        console.error(`${warmUp ? 'warm-up' : `run ${run}/${runs}`}  ${row.name}  ${target}: ${summary(row, figures)}`)
-      }
+async function measureRows(lab: Lab, { rows, targets, results, run, runs }: Run): Promise<void> {
+  const warmUp = run === 0
+  for (const row of rows.filter(row => (warmUp ? row.warm : run === 1 || !row.once))) {
+    for (const target of row.targets.filter(target => targets.includes(target))) {
+      const figures = await row.measure(lab, target, warmUp)
+      if (!warmUp) results.add(row, target, figures)
+      console.error(`${warmUp ? 'warm-up' : `run ${run}/${runs}`}  ${row.name}  ${target}: ${summary(row, figures)}`)
     }
   }
-  return results
 }
 
 function summary(row: Row, figures: Figures): string {

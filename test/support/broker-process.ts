@@ -9,9 +9,9 @@ import { fileURLToPath } from 'node:url'
 import { until } from '#test/support/until.ts'
 
 const HOST = '127.0.0.1'
-const START_TIMEOUT_MS = 20_000
+const START_TIMEOUT_MS = 60_000
 // The product promises 5 s from SIGTERM to the end.
-const STOP_TIMEOUT_MS = 10_000
+const STOP_TIMEOUT_MS = 30_000
 export const COMMAND_PATH = fileURLToPath(new URL('../../bin/chronik.js', import.meta.url))
 // size, ApiVersions, version 0, correlation id 1, no client id
 const API_VERSIONS_REQUEST = Buffer.from('0000000a0012000000000001ffff', 'hex')

@@ -6,7 +6,7 @@ import { ByteReader } from '#bytes/cursor.ts'
 import { decodeResponse, type Encodable, encodeRequest, type Message, MessageWriter } from '#kafka/protocol/protocol.ts'
 import { type ApiName, type RequestBody, type ResponseBody, wireMessages } from '#test/support/wire-messages.ts'
 
-const DEADLINE_MS = 10_000
+const DEADLINE_MS = 30_000
 const CLIENT_ID = 'wire-client'
 
 interface Waiter {
