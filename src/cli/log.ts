@@ -12,9 +12,8 @@ Prints the records of the commit log, the audit trail of everything that changed
 Reads only; a broker may be running on the directory.
 
   --data-dir DIR      directory of the broker's data
-  --type NAME         only records of this type: produced, topic-created, topic-deleted, partitions-added,
-                      topic-configs-set, broker-configs-set, log-start-moved, producer-ids-allocated, producers-expired,
-                      cluster-created; several with commas
+  --type NAME         only records of this type, several with commas:
+${[...RECORD_TYPE_NAMES.values()].map(name => `                        ${name}`).join('\n')}
   --topic NAME        only records about this topic
   --partition NUMBER  only produced batches of this partition
   --from POSITION     only records from this position of the log on

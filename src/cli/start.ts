@@ -71,15 +71,13 @@ async function run(argv: readonly string[]): Promise<number> {
     })
     const code = await ended.promise
     if (code === 0) logger.info('stopped')
-    await atMost(LAST_LINES_MS, output.flush())
-    // After a failure nothing more can be promised: the log on disk is what the next start goes by.
-    if (code !== 0) systemProcess.exit(code)
+    // After a failure the process ends as it is: the log on disk is what the next start goes by.
     return code
   } catch (thrown) {
     systemProcess.printError(`chronik: ${messageOf(thrown)}\n`)
     return 1
   } finally {
-    undo()
     await atMost(LAST_LINES_MS, output.flush())
+    undo()
   }
 }

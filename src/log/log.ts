@@ -129,7 +129,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
       }),
       position: opened.resume.position,
       previousChecksum: opened.resume.previousChecksum,
-      chunkBytes: Math.min(CHUNK_BYTES, Math.max(options.cacheBytes / 4, 1 << 20)),
+      chunkBytes: Math.min(CHUNK_BYTES, Math.max(Math.floor(options.cacheBytes / 4), 1 << 20)),
       cacheBytes: options.cacheBytes,
       firstFileBytes: Math.min(FIRST_FILE_BYTES, options.walFileBytes),
       gather: options.gather,

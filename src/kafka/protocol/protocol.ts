@@ -26,7 +26,7 @@ export function decodeRequestHeader(reader: ByteReader): RequestHeader {
   return readRequestHeader(reader, key => apis.get(key)?.flexibleFrom ?? Infinity)
 }
 
-/** Throws MalformedBytes if the bytes are not exactly one body, or hold more array elements, of all levels together. */
+/** Throws MalformedBytes if the bytes do not begin with a body, or hold more array elements, of all levels together. */
 export function decodeRequest<M extends Message>(
   request: M,
   version: number,
