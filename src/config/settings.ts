@@ -32,6 +32,7 @@ export const SETTING_GROUPS = {
   network: 'Network',
   storage: 'Storage and durability',
   topics: 'Topics',
+  groups: 'Groups',
   limits: 'Limits',
   operation: 'Operation',
 } as const
@@ -180,6 +181,51 @@ export const SETTINGS = {
     type: duration(1, 2 ** 31 - 1),
     default: DAY,
     about: 'An idempotent producer is forgotten after this long without a record (Kafka: producer.id.expiration.ms).',
+  }),
+
+  groupInitialRebalanceDelayMs: setting({
+    group: 'groups',
+    type: duration(0, 10 * MINUTE),
+    default: 3 * SECOND,
+    about:
+      'How long the first members of a group wait for others before they are assigned partitions ' +
+      '(Kafka: group.initial.rebalance.delay.ms). Tests want 0.',
+  }),
+  groupMinSessionTimeoutMs: setting({
+    group: 'groups',
+    type: duration(1, DAY),
+    default: 6 * SECOND,
+    about: 'Shortest session a member may ask for (Kafka: group.min.session.timeout.ms).',
+  }),
+  groupMaxSessionTimeoutMs: setting({
+    group: 'groups',
+    type: duration(1, DAY),
+    default: 30 * MINUTE,
+    about: 'Longest session a member may ask for (Kafka: group.max.session.timeout.ms).',
+  }),
+  groupMaxSize: setting({
+    group: 'groups',
+    type: count(1, 100_000),
+    default: 10_000,
+    about: 'Members of one group (Kafka: group.max.size).',
+  }),
+  maxGroups: setting({
+    group: 'groups',
+    type: count(1, 1_000_000),
+    default: 100_000,
+    about: 'Groups in all, those that only keep offsets too; a further one is refused with POLICY_VIOLATION.',
+  }),
+  offsetMetadataMaxBytes: setting({
+    group: 'groups',
+    type: bytes(0, MIB),
+    default: 4 * KIB,
+    about: 'Longest text that is kept with a committed offset (Kafka: offset.metadata.max.bytes).',
+  }),
+  offsetsRetentionMs: setting({
+    group: 'groups',
+    type: duration(1, Number.MAX_SAFE_INTEGER),
+    default: 7 * DAY,
+    about: 'How long offsets are kept that no member of their group needs (Kafka: offsets.retention.minutes).',
   }),
 
   maxConnections: setting({

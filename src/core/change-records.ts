@@ -1,5 +1,15 @@
 import { ChronikError } from '#base/errors.ts'
 import { type ByteReader, ByteWriter } from '#bytes/cursor.ts'
+import { readText, readTextMap, writeText, writeTextMap } from './fields.ts'
+import {
+  readCommittedTopics,
+  readGeneration,
+  readRemovedTopics,
+  writeCommittedTopics,
+  writeGeneration,
+  writeRemovedTopics,
+} from './group-fields.ts'
+import type { CommittedTopic, Generation, RemovedTopic } from './groups.ts'
 
 // The record types of the commit log besides produced batches, each with its fields and codec. Numbers and layouts are stored:
 // a number is never reused, and a layout changes only with a new version that `decodeChange` still tells from the old one.
@@ -18,6 +28,10 @@ export type Change =
   | { kind: 'log-start-moved'; ordinal: number; offset: number }
   | { kind: 'producer-ids-allocated'; count: number }
   | { kind: 'producers-expired'; lastAppendBeforeMs: number }
+  | { kind: 'group-saved'; groupId: string; saved: Generation }
+  | { kind: 'offsets-committed'; groupId: string; topics: readonly CommittedTopic[] }
+  | { kind: 'offsets-removed'; groupId: string; topics: readonly RemovedTopic[] }
+  | { kind: 'group-removed'; groupId: string }
 
 export type ChangeKind = Change['kind']
 type Fields<K extends ChangeKind> = Omit<Extract<Change, { kind: K }>, 'kind'>
@@ -93,6 +107,35 @@ const CODECS: { readonly [K in ChangeKind]: ChangeCodec<K> } = {
     write: (into, { lastAppendBeforeMs }) => into.f64(lastAppendBeforeMs),
     read: from => ({ lastAppendBeforeMs: from.f64() }),
   },
+  'group-saved': {
+    type: 11,
+    write(into, { groupId, saved }) {
+      writeText(into, groupId)
+      writeGeneration(into, saved)
+    },
+    read: from => ({ groupId: readText(from), saved: readGeneration(from) }),
+  },
+  'offsets-committed': {
+    type: 12,
+    write(into, { groupId, topics }) {
+      writeText(into, groupId)
+      writeCommittedTopics(into, topics)
+    },
+    read: from => ({ groupId: readText(from), topics: readCommittedTopics(from) }),
+  },
+  'offsets-removed': {
+    type: 13,
+    write(into, { groupId, topics }) {
+      writeText(into, groupId)
+      writeRemovedTopics(into, topics)
+    },
+    read: from => ({ groupId: readText(from), topics: readRemovedTopics(from) }),
+  },
+  'group-removed': {
+    type: 14,
+    write: (into, { groupId }) => writeText(into, groupId),
+    read: from => ({ groupId: readText(from) }),
+  },
 }
 
 const KINDS = new Map<number, ChangeKind>((Object.keys(CODECS) as ChangeKind[]).map(kind => [CODECS[kind].type, kind]))
@@ -125,27 +168,4 @@ export function decodeChange(type: number, version: number, from: ByteReader): {
   const timeMs = from.f64()
   const fields = CODECS[kind].read(from)
   return { timeMs, change: { kind, ...fields } as Change }
-}
-
-export function writeText(into: ByteWriter, text: string): void {
-  into.uvarint(Buffer.byteLength(text))
-  into.utf8(text)
-}
-
-export function readText(from: ByteReader): string {
-  return from.utf8(from.uvarint())
-}
-
-export function writeTextMap(into: ByteWriter, map: ReadonlyMap<string, string>): void {
-  into.uvarint(map.size)
-  for (const [key, value] of map) {
-    writeText(into, key)
-    writeText(into, value)
-  }
-}
-
-export function readTextMap(from: ByteReader): Map<string, string> {
-  const map = new Map<string, string>()
-  for (let left = from.uvarint(); left > 0; left--) map.set(readText(from), readText(from))
-  return map
 }

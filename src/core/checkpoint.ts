@@ -2,8 +2,10 @@ import { assert } from '#base/assert.ts'
 import { ChronikError } from '#base/errors.ts'
 import { asOrdinal } from '#base/numbers.ts'
 import { ByteReader, ByteWriter } from '#bytes/cursor.ts'
-import { readText, readTextMap, writeText, writeTextMap } from './change-records.ts'
 import { Extents } from './extents.ts'
+import { readText, readTextMap, writeText, writeTextMap } from './fields.ts'
+import { readGeneration, readOffset, writeGeneration, writeOffset } from './group-fields.ts'
+import type { Group } from './groups.ts'
 import type { Producer } from './producers.ts'
 import { Partition, State, Topic } from './state.ts'
 
@@ -11,7 +13,9 @@ import { Partition, State, Topic } from './state.ts'
 // made on the broker's thread at every roll of the log, so what there is much of is written in bulk: extents as they lie in
 // memory, producers through one view (bench/kernel/checkpoint.bench.ts).
 
-export const CHECKPOINT_VERSION = 1
+export const CHECKPOINT_VERSION = 2
+/** Before version 2 there were no groups. */
+const GROUPS_FROM = 2
 
 const PARTITION_BYTES = 32
 const PRODUCER_BYTES = 19
@@ -38,13 +42,15 @@ export function encodeState(state: State): Buffer {
     into.u32(topic.partitions.length)
     for (const partition of topic.partitions) writePartition(into, partition)
   }
+  into.u32(state.groups.size)
+  for (const group of state.groups.values()) writeGroup(into, group)
   return into.written()
 }
 
 export function decodeState(bytes: Buffer): State {
   const from = new ByteReader(bytes)
   const version = from.u16()
-  if (version !== CHECKPOINT_VERSION) {
+  if (version < 1 || version > CHECKPOINT_VERSION) {
     throw new ChronikError('UNKNOWN_CHECKPOINT', 'corrupt', `checkpoint version ${version} is not known`)
   }
   const state = new State()
@@ -65,6 +71,7 @@ export function decodeState(bytes: Buffer): State {
       for (let i = 0; i < partition.extents.length; i++) state.holdFile(partition.extents.fileAt(i))
     }
   }
+  if (version >= GROUPS_FROM) for (let left = from.u32(); left > 0; left--) readGroup(from, state)
   assert(from.remaining === 0, 'a checkpoint is read whole')
   return state
 }
@@ -154,6 +161,31 @@ function readProducers(from: ByteReader, count: number): Map<number, Producer> {
     producers.set(id, producer)
   }
   return producers
+}
+
+function writeGroup(into: ByteWriter, group: Group): void {
+  writeText(into, group.id)
+  writeGeneration(into, group.saved)
+  into.f64(group.savedMs)
+  into.uvarint(group.offsets.size)
+  for (const [topicId, partitions] of group.offsets) {
+    writeText(into, topicId)
+    into.uvarint(partitions.size)
+    for (const [partition, committed] of partitions) {
+      into.uvarint(partition)
+      writeOffset(into, committed)
+    }
+  }
+}
+
+function readGroup(from: ByteReader, state: State): void {
+  const group = state.group(readText(from))
+  group.saved = readGeneration(from)
+  group.savedMs = from.f64()
+  for (let left = from.uvarint(); left > 0; left--) {
+    const topicId = readText(from)
+    for (let more = from.uvarint(); more > 0; more--) group.commit(topicId, from.uvarint(), readOffset(from))
+  }
 }
 
 /** Numbers of 64 bits on their way from memory to what is stored, or back; the argument may be the answer. */

@@ -153,6 +153,25 @@ function applyChange(state: State, change: Change): Outcome {
     case 'producers-expired':
       expireProducers(state, change.lastAppendBeforeMs)
       return 'NONE'
+    case 'group-saved': {
+      const group = state.group(change.groupId)
+      group.saved = change.saved
+      group.savedMs = state.timeMs
+      return 'NONE'
+    }
+    case 'offsets-committed':
+      commitOffsets(state, change)
+      return 'NONE'
+    case 'offsets-removed': {
+      const group = state.groups.get(change.groupId)
+      for (const { topicId, partitions } of change.topics) {
+        for (const partition of partitions) group?.forget(topicId, partition)
+      }
+      return 'NONE'
+    }
+    case 'group-removed':
+      state.groups.delete(change.groupId)
+      return 'NONE'
     default:
       return unreachable(change)
   }
@@ -189,6 +208,7 @@ function deleteTopic(state: State, id: string): Outcome {
   if (topic === undefined) return 'UNKNOWN_TOPIC_ID'
   state.topics.delete(topic.name)
   state.topicsById.delete(id)
+  for (const group of state.groups.values()) group.offsets.delete(id)
   for (const partition of topic.partitions) {
     partition.extents.dropBefore(partition.nextOffset, state.releaseFile)
     assert(partition.extents.length === 0, 'a deleted partition holds no file')
@@ -207,6 +227,17 @@ function moveLogStart(state: State, change: Extract<Change, { kind: 'log-start-m
     partition.extents.dropBefore(offset, state.releaseFile)
   }
   return 'NONE'
+}
+
+function commitOffsets(state: State, { groupId, topics }: Extract<Change, { kind: 'offsets-committed' }>): void {
+  const group = state.group(groupId)
+  for (const { topicId, partitions } of topics) {
+    // It was deleted while the commit was on its way.
+    if (!state.topicsById.has(topicId)) continue
+    for (const { partition, ...committed } of partitions) {
+      group.commit(topicId, partition, { ...committed, committedMs: state.timeMs })
+    }
+  }
 }
 
 function expireProducers(state: State, lastAppendBeforeMs: number): void {

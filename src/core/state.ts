@@ -1,9 +1,10 @@
 import type { PartitionOrdinal } from '#base/numbers.ts'
 import { Extents } from './extents.ts'
+import { Group } from './groups.ts'
 import type { Producer } from './producers.ts'
 
 // What the commit log amounts to: the state that `apply` makes of its records, one after the other. Only `apply` changes it.
-// Groups, transactions, users and segments will each be one more field here, with their record types in `change-records.ts`
+// Transactions, users and segments will each be one more field here, with their record types in `change-records.ts`
 // and their section in `checkpoint.ts`.
 
 /** Kafka's own defaults: what splits an extent if the topic says nothing. */
@@ -72,6 +73,7 @@ export class State {
   brokerConfigs: Configs = new Map()
   readonly topics = new Map<string, Topic>()
   readonly topicsById = new Map<string, Topic>()
+  readonly groups = new Map<string, Group>()
   /** By ordinal; a deleted partition leaves its place empty. */
   readonly partitions: (Partition | undefined)[] = []
   /** How many extents still need a WAL file, by the file's start position: derived, not in the checkpoint. */
@@ -81,6 +83,16 @@ export class State {
     let count = 0
     for (const topic of this.topics.values()) count += topic.partitions.length
     return count
+  }
+
+  /** The group of this name, made if there is none. */
+  group(id: string): Group {
+    let group = this.groups.get(id)
+    if (group === undefined) {
+      group = new Group(id)
+      this.groups.set(id, group)
+    }
+    return group
   }
 
   holdFile(file: number): void {

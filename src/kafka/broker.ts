@@ -5,6 +5,7 @@ import type { Settings } from '#config/settings.ts'
 import type { Log } from '#log/log.ts'
 import type { Logger } from '#observe/log.ts'
 import type { Metrics } from '#observe/product-metrics.ts'
+import type { GroupCoordinator } from './coordinator/group-coordinator.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
 import type { FramePool } from './frame-pool.ts'
 import type { OpeningBudget } from './opening-budget.ts'
@@ -22,6 +23,7 @@ export interface Broker {
   readonly topicRules: TopicRules
   readonly producerIds: ProducerIds
   readonly fetchSessions: FetchSessions
+  readonly groups: GroupCoordinator
   readonly frames: FramePool
   readonly opening: OpeningBudget
   /** What the process's settings say under Kafka's names; dynamic configs are in the log's state. */
@@ -37,6 +39,8 @@ export interface RequestContext {
   readonly broker: Broker
   readonly version: number
   readonly clientId: string
+  /** As Kafka shows it: a slash before the address. */
+  readonly clientHost: string
   /** Where this client reaches us. */
   readonly advertised: HostPort
   /** Called when the answer has left, or the connection is gone: exactly once. */

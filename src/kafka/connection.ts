@@ -291,6 +291,7 @@ export class KafkaConnection implements TcpHandler, FrameWaiter, HubConnection {
       broker: this.broker,
       version: header.apiVersion,
       clientId: header.clientId,
+      clientHost: `/${this.socket.remoteAddress}`,
       advertised: this.advertised,
       onSent: call => sent.push(call),
       onGone: call => {

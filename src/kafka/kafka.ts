@@ -10,6 +10,7 @@ import { listenTcp } from '#system/net.ts'
 import type { Broker } from './broker.ts'
 import { KafkaConnection } from './connection.ts'
 import type { ConnectionHub } from './connection-hub.ts'
+import { GroupCoordinator } from './coordinator/group-coordinator.ts'
 import { Dispatch } from './dispatch.ts'
 import { FetchSessions } from './fetch-sessions.ts'
 import { FramePool } from './frame-pool.ts'
@@ -72,6 +73,18 @@ export function createBroker(options: KafkaOptions): Broker {
       random,
       limit: settings.maxFetchSessions,
       partitionLimit: settings.maxPartitions * SESSIONS_PER_PARTITION,
+    }),
+    groups: new GroupCoordinator({
+      log,
+      clock,
+      random,
+      limits: {
+        initialRebalanceDelayMs: settings.groupInitialRebalanceDelayMs,
+        maxMembers: settings.groupMaxSize,
+        maxGroups: settings.maxGroups,
+        minSessionTimeoutMs: settings.groupMinSessionTimeoutMs,
+        maxSessionTimeoutMs: settings.groupMaxSessionTimeoutMs,
+      },
     }),
     frames: new FramePool({ keptBytes: KEPT_FRAME_BYTES, limitBytes: settings.maxInflightBytes }),
     opening: new OpeningBudget({ limitBytes: settings.maxInflightBytes }),

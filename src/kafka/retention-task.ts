@@ -4,12 +4,15 @@ import type { Change } from '#core/change-records.ts'
 import type { Partition } from '#core/state.ts'
 import { retainedFrom } from '#log/retention.ts'
 import type { Broker } from './broker.ts'
+import { expiredOffsets } from './coordinator/offset-expiry.ts'
 
 // What time alone brings about: records that have been kept long enough go, and so does what is remembered of producers that
 // fell silent. Both are changes of the state like any other, proposed from here.
 
 /** Kafka: producer.id.expiration.check.interval.ms */
 const PRODUCER_CHECK_INTERVAL_MS = 600_000
+/** Kafka: offsets.retention.check.interval.ms */
+const OFFSETS_CHECK_INTERVAL_MS = 600_000
 /** Log starts that are moved at once: the next ones are proposed when these are in force. */
 const MOVES_AT_ONCE = 256
 
@@ -17,8 +20,9 @@ const MOVES_AT_ONCE = 256
 export function startRetention(broker: Broker): () => Promise<void> {
   const records = every(broker, broker.settings.retentionCheckIntervalMs, () => moveLogStarts(broker))
   const producers = every(broker, PRODUCER_CHECK_INTERVAL_MS, () => expireProducers(broker))
+  const offsets = every(broker, OFFSETS_CHECK_INTERVAL_MS, () => expireOffsets(broker))
   return async () => {
-    await Promise.all([records(), producers()])
+    await Promise.all([records(), producers(), offsets()])
   }
 }
 
@@ -74,6 +78,20 @@ function hasSilentProducer(partition: Partition | undefined, lastAppendBeforeMs:
     if (producer.lastAppendMs < lastAppendBeforeMs) return true
   }
   return false
+}
+
+async function expireOffsets(broker: Broker): Promise<void> {
+  const { log, clock, groups, settings } = broker
+  const time = { nowMs: clock.nowMs(), retentionMs: settings.offsetsRetentionMs }
+  for (const group of [...log.state.groups.values()]) {
+    const described = groups.describe(group.id)
+    if (described === null) continue
+    const subscribed = groups.subscriptions(group.id)
+    const isSubscribed = (topicId: string): boolean => subscribed.has(log.state.topicsById.get(topicId)?.name ?? '')
+    const { topics, isEmpty } = expiredOffsets(group, described, isSubscribed, time)
+    if (isEmpty) await groups.remove(group.id)
+    else if (topics.length > 0) await log.propose({ kind: 'offsets-removed', groupId: group.id, topics })
+  }
 }
 
 async function proposeAll({ log }: Broker, changes: readonly Change[]): Promise<void> {

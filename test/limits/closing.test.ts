@@ -88,7 +88,7 @@ describe('a connection that is closed', () => {
     const unserved = Buffer.alloc(4 + 3_000_000)
     unserved.writeInt32BE(3_000_000, 0)
     unserved.writeInt16BE(8, 4)
-    unserved.writeInt16BE(2, 6)
+    unserved.writeInt16BE(1, 6)
     for (let i = 0; i < 3; i++) {
       const refused = await WireClient.connect(chronik.kafka)
       refused.sendRaw(unserved)

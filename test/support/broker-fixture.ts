@@ -126,6 +126,7 @@ export class BrokerFixture {
       broker: this.broker,
       version,
       clientId: header.clientId,
+      clientHost: '/127.0.0.1',
       advertised: ADVERTISED,
       onSent: () => {},
       onGone: () => {},

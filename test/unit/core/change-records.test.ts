@@ -15,6 +15,36 @@ const configs = fc.array(fc.tuple(text, text), { maxLength: 5 }).map(entries => 
 const count = fc.integer({ min: 0, max: 2 ** 32 - 1 })
 const whole = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER })
 
+const bytes = fc.uint8Array({ maxLength: 40 }).map(array => Buffer.from(array))
+const int32 = fc.integer({ min: -1, max: 2 ** 31 - 1 })
+const optionalText = fc.option(text, { nil: null })
+const member = fc.record({
+  id: text,
+  instanceId: optionalText,
+  clientId: text,
+  clientHost: text,
+  sessionTimeoutMs: int32,
+  rebalanceTimeoutMs: int32,
+  metadata: bytes,
+  assignment: bytes,
+})
+const generation = fc.record({
+  generation: count,
+  protocolType: optionalText,
+  protocol: optionalText,
+  leaderId: optionalText,
+  members: fc.array(member, { maxLength: 3 }),
+})
+const committed = fc.record({
+  partition: count,
+  offset: whole,
+  leaderEpoch: int32,
+  metadata: text,
+  expiresMs: fc.double({ noNaN: true }),
+})
+const topicsOf = <T>(partition: fc.Arbitrary<T>) =>
+  fc.array(fc.record({ topicId: text, partitions: fc.array(partition, { maxLength: 3 }) }), { maxLength: 3 })
+
 const changes: fc.Arbitrary<Change> = fc.oneof(
   fc.record({ kind: fc.constant('cluster-created' as const), clusterId: text }),
   fc.record({ kind: fc.constant('topic-created' as const), id: text, name: text, partitionCount: count, configs }),
@@ -25,6 +55,10 @@ const changes: fc.Arbitrary<Change> = fc.oneof(
   fc.record({ kind: fc.constant('log-start-moved' as const), ordinal: count, offset: whole }),
   fc.record({ kind: fc.constant('producer-ids-allocated' as const), count }),
   fc.record({ kind: fc.constant('producers-expired' as const), lastAppendBeforeMs: fc.double({ noNaN: true }) }),
+  fc.record({ kind: fc.constant('group-saved' as const), groupId: text, saved: generation }),
+  fc.record({ kind: fc.constant('offsets-committed' as const), groupId: text, topics: topicsOf(committed) }),
+  fc.record({ kind: fc.constant('offsets-removed' as const), groupId: text, topics: topicsOf(count) }),
+  fc.record({ kind: fc.constant('group-removed' as const), groupId: text }),
 )
 
 describe('the record of a change', () => {
@@ -50,13 +84,17 @@ describe('the record of a change', () => {
       [8, 'log-start-moved'],
       [9, 'producer-ids-allocated'],
       [10, 'producers-expired'],
+      [11, 'group-saved'],
+      [12, 'offsets-committed'],
+      [13, 'offsets-removed'],
+      [14, 'group-removed'],
     ])
   })
 
   it('stops the reader if it is of a kind or a version that is not known', () => {
     const body = encodeChange({ kind: 'topic-deleted', id: 'x' }, 0)
     for (const [type, version] of [
-      [11, RECORD_VERSION],
+      [99, RECORD_VERSION],
       [4, RECORD_VERSION + 1],
       [0, RECORD_VERSION],
     ] as const) {

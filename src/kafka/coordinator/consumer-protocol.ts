@@ -1,0 +1,29 @@
+import { ByteReader, MalformedBytes } from '#bytes/cursor.ts'
+import { type ClassicGroup, metadataFor } from './classic-group.ts'
+
+// What members of a consumer group say of themselves (Kafka: ConsumerProtocol). Only this is read of what is otherwise theirs.
+
+export const CONSUMER_PROTOCOL = 'consumer'
+
+/** Names of topics that some member is subscribed to. What cannot be read names none. */
+export function subscriptionsOf(group: ClassicGroup): Set<string> {
+  const topics = new Set<string>()
+  for (const member of group.members.values()) {
+    for (const topic of topicsOf(metadataFor(member, group.protocol))) topics.add(topic)
+  }
+  return topics
+}
+
+/** i16 version, then an array of topic names; later versions add fields behind them. */
+function topicsOf(metadata: Buffer): string[] {
+  const reader = new ByteReader(metadata)
+  const topics: string[] = []
+  try {
+    reader.i16()
+    for (let left = reader.i32(); left > 0; left--) topics.push(reader.utf8(reader.i16()))
+  } catch (thrown) {
+    if (thrown instanceof MalformedBytes) return []
+    throw thrown
+  }
+  return topics
+}

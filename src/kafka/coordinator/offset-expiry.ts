@@ -1,0 +1,50 @@
+import type { CommittedOffset, Group, RemovedTopic } from '#core/groups.ts'
+import type { DescribedGroup } from './group-coordinator.ts'
+
+// Which committed offsets nobody needs any more (Kafka: offsets.retention.minutes, ClassicGroup.offsetExpirationCondition).
+
+/** What of a group has expired; `isEmpty`: nothing of it is left then. */
+export interface Expired {
+  readonly topics: readonly RemovedTopic[]
+  readonly isEmpty: boolean
+}
+
+export function expiredOffsets(
+  group: Group,
+  described: Pick<DescribedGroup, 'phase' | 'protocolType'>,
+  isSubscribed: (topicId: string) => boolean,
+  time: { nowMs: number; retentionMs: number },
+): Expired {
+  const isExpired = expiryOf(group, described, isSubscribed, time)
+  const topics: RemovedTopic[] = []
+  let leftCount = 0
+  for (const [topicId, offsets] of group.offsets) {
+    const partitions: number[] = []
+    for (const [partition, committed] of offsets) {
+      if (isExpired(topicId, committed)) partitions.push(partition)
+      else leftCount++
+    }
+    if (partitions.length > 0) topics.push({ topicId, partitions })
+  }
+  return { topics, isEmpty: described.phase === 'Empty' && leftCount === 0 }
+}
+
+function expiryOf(
+  group: Group,
+  { phase, protocolType }: Pick<DescribedGroup, 'phase' | 'protocolType'>,
+  isSubscribed: (topicId: string) => boolean,
+  { nowMs, retentionMs }: { nowMs: number; retentionMs: number },
+): (topicId: string, committed: CommittedOffset) => boolean {
+  const isOver = ({ expiresMs }: CommittedOffset, sinceMs: number): boolean =>
+    expiresMs >= 0 ? nowMs >= expiresMs : nowMs - sinceMs >= retentionMs
+  // Nobody manages the group: each offset counts for itself.
+  if (protocolType === null) return (_, committed) => isOver(committed, committed.committedMs)
+  switch (phase) {
+    case 'Empty':
+      return (_, committed) => isOver(committed, Math.max(group.savedMs, committed.committedMs))
+    case 'Stable':
+      return (topicId, committed) => !isSubscribed(topicId) && isOver(committed, committed.committedMs)
+    default:
+      return () => false
+  }
+}

@@ -1,0 +1,13 @@
+import { defineHandler } from '#kafka/handler.ts'
+import { HeartbeatRequest, HeartbeatResponse } from '#kafka/protocol/apis/12-heartbeat.ts'
+import { errorCode } from '#kafka/protocol/protocol.ts'
+
+// Heartbeat v0-4.
+
+export const heartbeat = defineHandler(
+  { request: HeartbeatRequest, response: HeartbeatResponse, versions: [0, 4] },
+  ({ groupId, memberId, groupInstanceId, generationId }, { broker }) => {
+    const caller = { memberId, instanceId: groupInstanceId, generation: generationId }
+    return { errorCode: errorCode(broker.groups.heartbeat(groupId, caller)) }
+  },
+)
