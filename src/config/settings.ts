@@ -33,6 +33,7 @@ export const SETTING_GROUPS = {
   storage: 'Storage and durability',
   topics: 'Topics',
   groups: 'Groups',
+  transactions: 'Transactions',
   limits: 'Limits',
   operation: 'Operation',
 } as const
@@ -226,6 +227,31 @@ export const SETTINGS = {
     type: duration(1, Number.MAX_SAFE_INTEGER),
     default: 7 * DAY,
     about: 'How long offsets are kept that no member of their group needs (Kafka: offsets.retention.minutes).',
+  }),
+
+  transactionMaxTimeoutMs: setting({
+    group: 'transactions',
+    type: duration(1, 2 ** 31 - 1),
+    default: 15 * MINUTE,
+    about: 'Longest time a producer may ask to keep a transaction open (Kafka: transaction.max.timeout.ms).',
+  }),
+  transactionalIdExpirationMs: setting({
+    group: 'transactions',
+    type: duration(1, Number.MAX_SAFE_INTEGER),
+    default: 7 * DAY,
+    about: 'A transactional id is forgotten after this long without use (Kafka: transactional.id.expiration.ms).',
+  }),
+  maxTransactionalIds: setting({
+    group: 'transactions',
+    type: count(1, 10_000_000),
+    default: 100_000,
+    about: 'Transactional ids that are remembered; a further one is refused with POLICY_VIOLATION.',
+  }),
+  maxOpenTransactions: setting({
+    group: 'transactions',
+    type: count(1, 10_000_000),
+    default: 10_000,
+    about: 'Transactions that are open at once; what would begin a further one is refused with POLICY_VIOLATION.',
   }),
 
   maxConnections: setting({

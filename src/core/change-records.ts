@@ -10,6 +10,20 @@ import {
   writeRemovedTopics,
 } from './group-fields.ts'
 import type { CommittedTopic, Generation, RemovedTopic } from './groups.ts'
+import {
+  readTransactionalIdClaim,
+  readTransactionEnd,
+  readTransactionJoin,
+  readTransactionOffsets,
+  type TransactionalIdClaim,
+  type TransactionEnd,
+  type TransactionJoin,
+  type TransactionOffsets,
+  writeTransactionalIdClaim,
+  writeTransactionEnd,
+  writeTransactionJoin,
+  writeTransactionOffsets,
+} from './transaction-fields.ts'
 
 // The record types of the commit log besides produced batches, each with its fields and codec. Numbers and layouts are stored:
 // a number is never reused, and a layout changes only with a new version that `decodeChange` still tells from the old one.
@@ -32,6 +46,11 @@ export type Change =
   | { kind: 'offsets-committed'; groupId: string; topics: readonly CommittedTopic[] }
   | { kind: 'offsets-removed'; groupId: string; topics: readonly RemovedTopic[] }
   | { kind: 'group-removed'; groupId: string }
+  | TransactionalIdClaim
+  | TransactionJoin
+  | TransactionEnd
+  | { kind: 'transactional-id-removed'; transactionalId: string; producerId: number }
+  | TransactionOffsets
 
 export type ChangeKind = Change['kind']
 type Fields<K extends ChangeKind> = Omit<Extract<Change, { kind: K }>, 'kind'>
@@ -136,6 +155,18 @@ const CODECS: { readonly [K in ChangeKind]: ChangeCodec<K> } = {
     write: (into, { groupId }) => writeText(into, groupId),
     read: from => ({ groupId: readText(from) }),
   },
+  'transactional-id-claimed': { type: 15, write: writeTransactionalIdClaim, read: readTransactionalIdClaim },
+  'transaction-joined': { type: 16, write: writeTransactionJoin, read: readTransactionJoin },
+  'transaction-ended': { type: 17, write: writeTransactionEnd, read: readTransactionEnd },
+  'transactional-id-removed': {
+    type: 18,
+    write(into, { transactionalId, producerId }) {
+      writeText(into, transactionalId)
+      into.i64(producerId)
+    },
+    read: from => ({ transactionalId: readText(from), producerId: from.i64() }),
+  },
+  'transaction-offsets-committed': { type: 19, write: writeTransactionOffsets, read: readTransactionOffsets },
 }
 
 const KINDS = new Map<number, ChangeKind>((Object.keys(CODECS) as ChangeKind[]).map(kind => [CODECS[kind].type, kind]))

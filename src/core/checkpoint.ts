@@ -4,26 +4,29 @@ import { asOrdinal } from '#base/numbers.ts'
 import { ByteReader, ByteWriter } from '#bytes/cursor.ts'
 import { Extents } from './extents.ts'
 import { readText, readTextMap, writeText, writeTextMap } from './fields.ts'
-import { readGeneration, readOffset, writeGeneration, writeOffset } from './group-fields.ts'
+import { readGeneration, readOffsets, writeGeneration, writeOffsets } from './group-fields.ts'
 import type { Group } from './groups.ts'
 import type { Producer } from './producers.ts'
 import { Partition, State, Topic } from './state.ts'
+import { readTransaction, writeTransaction } from './transaction-fields.ts'
+import { AbortedTransactions } from './transactions.ts'
 
 // The state at one position of the log, as bytes: equal states give equal bytes. docs/formats/checkpoint.md shows them. It is
 // made on the broker's thread at every roll of the log, so what there is much of is written in bulk: extents as they lie in
 // memory, producers through one view (bench/kernel/checkpoint.bench.ts).
 
 export const CHECKPOINT_VERSION = 2
-/** Before version 2 there were no groups. */
+/** Before version 2 there were neither groups nor transactions. */
 const GROUPS_FROM = 2
 
-const PARTITION_BYTES = 32
+const PARTITION_BYTES = 40
 const PRODUCER_BYTES = 19
 const BATCH_BYTES = 24
 /** Of texts and configs it is not counted what they take. */
 const OTHER_BYTES = 1 << 16
 const TWO_32 = 4294967296
 /** Extents are stored little-endian, as nearly every machine has them in memory. */
+const NO_NUMBERS = new Float64Array(0)
 const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
 
 export function encodeState(state: State): Buffer {
@@ -42,8 +45,11 @@ export function encodeState(state: State): Buffer {
     into.u32(topic.partitions.length)
     for (const partition of topic.partitions) writePartition(into, partition)
   }
+  into.i64(state.commitCount)
   into.u32(state.groups.size)
   for (const group of state.groups.values()) writeGroup(into, group)
+  into.u32(state.transactions.size)
+  for (const transaction of state.transactions.values()) writeTransaction(into, transaction)
   return into.written()
 }
 
@@ -65,13 +71,13 @@ export function decodeState(bytes: Buffer): State {
     state.topicsById.set(topic.id, topic)
     const partitionCount = from.u32()
     for (let index = 0; index < partitionCount; index++) {
-      const partition = readPartition(from, topic, index)
+      const partition = readPartition(from, topic, index, version)
       topic.partitions.push(partition)
       state.partitions[partition.ordinal] = partition
       for (let i = 0; i < partition.extents.length; i++) state.holdFile(partition.extents.fileAt(i))
     }
   }
-  if (version >= GROUPS_FROM) for (let left = from.u32(); left > 0; left--) readGroup(from, state)
+  if (version >= GROUPS_FROM) readGroupsAndTransactions(from, state)
   assert(from.remaining === 0, 'a checkpoint is read whole')
   return state
 }
@@ -96,11 +102,29 @@ function writePartition(into: ByteWriter, partition: Partition): void {
   into.i32(partition.leaderEpoch)
   into.i64(partition.nextOffset)
   into.i64(partition.logStart)
-  const rows = partition.extents.rows()
-  into.u32(rows.length)
-  into.raw(littleEndian(new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength)))
+  writeNumbers(into, partition.extents.rows())
   into.u32(partition.producers?.size ?? 0)
   if (partition.producers !== null) writeProducers(into, partition.producers)
+  into.u32(partition.openTransactions?.size ?? 0)
+  for (const [producerId, firstOffset] of partition.openTransactions ?? []) {
+    into.i64(producerId)
+    into.i64(firstOffset)
+  }
+  writeNumbers(into, partition.aborted?.rows() ?? NO_NUMBERS)
+}
+
+/** As they lie in memory. */
+function writeNumbers(into: ByteWriter, numbers: Float64Array): void {
+  into.u32(numbers.length)
+  into.raw(littleEndian(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength)))
+}
+
+function readNumbers(from: ByteReader): Float64Array {
+  const sizeBytes = from.u32() * Float64Array.BYTES_PER_ELEMENT
+  const packed = from.view(sizeBytes)
+  const bytes = new Uint8Array(sizeBytes)
+  bytes.set(littleEndian(packed))
+  return new Float64Array(bytes.buffer)
 }
 
 function writeProducers(into: ByteWriter, producers: ReadonlyMap<number, Producer>): void {
@@ -123,22 +147,27 @@ function writeProducers(into: ByteWriter, producers: ReadonlyMap<number, Produce
   assert(at === into.offset, 'producers take the bytes that were counted for them')
 }
 
-function readPartition(from: ByteReader, topic: Topic, index: number): Partition {
+function readPartition(from: ByteReader, topic: Topic, index: number, version: number): Partition {
   const ordinal = asOrdinal(from.u32())
   const leaderEpoch = from.i32()
   const nextOffset = from.i64()
   const logStart = from.i64()
-  const rowBytes = from.u32() * Float64Array.BYTES_PER_ELEMENT
-  const packed = from.view(rowBytes)
-  const rows = new Uint8Array(rowBytes)
-  rows.set(littleEndian(packed))
-  const partition = new Partition(ordinal, topic, index, new Extents(new Float64Array(rows.buffer)))
+  const partition = new Partition(ordinal, topic, index, new Extents(readNumbers(from)))
   partition.leaderEpoch = leaderEpoch
   partition.nextOffset = nextOffset
   partition.logStart = logStart
   const producerCount = from.u32()
   if (producerCount > 0) partition.producers = readProducers(from, producerCount)
+  if (version >= GROUPS_FROM) readTransactionsOf(from, partition)
   return partition
+}
+
+function readTransactionsOf(from: ByteReader, partition: Partition): void {
+  const openCount = from.u32()
+  if (openCount > 0) partition.openTransactions = new Map()
+  for (let left = openCount; left > 0; left--) partition.openTransactions?.set(from.i64(), from.i64())
+  const aborted = readNumbers(from)
+  if (aborted.length > 0) partition.aborted = new AbortedTransactions(aborted)
 }
 
 function readProducers(from: ByteReader, count: number): Map<number, Producer> {
@@ -167,14 +196,22 @@ function writeGroup(into: ByteWriter, group: Group): void {
   writeText(into, group.id)
   writeGeneration(into, group.saved)
   into.f64(group.savedMs)
-  into.uvarint(group.offsets.size)
-  for (const [topicId, partitions] of group.offsets) {
-    writeText(into, topicId)
-    into.uvarint(partitions.size)
-    for (const [partition, committed] of partitions) {
-      into.uvarint(partition)
-      writeOffset(into, committed)
-    }
+  writeOffsets(into, group.offsets)
+  into.uvarint(group.pending.size)
+  for (const [producerId, offsets] of group.pending) {
+    into.i64(producerId)
+    writeOffsets(into, offsets)
+  }
+}
+
+function readGroupsAndTransactions(from: ByteReader, state: State): void {
+  state.commitCount = from.i64()
+  for (let left = from.u32(); left > 0; left--) readGroup(from, state)
+  for (let left = from.u32(); left > 0; left--) {
+    const transaction = readTransaction(from)
+    state.transactions.set(transaction.id, transaction)
+    state.transactionOfProducer.set(transaction.producerId, transaction)
+    if (transaction.isOngoing) state.openTransactions.add(transaction)
   }
 }
 
@@ -182,10 +219,8 @@ function readGroup(from: ByteReader, state: State): void {
   const group = state.group(readText(from))
   group.saved = readGeneration(from)
   group.savedMs = from.f64()
-  for (let left = from.uvarint(); left > 0; left--) {
-    const topicId = readText(from)
-    for (let more = from.uvarint(); more > 0; more--) group.commit(topicId, from.uvarint(), readOffset(from))
-  }
+  readOffsets(from, group.offsets)
+  for (let left = from.uvarint(); left > 0; left--) readOffsets(from, group.pendingOf(from.i64()))
 }
 
 /** Numbers of 64 bits on their way from memory to what is stored, or back; the argument may be the answer. */

@@ -1,9 +1,20 @@
 import { assert, unreachable } from '#base/assert.ts'
 import { asOrdinal } from '#base/numbers.ts'
 import type { ByteReader } from '#bytes/cursor.ts'
+import { isTransactional } from '#records/batch.ts'
+import {
+  begin,
+  claimTransactionalId,
+  commitTransactionOffsets,
+  endTransaction,
+  joinTransaction,
+  removeTransactionalId,
+  type TransactionOutcome,
+} from './apply-transactions.ts'
 import { type Change, decodeChange, PRODUCE_RECORD, RECORD_VERSION } from './change-records.ts'
 import {
   type BatchEntry,
+  JOINS_TRANSACTION_BIT,
   newBatchEntry,
   type ProduceRecordHeader,
   readProduceEntry,
@@ -11,6 +22,8 @@ import {
 } from './produce-record.kernel.ts'
 import { checkSequence, type KeptBatch, NO_PRODUCER, rememberBatch, sequenceAfter } from './producers.ts'
 import { Partition, type State, Topic } from './state.ts'
+import type { TransactionEnd } from './transaction-fields.ts'
+import type { Marker } from './transactions.ts'
 
 // `apply` is the state machine: (state, record) -> state and effects. No clock, no random, no I/O, no waiting. It assigns
 // offsets and turns away duplicates and zombies, the same way when a record has just been committed and when it is read back
@@ -22,6 +35,12 @@ export const DUPLICATE = 1
 export const NO_PARTITION = 2
 export const FENCED = 3
 export const OUT_OF_ORDER = 4
+/** Transactional, and its producer id stands for no transactional id (any more). */
+export const NO_TRANSACTIONAL_ID = 5
+/** Transactional, and its transaction is not in this partition. */
+export const NOT_IN_TRANSACTION = 6
+/** Not transactional, and its producer has a transaction open in this partition. */
+export const IN_TRANSACTION = 7
 
 /** What became of a change; names are Kafka's. */
 export type Outcome =
@@ -30,16 +49,25 @@ export type Outcome =
   | 'UNKNOWN_TOPIC_ID'
   | 'INVALID_PARTITIONS'
   | 'UNKNOWN_TOPIC_OR_PARTITION'
+  | TransactionOutcome
 
 /** Told of everything `apply` does, in order. */
 export interface Effects {
   /** `partition` is undefined for NO_PARTITION; `baseOffset` is the first time's for a DUPLICATE, -1 if turned away. */
   batch(verdict: number, partition: Partition | undefined, baseOffset: number, entry: BatchEntry): void
+  /** A batch of the broker's own: it ends a transaction in the partition. */
+  marked(partition: Partition, baseOffset: number, marker: StoredMarker): void
   change(change: Change, outcome: Outcome): void
 }
 
 /** For who wants the state alone. */
-export const NO_EFFECTS: Effects = { batch() {}, change() {} }
+export const NO_EFFECTS: Effects = { batch() {}, marked() {}, change() {} }
+
+/** A marker, and where it is in the log. */
+export interface StoredMarker extends Marker {
+  readonly position: number
+  readonly maxTimestampMs: number
+}
 
 const header: ProduceRecordHeader = { timeMs: 0, file: 0, payloadPosition: 0, entryCount: 0 }
 const entry = newBatchEntry()
@@ -60,7 +88,16 @@ export function apply(state: State, record: Appliable, effects: Effects): void {
   }
   const { timeMs, change } = decodeChange(type, version, body)
   if (timeMs > state.timeMs) state.timeMs = timeMs
-  effects.change(change, applyChange(state, change))
+  const outcome =
+    change.kind === 'transaction-ended' ? applyEnd(state, change, timeMs, effects) : applyChange(state, change)
+  effects.change(change, outcome)
+}
+
+function applyEnd(state: State, end: TransactionEnd, timeMs: number, effects: Effects): Outcome {
+  return endTransaction(state, end, timeMs, (partition, baseOffset, marker) => {
+    const position = end.payloadPosition + marker.place
+    effects.marked(partition, baseOffset, { ...marker, position, maxTimestampMs: timeMs })
+  })
 }
 
 function applyProduced(state: State, body: ByteReader, effects: Effects): void {
@@ -79,6 +116,12 @@ function applyBatch(state: State, partition: Partition, effects: Effects): void 
   const { recordCount, producerId } = entry
   assert(recordCount > 0, 'a batch has records')
   if (producerId !== NO_PRODUCER) {
+    const isInTransaction = isTransactional(entry.attributes)
+    const verdict = isInTransaction ? checkTransaction(state, partition) : checkNoTransaction(partition)
+    if (verdict !== ACCEPTED) {
+      effects.batch(verdict, partition, -1, entry)
+      return
+    }
     const producer = partition.producers?.get(producerId)
     const check = checkSequence(producer, entry.producerEpoch, entry.baseSequence, recordCount)
     if (check.kind === 'duplicate') {
@@ -91,7 +134,13 @@ function applyBatch(state: State, partition: Partition, effects: Effects): void 
       effects.batch(verdict, partition, -1, entry)
       return
     }
+    // KIP-890: what a transaction begins with in a partition is the first that the producer sends with its epoch.
+    if (producer === undefined && joins(entry.attributes) && entry.baseSequence !== 0) {
+      effects.batch(OUT_OF_ORDER, partition, -1, entry)
+      return
+    }
     rememberProduced(state, partition)
+    if (isInTransaction) openInPartition(state, partition)
   }
   const baseOffset = partition.nextOffset
   partition.nextOffset = baseOffset + recordCount
@@ -107,6 +156,31 @@ function applyBatch(state: State, partition: Partition, effects: Effects): void 
   })
   if (began) state.holdFile(header.file)
   effects.batch(ACCEPTED, partition, baseOffset, entry)
+}
+
+function checkTransaction(state: State, partition: Partition): number {
+  const transaction = state.transactionOfProducer.get(entry.producerId)
+  if (transaction === undefined) return NO_TRANSACTIONAL_ID
+  if (transaction.epoch !== entry.producerEpoch) return FENCED
+  return transaction.partitions.has(partition.ordinal) || joins(entry.attributes) ? ACCEPTED : NOT_IN_TRANSACTION
+}
+
+function checkNoTransaction({ openTransactions }: Partition): number {
+  return openTransactions?.has(entry.producerId) ? IN_TRANSACTION : ACCEPTED
+}
+
+function joins(attributes: number): boolean {
+  return (attributes & JOINS_TRANSACTION_BIT) !== 0
+}
+
+function openInPartition(state: State, partition: Partition): void {
+  const transaction = state.transactionOfProducer.get(entry.producerId)
+  assert(transaction !== undefined, 'a transactional batch was checked')
+  begin(state, transaction)
+  transaction.partitions.add(partition.ordinal)
+  partition.openTransactions ??= new Map()
+  const { openTransactions, nextOffset } = partition
+  if (!openTransactions.has(transaction.producerId)) openTransactions.set(transaction.producerId, nextOffset)
 }
 
 function rememberProduced(state: State, partition: Partition): void {
@@ -125,7 +199,7 @@ function rememberProduced(state: State, partition: Partition): void {
   rememberBatch(producer, entry.producerEpoch, batch, state.timeMs)
 }
 
-function applyChange(state: State, change: Change): Outcome {
+function applyChange(state: State, change: Exclude<Change, TransactionEnd>): Outcome {
   switch (change.kind) {
     case 'cluster-created':
       if (state.clusterId === '') state.clusterId = change.clusterId
@@ -165,13 +239,21 @@ function applyChange(state: State, change: Change): Outcome {
     case 'offsets-removed': {
       const group = state.groups.get(change.groupId)
       for (const { topicId, partitions } of change.topics) {
-        for (const partition of partitions) group?.forget(topicId, partition)
+        for (const partition of partitions) group?.offsets.forget(topicId, partition)
       }
       return 'NONE'
     }
     case 'group-removed':
       state.groups.delete(change.groupId)
       return 'NONE'
+    case 'transactional-id-claimed':
+      return claimTransactionalId(state, change)
+    case 'transaction-joined':
+      return joinTransaction(state, change)
+    case 'transaction-offsets-committed':
+      return commitTransactionOffsets(state, change)
+    case 'transactional-id-removed':
+      return removeTransactionalId(state, change)
     default:
       return unreachable(change)
   }
@@ -212,6 +294,7 @@ function deleteTopic(state: State, id: string): Outcome {
   for (const partition of topic.partitions) {
     partition.extents.dropBefore(partition.nextOffset, state.releaseFile)
     assert(partition.extents.length === 0, 'a deleted partition holds no file')
+    for (const transaction of state.openTransactions) transaction.partitions.delete(partition.ordinal)
     state.partitions[partition.ordinal] = undefined
   }
   return 'NONE'
@@ -225,17 +308,19 @@ function moveLogStart(state: State, change: Extract<Change, { kind: 'log-start-m
   if (offset > partition.logStart) {
     partition.logStart = offset
     partition.extents.dropBefore(offset, state.releaseFile)
+    partition.aborted?.dropBefore(offset)
   }
   return 'NONE'
 }
 
 function commitOffsets(state: State, { groupId, topics }: Extract<Change, { kind: 'offsets-committed' }>): void {
-  const group = state.group(groupId)
+  const { offsets } = state.group(groupId)
+  const order = state.commitCount++
   for (const { topicId, partitions } of topics) {
     // It was deleted while the commit was on its way.
     if (!state.topicsById.has(topicId)) continue
     for (const { partition, ...committed } of partitions) {
-      group.commit(topicId, partition, { ...committed, committedMs: state.timeMs })
+      offsets.commit(topicId, partition, { ...committed, committedMs: state.timeMs, order })
     }
   }
 }
@@ -244,7 +329,8 @@ function expireProducers(state: State, lastAppendBeforeMs: number): void {
   for (const partition of state.partitions) {
     if (!partition?.producers) continue
     for (const [id, producer] of partition.producers) {
-      if (producer.lastAppendMs < lastAppendBeforeMs) partition.producers.delete(id)
+      const isSilent = producer.lastAppendMs < lastAppendBeforeMs && !partition.openTransactions?.has(id)
+      if (isSilent) partition.producers.delete(id)
     }
     if (partition.producers.size === 0) partition.producers = null
   }

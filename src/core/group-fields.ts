@@ -1,6 +1,6 @@
 import type { ByteReader, ByteWriter } from '#bytes/cursor.ts'
 import { readBlob, readOptionalText, readText, writeBlob, writeOptionalText, writeText } from './fields.ts'
-import type { CommittedOffset, CommittedTopic, Generation, RemovedTopic, SavedMember } from './groups.ts'
+import type { CommittedOffset, CommittedTopic, Generation, Offsets, RemovedTopic, SavedMember } from './groups.ts'
 
 // Groups as bytes: in records of the commit log, and in checkpoints.
 
@@ -104,20 +104,41 @@ export function readRemovedTopics(from: ByteReader): RemovedTopic[] {
   return topics
 }
 
-export function writeOffset(into: ByteWriter, committed: CommittedOffset): void {
+function writeOffset(into: ByteWriter, committed: CommittedOffset): void {
   into.i64(committed.offset)
   into.i32(committed.leaderEpoch)
   writeText(into, committed.metadata)
   into.f64(committed.committedMs)
   into.f64(committed.expiresMs)
+  into.i64(committed.order)
 }
 
-export function readOffset(from: ByteReader): CommittedOffset {
+function readOffset(from: ByteReader): CommittedOffset {
   return {
     offset: from.i64(),
     leaderEpoch: from.i32(),
     metadata: readText(from),
     committedMs: from.f64(),
     expiresMs: from.f64(),
+    order: from.i64(),
+  }
+}
+
+export function writeOffsets(into: ByteWriter, offsets: Offsets): void {
+  into.uvarint(offsets.size)
+  for (const [topicId, partitions] of offsets) {
+    writeText(into, topicId)
+    into.uvarint(partitions.size)
+    for (const [partition, committed] of partitions) {
+      into.uvarint(partition)
+      writeOffset(into, committed)
+    }
+  }
+}
+
+export function readOffsets(from: ByteReader, offsets: Offsets): void {
+  for (let left = from.uvarint(); left > 0; left--) {
+    const topicId = readText(from)
+    for (let more = from.uvarint(); more > 0; more--) offsets.commit(topicId, from.uvarint(), readOffset(from))
   }
 }

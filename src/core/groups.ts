@@ -38,40 +38,60 @@ export interface CommittedOffset {
   readonly committedMs: number
   /** When it goes whatever the group does; -1: as the broker's retention says. */
   readonly expiresMs: number
+  /** Of the record that committed it: of two for one partition the later one counts. */
+  readonly order: number
 }
 
-/** Offsets of one topic, by partition. */
-export type TopicOffsets = Map<number, CommittedOffset>
+/** By topic id, then by partition. */
+export class Offsets extends Map<string, Map<number, CommittedOffset>> {
+  commit(topicId: string, partition: number, committed: CommittedOffset): void {
+    const topic = this.get(topicId)
+    if (topic === undefined) this.set(topicId, new Map([[partition, committed]]))
+    else topic.set(partition, committed)
+  }
+
+  forget(topicId: string, partition: number): void {
+    const topic = this.get(topicId)
+    topic?.delete(partition)
+    if (topic?.size === 0) this.delete(topicId)
+  }
+}
 
 export class Group {
   readonly id: string
   saved = NO_GENERATION
   /** State time of the last change of its generation: for a group without members, since when it has none. */
   savedMs = 0
-  /** By topic id. */
-  readonly offsets = new Map<string, TopicOffsets>()
+  readonly offsets = new Offsets()
+  /** By producer id: what open transactions commit, which counts once they do. */
+  readonly pending = new Map<number, Offsets>()
 
   constructor(id: string) {
     this.id = id
   }
 
-  commit(topicId: string, partition: number, committed: CommittedOffset): void {
-    const topic = this.offsets.get(topicId)
-    if (topic === undefined) this.offsets.set(topicId, new Map([[partition, committed]]))
-    else topic.set(partition, committed)
+  pendingOf(producerId: number): Offsets {
+    let pending = this.pending.get(producerId)
+    if (pending === undefined) {
+      pending = new Offsets()
+      this.pending.set(producerId, pending)
+    }
+    return pending
   }
 
-  forget(topicId: string, partition: number): void {
-    const topic = this.offsets.get(topicId)
-    topic?.delete(partition)
-    if (topic?.size === 0) this.offsets.delete(topicId)
+  /** Does an open transaction commit an offset of this partition? */
+  isPending(topicId: string, partition: number): boolean {
+    for (const pending of this.pending.values()) if (pending.get(topicId)?.has(partition)) return true
+    return false
   }
 }
 
 /** Offsets that are committed at once. */
 export interface CommittedTopic {
   readonly topicId: string
-  readonly partitions: readonly (Omit<CommittedOffset, 'committedMs'> & { readonly partition: number })[]
+  readonly partitions: readonly (Omit<CommittedOffset, 'committedMs' | 'order'> & {
+    readonly partition: number
+  })[]
 }
 
 export interface RemovedTopic {

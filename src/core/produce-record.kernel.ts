@@ -18,12 +18,15 @@ import type { ByteReader, ByteWriter } from '#bytes/cursor.ts'
 //      28  f64  producer id, -1 without
 //      36  i32  first sequence
 //      40  i16  producer epoch
-//      42  u16  attributes of the batch
+//      42  u16  attributes of the batch; bit 15 is ours
 //      44  f64  append time if the topic has LogAppendTime, else -1
 
 export const PRODUCE_HEADER_BYTES = 28
 export const PRODUCE_ENTRY_BYTES = 52
 const COUNT_AT = 24
+
+/** Beside the attributes: the batch may bring its partition into the producer's transaction (KIP-890). */
+export const JOINS_TRANSACTION_BIT = 0x8000
 
 export interface BatchEntry {
   ordinal: number

@@ -48,7 +48,9 @@ export function checkSequence(
   if (epoch < producer.epoch) return FENCED
   if (epoch > producer.epoch) return firstSequence === 0 ? ACCEPT : OUT_OF_ORDER
   const last = producer.batches.at(-1)
-  if (last === undefined || firstSequence === sequenceAfter(last.lastSequence, 1)) return ACCEPT
+  // The marker of a transaction brought the epoch: what comes is the first batch with it.
+  if (last === undefined) return firstSequence === 0 ? ACCEPT : OUT_OF_ORDER
+  if (firstSequence === sequenceAfter(last.lastSequence, 1)) return ACCEPT
   const lastSequence = sequenceAfter(firstSequence, recordCount - 1)
   for (const batch of producer.batches) {
     if (batch.firstSequence === firstSequence && batch.lastSequence === lastSequence)

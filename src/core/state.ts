@@ -2,9 +2,10 @@ import type { PartitionOrdinal } from '#base/numbers.ts'
 import { Extents } from './extents.ts'
 import { Group } from './groups.ts'
 import type { Producer } from './producers.ts'
+import type { AbortedTransactions, Transaction } from './transactions.ts'
 
 // What the commit log amounts to: the state that `apply` makes of its records, one after the other. Only `apply` changes it.
-// Transactions, users and segments will each be one more field here, with their record types in `change-records.ts`
+// Users and segments will each be one more field here, with their record types in `change-records.ts`
 // and their section in `checkpoint.ts`.
 
 /** Kafka's own defaults: what splits an extent if the topic says nothing. */
@@ -29,12 +30,24 @@ export class Partition {
   readonly extents: Extents
   /** By producer id; null until the first idempotent batch. */
   producers: Map<number, Producer> | null = null
+  /** First offsets of the open transactions by producer id, in ascending order; null until the first transaction. */
+  openTransactions: Map<number, number> | null = null
+  /** Null until the first one. */
+  aborted: AbortedTransactions | null = null
 
   constructor(ordinal: PartitionOrdinal, topic: Topic, index: number, extents = new Extents()) {
     this.ordinal = ordinal
     this.topic = topic
     this.index = index
     this.extents = extents
+  }
+
+  /** Where the first open transaction begins: up to here records are read_committed. */
+  get lastStableOffset(): number {
+    const open = this.openTransactions
+    if (open === null || open.size === 0) return this.nextOffset
+    const first: number = open.values().next().value ?? this.nextOffset
+    return Math.max(first, this.logStart)
   }
 }
 
@@ -74,6 +87,13 @@ export class State {
   readonly topics = new Map<string, Topic>()
   readonly topicsById = new Map<string, Topic>()
   readonly groups = new Map<string, Group>()
+  /** Records so far that committed offsets. */
+  commitCount = 0
+  readonly transactions = new Map<string, Transaction>()
+  /** By the producer id that may write now: derived. */
+  readonly transactionOfProducer = new Map<number, Transaction>()
+  /** Those that are open: derived. */
+  readonly openTransactions = new Set<Transaction>()
   /** By ordinal; a deleted partition leaves its place empty. */
   readonly partitions: (Partition | undefined)[] = []
   /** How many extents still need a WAL file, by the file's start position: derived, not in the checkpoint. */

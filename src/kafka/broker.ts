@@ -6,6 +6,7 @@ import type { Log } from '#log/log.ts'
 import type { Logger } from '#observe/log.ts'
 import type { Metrics } from '#observe/product-metrics.ts'
 import type { GroupCoordinator } from './coordinator/group-coordinator.ts'
+import type { TransactionCoordinator } from './coordinator/transaction-coordinator.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
 import type { FramePool } from './frame-pool.ts'
 import type { OpeningBudget } from './opening-budget.ts'
@@ -24,6 +25,7 @@ export interface Broker {
   readonly producerIds: ProducerIds
   readonly fetchSessions: FetchSessions
   readonly groups: GroupCoordinator
+  readonly transactions: TransactionCoordinator
   readonly frames: FramePool
   readonly opening: OpeningBudget
   /** What the process's settings say under Kafka's names; dynamic configs are in the log's state. */

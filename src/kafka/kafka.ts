@@ -11,6 +11,7 @@ import type { Broker } from './broker.ts'
 import { KafkaConnection } from './connection.ts'
 import type { ConnectionHub } from './connection-hub.ts'
 import { GroupCoordinator } from './coordinator/group-coordinator.ts'
+import { TransactionCoordinator } from './coordinator/transaction-coordinator.ts'
 import { Dispatch } from './dispatch.ts'
 import { FetchSessions } from './fetch-sessions.ts'
 import { FramePool } from './frame-pool.ts'
@@ -54,6 +55,7 @@ export function createBroker(options: KafkaOptions): Broker {
   const { settings, sources, clock, random, logger, metrics, log } = options
   const fixedConfigs = fixedBrokerLayers(settings, sources)
   const decompressLimitBytes = settings.maxDecompressedBytes
+  const producerIds = new ProducerIds(log)
   return {
     settings,
     clock,
@@ -67,7 +69,7 @@ export function createBroker(options: KafkaOptions): Broker {
       nodeId: settings.nodeId,
       decompressLimitBytes,
     }),
-    producerIds: new ProducerIds(log),
+    producerIds,
     fetchSessions: new FetchSessions({
       clock,
       random,
@@ -84,6 +86,17 @@ export function createBroker(options: KafkaOptions): Broker {
         maxGroups: settings.maxGroups,
         minSessionTimeoutMs: settings.groupMinSessionTimeoutMs,
         maxSessionTimeoutMs: settings.groupMaxSessionTimeoutMs,
+      },
+    }),
+    transactions: new TransactionCoordinator({
+      log,
+      clock,
+      logger,
+      producerIds,
+      limits: {
+        maxTimeoutMs: settings.transactionMaxTimeoutMs,
+        maxTransactionalIds: settings.maxTransactionalIds,
+        maxOpenTransactions: settings.maxOpenTransactions,
       },
     }),
     frames: new FramePool({ keptBytes: KEPT_FRAME_BYTES, limitBytes: settings.maxInflightBytes }),
@@ -121,6 +134,7 @@ export async function listenKafka(options: KafkaOptions): Promise<KafkaListener>
       await listener.close()
       endWatch()
       await hub.close(clock, deadlineMs)
+      await broker.transactions.close()
       await endRetention()
     },
   }

@@ -1,7 +1,16 @@
 import { assert } from '#base/assert.ts'
 import type { ChronikError } from '#base/errors.ts'
 import type { ByteWriter } from '#bytes/cursor.ts'
-import { ACCEPTED, DUPLICATE, FENCED, NO_PARTITION } from '#core/core.ts'
+import {
+  ACCEPTED,
+  DUPLICATE,
+  FENCED,
+  IN_TRANSACTION,
+  NO_PARTITION,
+  NO_TRANSACTIONAL_ID,
+  NOT_IN_TRANSACTION,
+  OUT_OF_ORDER,
+} from '#core/core.ts'
 import type { Partition } from '#core/state.ts'
 import type { AppendTicket } from '#log/log.ts'
 import type { RecordError } from '#records/facts.ts'
@@ -38,17 +47,27 @@ const THROTTLE_TIME_FROM = 1
 const APPEND_TIME_FROM = 2
 const LOG_START_FROM = 5
 const RECORD_ERRORS_FROM = 8
+/** KIP-890: the producer may abort and go on. */
+const ABORTABLE_FROM = 11
 
 const UNKNOWN_TOPIC_OR_PARTITION = errorCode('UNKNOWN_TOPIC_OR_PARTITION')
 const UNKNOWN_TOPIC_ID = errorCode('UNKNOWN_TOPIC_ID')
-const INVALID_PRODUCER_EPOCH = errorCode('INVALID_PRODUCER_EPOCH')
-const OUT_OF_ORDER_SEQUENCE_NUMBER = errorCode('OUT_OF_ORDER_SEQUENCE_NUMBER')
+const TRANSACTION_ABORTABLE = errorCode('TRANSACTION_ABORTABLE')
 const KAFKA_STORAGE_ERROR = errorCode('KAFKA_STORAGE_ERROR')
+const CODE_OF_VERDICT: ReadonlyMap<number, number> = new Map([
+  [FENCED, errorCode('INVALID_PRODUCER_EPOCH')],
+  [OUT_OF_ORDER, errorCode('OUT_OF_ORDER_SEQUENCE_NUMBER')],
+  [NO_TRANSACTIONAL_ID, errorCode('INVALID_PRODUCER_ID_MAPPING')],
+  [NOT_IN_TRANSACTION, errorCode('INVALID_TXN_STATE')],
+  [IN_TRANSACTION, errorCode('INVALID_TXN_STATE')],
+])
 
 export class ProduceTicket implements AppendTicket {
   readonly connection: KafkaConnection
   readonly version: number
   readonly correlationId: number
+  /** Null: the request names none. */
+  readonly transactionalId: string | null
   readonly acks: number
   readonly frameBytes: number
   readonly beganMs: number
@@ -60,6 +79,7 @@ export class ProduceTicket implements AppendTicket {
     connection: KafkaConnection
     version: number
     correlationId: number
+    transactionalId: string | null
     acks: number
     frameBytes: number
     beganMs: number
@@ -69,6 +89,7 @@ export class ProduceTicket implements AppendTicket {
     this.connection = options.connection
     this.version = options.version
     this.correlationId = options.correlationId
+    this.transactionalId = options.transactionalId
     this.acks = options.acks
     this.frameBytes = options.frameBytes
     this.beganMs = options.beganMs
@@ -115,7 +136,10 @@ export class ProduceTicket implements AppendTicket {
   #codeOf(verdict: number): number {
     if (verdict === ACCEPTED || verdict === DUPLICATE) return 0
     if (verdict === NO_PARTITION) return this.version >= TOPIC_ID_FROM ? UNKNOWN_TOPIC_ID : UNKNOWN_TOPIC_OR_PARTITION
-    return verdict === FENCED ? INVALID_PRODUCER_EPOCH : OUT_OF_ORDER_SEQUENCE_NUMBER
+    if (verdict === NOT_IN_TRANSACTION && this.version >= ABORTABLE_FROM) return TRANSACTION_ABORTABLE
+    const code = CODE_OF_VERDICT.get(verdict)
+    assert(code !== undefined, 'every verdict has its code')
+    return code
   }
 
   #decided(): void {

@@ -1,5 +1,5 @@
 import { type ByteReader, MalformedBytes } from '#bytes/cursor.ts'
-import { type BatchEntry, newBatchEntry } from '#core/produce-record.kernel.ts'
+import { type BatchEntry, JOINS_TRANSACTION_BIT, newBatchEntry } from '#core/produce-record.kernel.ts'
 import { NO_PRODUCER } from '#core/producers.ts'
 import type { Partition, Topic } from '#core/state.ts'
 import { isTransactional } from '#records/batch.ts'
@@ -22,12 +22,12 @@ export const PRODUCE_VERSIONS = { min: 0, max: 13 }
 const SERVED_FROM = 3
 
 const TOPIC_ID_BYTES = 16
-const NO_TRANSACTIONS = 'transactions are not supported'
+/** KIP-890: from here on what is produced brings its partition into the transaction. */
+const JOINS_FROM = 12
 
 const UNKNOWN_TOPIC_OR_PARTITION = errorCode('UNKNOWN_TOPIC_OR_PARTITION')
 const UNKNOWN_TOPIC_ID = errorCode('UNKNOWN_TOPIC_ID')
 const INVALID_REQUIRED_ACKS = errorCode('INVALID_REQUIRED_ACKS')
-const TRANSACTIONAL_ID_AUTHORIZATION_FAILED = errorCode('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
 const UNSUPPORTED_VERSION = errorCode('UNSUPPORTED_VERSION')
 const KAFKA_STORAGE_ERROR = errorCode('KAFKA_STORAGE_ERROR')
 
@@ -107,9 +107,14 @@ function stage(ticket: ProduceTicket, slot: number, bytes: Buffer, facts: BatchF
     return
   }
   broker.metrics.messagesReceived.value += facts.recordCount
-  if (isTransactional(facts.attributes)) {
-    ticket.fail(part, TRANSACTIONAL_ID_AUTHORIZATION_FAILED, NO_TRANSACTIONS)
-    return
+  let { attributes } = facts
+  if (isTransactional(attributes)) {
+    const problem = broker.transactions.mayProduce(ticket.transactionalId, facts.producerId)
+    if (problem !== 'NONE') {
+      ticket.fail(part, errorCode(problem), null)
+      return
+    }
+    if (ticket.version >= JOINS_FROM) attributes |= JOINS_TRANSACTION_BIT
   }
   const { failure } = broker.log.commits
   if (failure !== null || part.partition === null) {
@@ -123,7 +128,7 @@ function stage(ticket: ProduceTicket, slot: number, bytes: Buffer, facts: BatchF
   entry.producerId = facts.producerId < 0 ? NO_PRODUCER : facts.producerId
   entry.producerEpoch = facts.producerEpoch
   entry.baseSequence = facts.baseSequence
-  entry.attributes = facts.attributes
+  entry.attributes = attributes
   entry.appendTimeMs = facts.logAppendTimeMs
   const { replacement } = facts
   const from = replacement === null ? part.from : 0
@@ -142,7 +147,7 @@ function readRequest(
   const version = header.apiVersion
   const flexible = version >= FLEXIBLE_FROM
   const transactionalIdBytes = version < SERVED_FROM ? -1 : readLength(reader, flexible)
-  if (transactionalIdBytes > 0) reader.take(transactionalIdBytes)
+  const transactionalId = transactionalIdBytes < 0 ? null : reader.utf8(transactionalIdBytes)
   const acks = reader.i16()
   reader.i32() // timeout: an answer never waits for another broker
   const into: ReadTopics = { topics: [], parts: [] }
@@ -153,11 +158,11 @@ function readRequest(
   if (flexible) skipTags(reader)
   if (version < SERVED_FROM) refuseAll(into.parts, UNSUPPORTED_VERSION, null)
   else if (acks < -1 || acks > 1) refuseAll(into.parts, INVALID_REQUIRED_ACKS, null)
-  else if (transactionalIdBytes >= 0) refuseAll(into.parts, TRANSACTIONAL_ID_AUTHORIZATION_FAILED, NO_TRANSACTIONS)
   return new ProduceTicket({
     connection,
     version,
     correlationId: header.correlationId,
+    transactionalId,
     acks,
     frameBytes: frame.to - frame.from,
     beganMs: connection.broker.clock.monotonicMs(),

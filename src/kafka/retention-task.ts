@@ -13,6 +13,8 @@ import { expiredOffsets } from './coordinator/offset-expiry.ts'
 const PRODUCER_CHECK_INTERVAL_MS = 600_000
 /** Kafka: offsets.retention.check.interval.ms */
 const OFFSETS_CHECK_INTERVAL_MS = 600_000
+/** Kafka: transaction.remove.expired.transaction.cleanup.interval.ms */
+const TRANSACTIONAL_IDS_CHECK_INTERVAL_MS = 3_600_000
 /** Log starts that are moved at once: the next ones are proposed when these are in force. */
 const MOVES_AT_ONCE = 256
 
@@ -21,8 +23,9 @@ export function startRetention(broker: Broker): () => Promise<void> {
   const records = every(broker, broker.settings.retentionCheckIntervalMs, () => moveLogStarts(broker))
   const producers = every(broker, PRODUCER_CHECK_INTERVAL_MS, () => expireProducers(broker))
   const offsets = every(broker, OFFSETS_CHECK_INTERVAL_MS, () => expireOffsets(broker))
+  const transactionalIds = every(broker, TRANSACTIONAL_IDS_CHECK_INTERVAL_MS, () => expireTransactionalIds(broker))
   return async () => {
-    await Promise.all([records(), producers(), offsets()])
+    await Promise.all([records(), producers(), offsets(), transactionalIds()])
   }
 }
 
@@ -78,6 +81,15 @@ function hasSilentProducer(partition: Partition | undefined, lastAppendBeforeMs:
     if (producer.lastAppendMs < lastAppendBeforeMs) return true
   }
   return false
+}
+
+async function expireTransactionalIds(broker: Broker): Promise<void> {
+  const { log, clock, settings } = broker
+  const unusedBeforeMs = clock.nowMs() - settings.transactionalIdExpirationMs
+  for (const { id, producerId, isOngoing, updatedMs } of [...log.state.transactions.values()]) {
+    if (isOngoing || updatedMs >= unusedBeforeMs) continue
+    await log.propose({ kind: 'transactional-id-removed', transactionalId: id, producerId })
+  }
 }
 
 async function expireOffsets(broker: Broker): Promise<void> {

@@ -102,7 +102,9 @@ async function inBatchAt<T>(
 ): Promise<T | null> {
   const offset = Math.max(baseOffset, partition.logStart)
   if (offset === partition.nextOffset) return null
-  const read = await unlessGone(log, partition, offset, () => readLog(log, partition, offset, 0, true))
+  const read = await unlessGone(log, partition, offset, () =>
+    readLog(log, partition, { offset, endOffset: partition.nextOffset, maxBytes: 0, atLeastOne: true }),
+  )
   if (read === null) return null
   const [bytes] = read.slices
   assert(bytes !== undefined, 'a batch is read where there is one')

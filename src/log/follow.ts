@@ -16,10 +16,13 @@ import {
   readProduceEntry,
   readProduceHeader,
 } from '#core/produce-record.kernel.ts'
+import type { TransactionEnd } from '#core/transaction-fields.ts'
+import { isTransactional } from '#records/batch.ts'
 import type { Log } from './log.ts'
 
 // Following the log from outside: everything that was accepted, in its order. Whoever derives something from the records
-// (indexes, tables) reads this and nothing of the log's files: staged bytes are not accepted ones.
+// (indexes, tables) reads this and nothing of the log's files: staged bytes are not accepted ones. Who wants only what is committed
+// keeps the batches of each transactional producer back until its transaction ends.
 
 export type LogEvent =
   | {
@@ -32,6 +35,8 @@ export type LogEvent =
       /** Of the batch's bytes in the log; they carry no offset there. */
       batchPosition: number
       sizeBytes: number
+      /** The batch belongs to the open transaction of this producer; null: to none. */
+      transactionOf: number | null
       /** Where to go on after this event's group. */
       nextPosition: number
     }
@@ -40,6 +45,15 @@ export type LogEvent =
       topicId: string
       partition: number
       offset: number
+      nextPosition: number
+    }
+  | {
+      /** All that is open of the producer counts now, or never will. */
+      kind: 'transaction-end'
+      producerId: number
+      isCommit: boolean
+      /** The offset that it takes in each of its partitions. */
+      markers: { topicId: string; partition: number; offset: number }[]
       nextPosition: number
     }
   | { kind: 'topic'; change: TopicChange; nextPosition: number }
@@ -137,7 +151,9 @@ async function eventsOf(log: Log, sequence: number, records: Buffer, nextPositio
   for (const { type, version, body } of bodies) {
     if (type === PRODUCE_RECORD) events.push(...(await batchesOf(log, sequence, body, nextPosition)))
     else {
-      const event = eventOf(log, decodeChange(type, version, body).change, nextPosition)
+      const { change } = decodeChange(type, version, body)
+      const isEnd = change.kind === 'transaction-ended'
+      const event = isEnd ? await endOf(log, sequence, change, nextPosition) : eventOf(log, change, nextPosition)
       if (event !== null) events.push(event)
     }
   }
@@ -167,10 +183,25 @@ async function batchesOf(log: Log, sequence: number, body: ByteReader, nextPosit
       maxTimestampMs,
       batchPosition,
       sizeBytes,
+      transactionOf: isTransactional(entry.attributes) ? entry.producerId : null,
       nextPosition,
     })
   }
   return events
+}
+
+/** Null: it was turned away, or nothing of the transaction is left. */
+async function endOf(log: Log, sequence: number, end: TransactionEnd, nextPosition: number): Promise<LogEvent | null> {
+  const { producerId, isCommit } = end
+  const markers: { topicId: string; partition: number; offset: number }[] = []
+  for (const { ordinal, place } of end.markers) {
+    const partition = log.state.partitions[ordinal]
+    if (partition === undefined) continue
+    const offset = await acceptedOffset(log, sequence, ordinal, end.payloadPosition + place)
+    if (offset === null) continue
+    markers.push({ topicId: partition.topic.id, partition: partition.index, offset })
+  }
+  return markers.length === 0 ? null : { kind: 'transaction-end', producerId, isCommit, markers, nextPosition }
 }
 
 /** Null: the batch was turned away. */

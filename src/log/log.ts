@@ -18,7 +18,7 @@ import { eachRecord, GROUP_HEADER_BYTES, RECORD_HEADER_BYTES, writeRecord } from
 import { type RecoveredGroup, recoverLog } from '#commit/wal-recovery.ts'
 import { type Change, encodeChange, PRODUCE_RECORD, RECORD_VERSION, typeOfChange } from '#core/change-records.ts'
 import { decodeState } from '#core/checkpoint.ts'
-import { ACCEPTED, apply, type Effects, type Outcome } from '#core/core.ts'
+import { ACCEPTED, apply, type Effects, type Outcome, type StoredMarker } from '#core/core.ts'
 import {
   addProduceEntry,
   type BatchEntry,
@@ -28,7 +28,9 @@ import {
   PRODUCE_HEADER_BYTES,
 } from '#core/produce-record.kernel.ts'
 import { type Partition, State } from '#core/state.ts'
-import { setBaseOffset, setLeaderEpoch } from '#records/batch.ts'
+import type { TransactionEnd } from '#core/transaction-fields.ts'
+import { crcOf, setBaseOffset, setLeaderEpoch } from '#records/batch.ts'
+import { buildEndMarker } from '#records/build.ts'
 import { BatchTail } from './batch-tail.ts'
 import { checkpointDirectory, walDirectory } from './directories.ts'
 import { IndexFiles } from './index-file.ts'
@@ -40,7 +42,7 @@ export { checkpointDirectory, walDirectory } from './directories.ts'
 // The partitions' logs over one commit log. Owns the state: everything that changes it passes through here as a record, is made
 // durable, then applied, then answered.
 //
-//   append    stages a produced batch       ─┐
+//   append, endTransaction   stage batches      ─┐
 //   propose   stages a change of the state  ─┴▶ CommitLog ─▶ committed: apply, index, wake readers, settle the tickets
 //
 // readLog, followAccepted and enforceRetention work on the same log from their own files.
@@ -79,6 +81,14 @@ export interface LogOptions {
   afterCommit(): void
 }
 
+/** How a transaction is to end; where its markers come to lie is for the log to say. */
+export type ProposedEnd = Omit<TransactionEnd, 'kind' | 'file' | 'payloadPosition' | 'markers'> & {
+  /** Of all its partitions. */
+  readonly ordinals: readonly number[]
+}
+
+/** A single broker is never succeeded by another coordinator. */
+const COORDINATOR_EPOCH = 0
 /** Memory of one chunk of the newest log. */
 const CHUNK_BYTES = 8 << 20
 /** Memory that is kept for reads of files. */
@@ -165,6 +175,31 @@ export class Log implements CommitOwner<Gathered>, Effects {
     })
   }
 
+  /** The same for the end of a transaction: the markers of all its partitions are the payload of its one record. */
+  endTransaction({ ordinals, ...end }: ProposedEnd): Promise<Outcome> {
+    const { failure } = this.commits
+    if (failure !== null) return Promise.reject(failure)
+    const timeMs = this.clock.nowMs()
+    const producer = { producerId: end.producerId, producerEpoch: end.markerEpoch, coordinatorEpoch: COORDINATOR_EPOCH }
+    // One for all: what tells them apart is their offset, which they get when they are applied.
+    const marker = buildEndMarker(end.isCommit ? 'commit' : 'abort', { ...producer, timestampMs: timeMs })
+    const [sizeBytes, crc] = [marker.length, crcOf(marker, 0)]
+    const bodyAt = (file: number, payloadPosition: number, place: number): Buffer => {
+      const markers = ordinals.map((ordinal, i) => ({ ordinal, place: place + i * sizeBytes, sizeBytes, crc }))
+      return encodeChange({ kind: 'transaction-ended', ...end, file, payloadPosition, markers }, timeMs)
+    }
+    const payload = Buffer.concat(ordinals.map(() => marker))
+    // Where it will be is known once it is staged; numbers take the same room wherever that is.
+    const recordBytes = RECORD_HEADER_BYTES + bodyAt(0, 0, 0).length
+    return new Promise((decided, refused) => {
+      const group = this.commits.stage(payload, 0, payload.length, recordBytes)
+      const place = group.payloadBytes - payload.length
+      const body = bodyAt(group.file.position, group.position + GROUP_HEADER_BYTES, place)
+      group.attachment.changes.push({ type: typeOfChange('transaction-ended'), body, decided, refused })
+      this.commits.hurry()
+    })
+  }
+
   // ---- CommitOwner
 
   open(): Gathered {
@@ -223,16 +258,25 @@ export class Log implements CommitOwner<Gathered>, Effects {
     assert(group !== null, 'batches are applied while their group is committed')
     const slot = this.#batchIndex++
     if (verdict === ACCEPTED && partition !== undefined) {
-      const at = group.headerAt + GROUP_HEADER_BYTES + entry.place
-      // What goes to consumers from memory carries its offset; on disk it is as the producer sent it.
-      setBaseOffset(group.chunk.bytes, at, baseOffset)
-      setLeaderEpoch(group.chunk.bytes, at, partition.leaderEpoch)
-      addToTail(this.tails, entry, baseOffset)
+      this.#stored(group, partition, baseOffset, entry)
       this.options.metrics.stored(entry.recordCount)
-      this.#wakeLater(entry.ordinal)
     }
     const { tickets, slots } = group.attachment
     tickets[slot]!.settled(slots[slot]!, verdict, baseOffset, entry.appendTimeMs)
+  }
+
+  marked(partition: Partition, baseOffset: number, marker: StoredMarker): void {
+    assert(this.#current !== null, 'markers are applied while their group is committed')
+    this.#stored(this.#current, partition, baseOffset, marker)
+  }
+
+  #stored(group: CommitGroup<Gathered>, partition: Partition, baseOffset: number, batch: StoredBatch): void {
+    const at = group.headerAt + GROUP_HEADER_BYTES + batch.place
+    // What goes to consumers from memory carries its offset; on disk it is as it was sent.
+    setBaseOffset(group.chunk.bytes, at, baseOffset)
+    setLeaderEpoch(group.chunk.bytes, at, partition.leaderEpoch)
+    addToTail(this.tails, batch, baseOffset)
+    this.#wakeLater(batch.ordinal)
   }
 
   change(change: Change, outcome: Outcome): void {
@@ -362,16 +406,29 @@ class RecoveryEffects implements Effects {
     if (verdict === ACCEPTED) addToTail(this.#tails, entry, baseOffset)
   }
 
+  marked(_partition: Partition, baseOffset: number, marker: StoredMarker): void {
+    addToTail(this.#tails, marker, baseOffset)
+  }
+
   change(): void {}
 }
 
-function addToTail(tails: (BatchTail | undefined)[], entry: BatchEntry, baseOffset: number): void {
-  let tail = tails[entry.ordinal]
+/** A batch that was accepted: a produced one, or a marker. */
+interface StoredBatch {
+  readonly ordinal: number
+  readonly place: number
+  readonly position: number
+  readonly sizeBytes: number
+  readonly maxTimestampMs: number
+}
+
+function addToTail(tails: (BatchTail | undefined)[], batch: StoredBatch, baseOffset: number): void {
+  let tail = tails[batch.ordinal]
   if (tail === undefined) {
     tail = new BatchTail()
-    tails[entry.ordinal] = tail
+    tails[batch.ordinal] = tail
   }
-  tail.add(baseOffset, entry.position, entry.sizeBytes, entry.maxTimestampMs)
+  tail.add(baseOffset, batch.position, batch.sizeBytes, batch.maxTimestampMs)
 }
 
 /** Start positions of files that some partition needs and that are not there. */

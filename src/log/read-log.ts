@@ -33,23 +33,25 @@ export function release(log: Log, read: LogSlices): void {
   for (const buffer of read.taken.splice(0)) log.readBuffers.give(buffer)
 }
 
-/**
- * The batches from the one that holds `offset` on, as many as fit `maxBytes`; the first one always if `atLeastOne`. Answers at
- * once if it can from memory. The offset lies within the partition.
- */
-export function readLog(
-  log: Log,
-  partition: Partition,
-  offset: number,
-  maxBytes: number,
-  atLeastOne: boolean,
-): LogSlices | Promise<LogSlices> {
+/** What is wanted: the batches from the one that holds `offset` on, as many as fit; the first one always if `atLeastOne`. */
+export interface ReadRange {
+  /** Within the partition. */
+  readonly offset: number
+  /** Batches from here on are not wanted: the partition's end, or its last stable offset. A batch begins there. */
+  readonly endOffset: number
+  readonly maxBytes: number
+  readonly atLeastOne: boolean
+}
+
+/** Answers at once if it can from memory. */
+export function readLog(log: Log, partition: Partition, range: ReadRange): LogSlices | Promise<LogSlices> {
+  const { offset, endOffset, maxBytes, atLeastOne } = range
   assert(offset >= partition.logStart && offset <= partition.nextOffset, 'the offset was checked')
-  if (offset === partition.nextOffset) return NOTHING
+  if (offset >= endOffset) return NOTHING
   const tail = log.tails[partition.ordinal]
   const index = tail?.indexOfOffset(offset) ?? -1
   if (tail === undefined || index < 0 || tail.position(index) < log.commits.image.from) {
-    return readFromFiles(log, partition, offset, maxBytes, atLeastOne)
+    return readFromFiles(log, partition, range)
   }
   const read: LogSlices = { slices: [], sizeBytes: 0, nextOffset: offset, pinned: [], taken: [] }
   let chunk: Chunk | null = null
@@ -57,6 +59,7 @@ export function readLog(
   let to = 0
   for (let i = index; i < tail.length; i++) {
     const sizeBytes = tail.sizeBytes(i)
+    if (tail.baseOffset(i) >= endOffset) break
     if (read.sizeBytes + sizeBytes > maxBytes && !(atLeastOne && i === index)) break
     const position = tail.position(i)
     if (chunk === null || position !== chunk.position + to || to + sizeBytes > chunk.usedBytes) {
@@ -117,16 +120,10 @@ function goneError(partition: Partition, offset: number): ChronikError {
   return new ChronikError('LOG_TRIMMED', 'retry', `offset ${offset} of ${topic.name}-${index} is gone`)
 }
 
-async function readFromFiles(
-  log: Log,
-  partition: Partition,
-  offset: number,
-  maxBytes: number,
-  atLeastOne: boolean,
-): Promise<LogSlices> {
-  const read: LogSlices = { slices: [], sizeBytes: 0, nextOffset: offset, pinned: [], taken: [] }
+async function readFromFiles(log: Log, partition: Partition, range: ReadRange): Promise<LogSlices> {
+  const read: LogSlices = { slices: [], sizeBytes: 0, nextOffset: range.offset, pinned: [], taken: [] }
   try {
-    await fillFromFiles(log, partition, read, { maxBytes, atLeastOne })
+    await fillFromFiles(log, partition, read, range)
   } catch (thrown) {
     release(log, read)
     // Its file may go in the middle of a read.
@@ -139,15 +136,15 @@ async function fillFromFiles(
   log: Log,
   partition: Partition,
   read: LogSlices,
-  limits: { maxBytes: number; atLeastOne: boolean },
+  { endOffset, maxBytes, atLeastOne }: ReadRange,
 ): Promise<void> {
-  const { maxBytes, atLeastOne } = limits
   for (;;) {
     const batches = await batchesFrom(log, partition, read.nextOffset)
     let count = 0
     let wantedBytes = read.sizeBytes
     for (const batch of batches) {
       const isFirst = count === 0 && read.sizeBytes === 0
+      if (batch.baseOffset >= endOffset) break
       if (wantedBytes + batch.sizeBytes > maxBytes && !(isFirst && atLeastOne)) break
       wantedBytes += batch.sizeBytes
       count++
@@ -157,7 +154,7 @@ async function fillFromFiles(
     const last = batches[count - 1]!
     const next = batches[count]?.baseOffset ?? (await offsetBehind(log, partition, last))
     read.nextOffset = next
-    if (count < batches.length || next >= partition.nextOffset) return
+    if (count < batches.length || next >= Math.min(endOffset, partition.nextOffset)) return
   }
 }
 
@@ -245,12 +242,17 @@ async function readRun(log: Log, partition: Partition, run: IndexedBatch[], into
   log.readBuffers.give(bytes)
 }
 
-/** How many bytes a read from the offset would find, counted up to a limit; Infinity if they are not the newest ones. */
-export function availableBytes(log: Log, partition: Partition, offset: number, limitBytes: number): number {
+/** How many bytes a read would find, counted up to its limit; Infinity if they are not the newest ones. */
+export function availableBytes(log: Log, partition: Partition, range: Omit<ReadRange, 'atLeastOne'>): number {
+  const { offset, endOffset, maxBytes } = range
+  if (offset >= endOffset) return 0
   const tail = log.tails[partition.ordinal]
   const index = tail?.indexOfOffset(offset) ?? -1
   if (tail === undefined || index < 0) return Number.POSITIVE_INFINITY
   let sizeBytes = 0
-  for (let i = index; i < tail.length && sizeBytes < limitBytes; i++) sizeBytes += tail.sizeBytes(i)
-  return Math.min(sizeBytes, limitBytes)
+  for (let i = index; i < tail.length && sizeBytes < maxBytes; i++) {
+    if (tail.baseOffset(i) >= endOffset) break
+    sizeBytes += tail.sizeBytes(i)
+  }
+  return Math.min(sizeBytes, maxBytes)
 }

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { ByteReader } from '#bytes/cursor.ts'
 import { type Change, decodeChange, encodeChange, RECORD_VERSION, typeOfChange } from '#core/change-records.ts'
 import { encodeState } from '#core/checkpoint.ts'
+import type { CommittedTopic, Generation } from '#core/groups.ts'
 import { type Appended, LogLab, served } from '#test/support/log-lab.ts'
 import { SimClock } from '#test/support/sim/sim-clock.ts'
 import { SimDisk } from '#test/support/sim/sim-disk.ts'
@@ -13,17 +14,20 @@ import { SimDisk } from '#test/support/sim/sim-disk.ts'
 
 const folderOf = (version: string): string =>
   fileURLToPath(new URL(`../../fixtures/formats/${version}/`, import.meta.url))
-const VERSIONS = ['v1', 'v2']
-const FOLDER = folderOf(VERSIONS.at(-1)!)
-const OPTIONS = { walFileBytes: 1200 }
+const VERSIONS = ['v1', 'v2'] as const
+type Version = (typeof VERSIONS)[number]
+const NEWEST = 'v2'
+/** So that the first file ends in the middle. */
+const OPTIONS = { v1: { walFileBytes: 1200 }, v2: { walFileBytes: 2600 } }
 
-/** A short life: everything there is to store, over two files of the log, killed in the end. */
-async function live(): Promise<{ lab: LogLab; orders: Appended[]; audit: Appended[] }> {
-  const lab = await LogLab.open(OPTIONS)
+/** A short life: everything that a version can store, over two files of the log, killed in the end. */
+async function live(version: Version): Promise<{ lab: LogLab; orders: Appended[]; audit: Appended[] }> {
+  const lab = await LogLab.open(OPTIONS[version])
   await lab.propose({ kind: 'cluster-created', clusterId: 'MkU3OEVBNTcwNTJENDM2Qk' })
   await lab.topic('orders', 2, new Map([['retention.ms', '86400000']]))
   await lab.topic('audit')
   await lab.propose({ kind: 'producer-ids-allocated', count: 1000 })
+  if (version !== 'v1') await coordinate(lab)
   const orders: Appended[] = []
   const audit: Appended[] = []
   for (let i = 0; i < 3; i++) {
@@ -38,15 +42,56 @@ async function live(): Promise<{ lab: LogLab; orders: Appended[]; audit: Appende
   return { lab, orders, audit }
 }
 
+/** A group with a member and an offset; one transaction is aborted, the other is open in a partition and in the group. */
+async function coordinate(lab: LogLab): Promise<void> {
+  const ledger = await lab.topic('ledger')
+  const topics = [{ ...COMMITTED, topicId: ledger.id }]
+  await lab.propose({ kind: 'group-saved', groupId: 'readers', saved: GENERATION })
+  await lab.propose({ kind: 'offsets-committed', groupId: 'readers', topics })
+  for (const [i, transactionalId] of ['aborter', 'copier'].entries()) {
+    const producer = { id: i, epoch: 0, sequence: 0, isTransactional: true }
+    const from = { fromProducerId: -1, fromEpoch: -1, isSameProducer: false }
+    const claim = { transactionalId, timeoutMs: 60_000, ...from, producerId: i, epoch: 0 }
+    await lab.propose({ kind: 'transactional-id-claimed', ...claim })
+    await lab.append(ledger.partitions[0]!, { recordCount: 2, producer })
+  }
+  const commit = { groupId: 'readers', producerId: 1, epoch: 0, joins: true, topics }
+  await lab.propose({ kind: 'transaction-offsets-committed', ...commit })
+  await lab.endTransaction('aborter', false)
+}
+
 const hexOf = (bytes: Buffer): string => `${bytes.toString('hex').replace(/.{64}/g, '$&\n').trimEnd()}\n`
 const bytesOf = (hex: string): Buffer => Buffer.from(hex.replaceAll('\n', ''), 'hex')
 
-const FILES = [
-  'wal/0000000000000001.wal',
-  'wal/0000000000000001.idx',
-  'wal/0000000000000002.wal',
-  'checkpoints/0000000000001093.ckpt',
-]
+const WAL_FILES = ['wal/0000000000000001.wal', 'wal/0000000000000001.idx', 'wal/0000000000000002.wal']
+const FILES = {
+  v1: [...WAL_FILES, 'checkpoints/0000000000001093.ckpt'],
+  v2: [...WAL_FILES, 'checkpoints/0000000000002399.ckpt'],
+}
+
+const GENERATION: Generation = {
+  generation: 3,
+  protocolType: 'consumer',
+  protocol: 'range',
+  leaderId: 'a-1',
+  members: [
+    {
+      id: 'a-1',
+      instanceId: null,
+      clientId: 'a',
+      clientHost: '/127.0.0.1',
+      sessionTimeoutMs: 45_000,
+      rebalanceTimeoutMs: 300_000,
+      metadata: Buffer.from('wants'),
+      assignment: Buffer.from('has'),
+    },
+  ],
+}
+const COMMITTED: CommittedTopic = {
+  topicId: 'AQIDBAUGBwgJCgsMDQ4PEA',
+  partitions: [{ partition: 300, offset: 2 ** 40, leaderEpoch: 0, metadata: 'ü', expiresMs: -1 }],
+}
+const COPIER = { producerId: 1000, epoch: 0 }
 
 const CHANGES: Change[] = [
   { kind: 'cluster-created', clusterId: 'MkU3OEVBNTcwNTJENDM2Qk' },
@@ -70,13 +115,49 @@ const CHANGES: Change[] = [
   { kind: 'log-start-moved', ordinal: 4_000_000_000, offset: 2 ** 53 - 1 },
   { kind: 'producer-ids-allocated', count: 1000 },
   { kind: 'producers-expired', lastAppendBeforeMs: 1_800_000_000_000 },
+  { kind: 'group-saved', groupId: 'readers', saved: GENERATION },
+  { kind: 'offsets-committed', groupId: 'readers', topics: [COMMITTED] },
+  {
+    kind: 'offsets-removed',
+    groupId: 'readers',
+    topics: [{ topicId: 'AQIDBAUGBwgJCgsMDQ4PEA', partitions: [0, 300] }],
+  },
+  { kind: 'group-removed', groupId: 'readers' },
+  {
+    kind: 'transactional-id-claimed',
+    transactionalId: 'copier',
+    timeoutMs: 60_000,
+    fromProducerId: -1,
+    fromEpoch: -1,
+    producerId: 1000,
+    epoch: 0,
+    isSameProducer: true,
+  },
+  { kind: 'transaction-joined', ...COPIER, transactionalId: 'copier', ordinals: [1, 2], groupIds: ['readers'] },
+  { kind: 'transaction-offsets-committed', ...COPIER, groupId: 'readers', joins: true, topics: [COMMITTED] },
+  {
+    kind: 'transaction-ended',
+    ...COPIER,
+    transactionalId: 'copier',
+    isCommit: true,
+    fences: true,
+    markerEpoch: 1,
+    nextProducerId: 1000,
+    nextEpoch: 1,
+    file: 5,
+    payloadPosition: 60,
+    markers: [{ ordinal: 1, place: 100, sizeBytes: 78, crc: 4_000_000_000 }],
+  },
+  { kind: 'transactional-id-removed', transactionalId: 'copier', producerId: 1000 },
 ]
 
 describe('what is stored', () => {
-  it.each(FILES)('in %s has the bytes of the newest version', async name => {
-    const { lab } = await live()
-    expect(lab.disk.paths).toContain(`/data/${name}`)
-    await expect(hexOf(lab.disk.peek(`/data/${name}`))).toMatchFileSnapshot(`${FOLDER}${name.split('/')[1]}.hex`)
+  it.each(FILES[NEWEST])('in %s has the bytes of the newest version', async name => {
+    const { lab } = await live(NEWEST)
+    expect(lab.disk.paths.map(path => path.slice(6))).toContain(name)
+    await expect(hexOf(lab.disk.peek(`/data/${name}`))).toMatchFileSnapshot(
+      `${folderOf(NEWEST)}${name.split('/')[1]}.hex`,
+    )
   })
 
   it('of changes has the bytes of the newest version', async () => {
@@ -84,7 +165,7 @@ describe('what is stored', () => {
       change =>
         `${change.kind} ${typeOfChange(change.kind)} ${hexOf(encodeChange(change, 1234.5)).replaceAll('\n', '')}\n`,
     )
-    await expect(lines.join('')).toMatchFileSnapshot(`${FOLDER}changes.txt`)
+    await expect(lines.join('')).toMatchFileSnapshot(`${folderOf(NEWEST)}changes.txt`)
   })
 })
 
@@ -92,10 +173,10 @@ describe.each(VERSIONS)('what version %s has stored', stored => {
   it('is opened, read and written on', async () => {
     const clock = new SimClock()
     const disk = new SimDisk({ clock })
-    for (const name of FILES)
+    for (const name of FILES[stored])
       disk.poke(`/data/${name}`, bytesOf(await readFile(`${folderOf(stored)}${name.split('/')[1]}.hex`, 'utf8')))
-    const found = await LogLab.on(disk, clock, OPTIONS)
-    const { lab, orders, audit } = await live()
+    const found = await LogLab.on(disk, clock, OPTIONS[stored])
+    const { lab, orders, audit } = await live(stored)
     expect(encodeState(found.log.state)).toEqual(encodeState(lab.log.state))
     expect(await found.readAll(found.partition('orders', 1))).toEqual(served(orders))
     // The log starts within a batch, which is read whole.

@@ -1,4 +1,4 @@
-import { type BatchEntry, newBatchEntry } from '#core/produce-record.kernel.ts'
+import { type BatchEntry, JOINS_TRANSACTION_BIT, newBatchEntry } from '#core/produce-record.kernel.ts'
 import { BATCH_HEADER_BYTES, crcOf, writeBatchHeader } from '#records/batch.ts'
 import type { Prng } from '#test/support/sim/prng.ts'
 
@@ -19,18 +19,20 @@ export interface BatchKind {
   producerId: number
   producerEpoch: number
   baseSequence: number
+  /** As the record of the log has them: those of the batch, and ours. */
+  attributes?: number
 }
 
 /** What the log never looks into is filled with the batch's number, and now and then with what looks like the log's own. */
 export function makeBatch(kind: BatchKind, prng: Prng): SentBatch {
-  const { id, ordinal, recordCount, timestampMs, producerId, producerEpoch, baseSequence } = kind
+  const { id, ordinal, recordCount, timestampMs, producerId, producerEpoch, baseSequence, attributes = 0 } = kind
   const bytes = Buffer.alloc(Math.max(kind.sizeBytes, BATCH_HEADER_BYTES + 8), id & 255)
   bytes.writeUInt32BE(id, BATCH_HEADER_BYTES)
   if (prng.chance(0.1)) bytes.write('CHGR', prng.between(BATCH_HEADER_BYTES + 4, bytes.length - 4))
   writeBatchHeader(bytes, 0, bytes.length, {
     baseOffset: 0,
     leaderEpoch: -1,
-    attributes: 0,
+    attributes: attributes & ~JOINS_TRANSACTION_BIT,
     lastOffsetDelta: recordCount - 1,
     baseTimestampMs: timestampMs,
     maxTimestampMs: timestampMs,
@@ -48,6 +50,7 @@ export function makeBatch(kind: BatchKind, prng: Prng): SentBatch {
     producerId,
     baseSequence,
     producerEpoch,
+    attributes,
   }
   return { id, ordinal, bytes, entry }
 }

@@ -6,6 +6,7 @@ import { readLog, release } from '#log/read-log.ts'
 import { SimClock } from '#test/support/sim/sim-clock.ts'
 import type { SimDisk } from '#test/support/sim/sim-disk.ts'
 import { Violation } from './history.ts'
+import { rangeFrom } from './range.ts'
 import { DATA, type World } from './world.ts'
 
 // Experiments with copies of a disk that is about to be opened: what would be, if.
@@ -67,7 +68,7 @@ async function fingerprint(log: Log): Promise<number> {
   for (const partition of log.state.partitions) {
     if (partition === undefined) continue
     for (let offset = partition.logStart; offset < partition.nextOffset; ) {
-      const read = await readLog(log, partition, offset, 1 << 20, true)
+      const read = await readLog(log, partition, rangeFrom(partition, offset))
       for (const slice of read.slices) sum = crc32c(slice, sum)
       release(log, read)
       offset = read.nextOffset

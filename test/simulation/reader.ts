@@ -92,7 +92,7 @@ export class Reader {
     const maxBytes = prng.pick([0, 500, 5000, 200_000, 10_000_000])
     const atLeastOne = prng.chance(0.5)
     const end = partition.nextOffset
-    const read = readLog(log, partition, offset, maxBytes, atLeastOne)
+    const read = readLog(log, partition, { offset, endOffset: partition.nextOffset, maxBytes, atLeastOne })
     const take = (slices: LogSlices): void => this.#took(partition, { offset, end, maxBytes, atLeastOne }, slices)
     if (read instanceof Promise) {
       const failed = (thrown: unknown): void => this.#failed(partition, offset, thrown)

@@ -3,6 +3,7 @@ import { Prng } from '#test/support/sim/prng.ts'
 import { Violation } from './history.ts'
 import { inspect } from './inspect.ts'
 import { type Ending, planOf } from './plan.ts'
+import { rangeFrom } from './range.ts'
 import { checkRead } from './reader.ts'
 import { Trace } from './trace.ts'
 import { DATA, World } from './world.ts'
@@ -127,7 +128,7 @@ async function checkEverything(world: World): Promise<void> {
       if (model === undefined) continue
       const partition = log.state.partitions[model.ordinal]!
       for (let offset = model.logStart; offset < model.nextOffset; ) {
-        const read = await clock.run(Promise.resolve(readLog(log, partition, offset, 1 << 20, true)))
+        const read = await clock.run(Promise.resolve(readLog(log, partition, rangeFrom(partition, offset))))
         const nextOffset = checkRead(model, offset, read)
         release(log, read)
         if (nextOffset === offset) throw new Violation(`nothing can be read at ${offset} of ${model.nextOffset}`)

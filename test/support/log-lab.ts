@@ -1,10 +1,13 @@
 import type { ChronikError } from '#base/errors.ts'
 import type { Change } from '#core/change-records.ts'
 import { ACCEPTED } from '#core/core.ts'
+import { JOINS_TRANSACTION_BIT } from '#core/produce-record.kernel.ts'
 import type { Partition, Topic } from '#core/state.ts'
 import { type AppendTicket, type Log, type LogOptions, openLog } from '#log/log.ts'
 import { type LogSlices, readLog, release } from '#log/read-log.ts'
+import { TRANSACTIONAL_BIT } from '#records/batch.ts'
 import { makeBatch, type SentBatch } from '#test/simulation/batches.ts'
+import { rangeFrom } from '#test/simulation/range.ts'
 import { Prng } from './sim/prng.ts'
 import { SimClock } from './sim/sim-clock.ts'
 import { type DiskCall, SimDisk } from './sim/sim-disk.ts'
@@ -23,7 +26,7 @@ export interface BatchWish {
   sizeBytes?: number
   recordCount?: number
   timestampMs?: number
-  producer?: { id: number; epoch: number; sequence: number }
+  producer?: { id: number; epoch: number; sequence: number; isTransactional?: boolean }
 }
 
 export class LogLab {
@@ -101,6 +104,15 @@ export class LogLab {
     return this.clock.run(this.log.propose(change))
   }
 
+  /** Ends a transaction for its producer, who goes on with the same epoch. */
+  endTransaction(transactionalId: string, isCommit: boolean): Promise<string> {
+    const transaction = this.log.state.transactions.get(transactionalId)!
+    const { producerId, epoch, partitions } = transaction
+    const next = { nextProducerId: producerId, nextEpoch: epoch, markerEpoch: epoch }
+    const end = { transactionalId, producerId, epoch, isCommit, fences: false, ...next, ordinals: [...partitions] }
+    return this.clock.run(this.log.endTransaction(end))
+  }
+
   async topic(name: string, partitionCount = 1, configs = new Map<string, string>()): Promise<Topic> {
     await this.propose({ kind: 'topic-created', id: `id-of-${name}`, name, partitionCount, configs })
     return this.log.state.topics.get(name)!
@@ -114,7 +126,8 @@ export class LogLab {
     const { sizeBytes = 100, recordCount = 1, timestampMs = 1000, producer } = wish
     const id = ++this.#ids
     const who = { producerId: producer?.id ?? -1, producerEpoch: producer?.epoch ?? -1 }
-    const kind = { id, ordinal: partition.ordinal, sizeBytes, recordCount, timestampMs, ...who }
+    const attributes = producer?.isTransactional ? TRANSACTIONAL_BIT | JOINS_TRANSACTION_BIT : 0
+    const kind = { id, ordinal: partition.ordinal, sizeBytes, recordCount, timestampMs, ...who, attributes }
     return makeBatch({ ...kind, baseSequence: producer?.sequence ?? -1 }, this.#prng)
   }
 
@@ -143,7 +156,9 @@ export class LogLab {
   }
 
   async read(partition: Partition, offset: number, maxBytes = 1 << 20, atLeastOne = true): Promise<LogSlices> {
-    return this.clock.run(Promise.resolve(readLog(this.log, partition, offset, maxBytes, atLeastOne)))
+    return this.clock.run(
+      Promise.resolve(readLog(this.log, partition, { ...rangeFrom(partition, offset, maxBytes), atLeastOne })),
+    )
   }
 
   /** All bytes of a partition from an offset on, batch after batch. */

@@ -122,9 +122,18 @@ export class GroupCoordinator {
 
   /** May the caller commit offsets now? */
   mayCommit(groupId: string, caller: Caller): KafkaErrorName {
+    return this.#mayCommit(groupId, caller, false)
+  }
+
+  /** The same for offsets that count once a transaction commits. */
+  mayCommitInTransaction(groupId: string, caller: Caller): KafkaErrorName {
+    return this.#mayCommit(groupId, caller, true)
+  }
+
+  #mayCommit(groupId: string, caller: Caller, isTransactional: boolean): KafkaErrorName {
     const group = this.#find(groupId)
     if (groupId === '') return 'INVALID_GROUP_ID'
-    if (group !== null) return checkCommit(group, caller, false, this.#newStep())
+    if (group !== null) return checkCommit(group, caller, isTransactional, this.#newStep())
     // Nobody manages this group: whoever names no generation may use it to keep offsets.
     if (caller.generation >= 0) return 'ILLEGAL_GENERATION'
     return this.#log.state.groups.size < this.#limits.maxGroups ? 'NONE' : 'POLICY_VIOLATION'

@@ -43,6 +43,7 @@ interface Reading {
 }
 
 const NO_ERROR = errorCode('NONE')
+const READ_COMMITTED = 1
 const TOPIC_IDS_FROM = 13
 /** Longer than any client waits for an answer: one that asks for more and is gone without a word does not wait for ever. */
 const MAX_WAIT_MS = 5 * 60_000
@@ -81,8 +82,8 @@ class Fetching {
       const found = this.#check(wanted)
       if ('error' in found || found.diverges) return true
       const { partition } = found
-      if (wanted.fetchOffset === partition.nextOffset) continue
-      sizeBytes += availableBytes(this.#broker.log, partition, wanted.fetchOffset, wanted.maxBytes)
+      const range = { offset: wanted.fetchOffset, endOffset: this.#endOf(partition), maxBytes: wanted.maxBytes }
+      sizeBytes += availableBytes(this.#broker.log, partition, range)
       if (sizeBytes >= minBytes) return true
     }
     return sizeBytes >= minBytes
@@ -154,6 +155,15 @@ class Fetching {
     return { partition, diverges: false }
   }
 
+  /** Up to where this consumer may read. */
+  #endOf(partition: Partition): number {
+    return this.#isCommittedOnly ? partition.lastStableOffset : partition.nextOffset
+  }
+
+  get #isCommittedOnly(): boolean {
+    return this.#request.isolationLevel === READ_COMMITTED
+  }
+
   #maxBytes(): number {
     return Math.min(this.#request.maxBytes, this.#broker.settings.fetchMaxBytes)
   }
@@ -190,10 +200,12 @@ class Fetching {
         if (read.sizeBytes > 0) reads.push(read)
         broker.fetchedBytes += read.sizeBytes
         reading.leftBytes = Math.max(0, reading.leftBytes - read.sizeBytes)
-        answers.set(wanted, recordsAnswer(wanted, partition, read))
+        answers.set(wanted, this.#recordsAnswer(wanted, partition, read))
       }
       const mayRead = this.#mayRead && (limitBytes > 0 || isFirst)
-      const read = mayRead ? readLog(broker.log, partition, wanted.fetchOffset, limitBytes, isFirst) : NOTHING
+      const endOffset = this.#endOf(partition)
+      const range = { offset: wanted.fetchOffset, endOffset, maxBytes: limitBytes, atLeastOne: isFirst }
+      const read = mayRead ? readLog(broker.log, partition, range) : NOTHING
       if (!(read instanceof Promise)) {
         take(read)
         continue
@@ -213,6 +225,13 @@ class Fetching {
       return found.then(() => this.#readFrom(i + 1, reading) ?? undefined)
     }
     return null
+  }
+
+  #recordsAnswer(wanted: SessionPartition, partition: Partition, read: LogSlices): PartitionAnswer {
+    const answer = recordsAnswer(wanted, partition, read)
+    if (!this.#isCommittedOnly) return answer
+    const aborted = read.sizeBytes === 0 ? [] : (partition.aborted?.between(wanted.fetchOffset, read.nextOffset) ?? [])
+    return { ...answer, abortedTransactions: aborted }
   }
 
   /** Its records, or all of its topic, may have gone while it was read; or the disk does not give them. */
@@ -276,7 +295,7 @@ function recordsAnswer(wanted: SessionPartition, partition: Partition, read: Log
     partitionIndex: wanted.partition,
     errorCode: NO_ERROR,
     highWatermark: partition.nextOffset,
-    lastStableOffset: partition.nextOffset,
+    lastStableOffset: partition.lastStableOffset,
     logStartOffset: partition.logStart,
     abortedTransactions: null,
     records: { byteLength: read.sizeBytes, slices: read.slices },

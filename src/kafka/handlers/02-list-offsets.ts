@@ -6,8 +6,8 @@ import { ListOffsetsRequest, ListOffsetsResponse } from '#kafka/protocol/apis/02
 import { errorCode, type KafkaErrorName } from '#kafka/protocol/protocol.ts'
 import { offsetForTimestamp, offsetOfMaxTimestamp } from '#log/find-by-timestamp.ts'
 
-// ListOffsets v1-11: the ends of a log, or the first record from a time on. Records are visible as soon as they are stored, so
-// both isolation levels see the same end.
+// ListOffsets v1-11: the ends of a log, or the first record from a time on. v2: for consumers that
+// read what is committed, the log ends where the first open transaction begins.
 
 type WantedPartition = ListOffsetsRequest['topics'][number]['partitions'][number]
 type PartitionAnswer = ListOffsetsResponse['topics'][number]['partitions'][number]
@@ -29,6 +29,7 @@ const KNOWN_FROM: ReadonlyMap<number, number> = new Map([
 ])
 
 const NONE = errorCode('NONE')
+const READ_COMMITTED = 1
 const NOWHERE = { timestamp: -1, offset: -1, leaderEpoch: -1 }
 
 export const listOffsets = defineHandler(
@@ -40,7 +41,9 @@ export const listOffsets = defineHandler(
       const answers: PartitionAnswer[] = []
       for (const wanted of partitions) {
         const isRepeated = repeated.has(`${name}:${wanted.partitionIndex}`)
-        answers.push(isRepeated ? refused(wanted, 'INVALID_REQUEST') : await answerPartition(name, wanted, context))
+        const isCommittedOnly = request.isolationLevel === READ_COMMITTED
+        const place = { topic: name, isCommittedOnly }
+        answers.push(isRepeated ? refused(wanted, 'INVALID_REQUEST') : await answerPartition(place, wanted, context))
       }
       topics.push({ name, partitions: answers })
     }
@@ -62,7 +65,7 @@ function repeatedPartitions({ topics }: ListOffsetsRequest): Set<string> {
 }
 
 async function answerPartition(
-  topic: string,
+  { topic, isCommittedOnly }: { topic: string; isCommittedOnly: boolean },
   wanted: WantedPartition,
   { broker, version }: RequestContext,
 ): Promise<PartitionAnswer> {
@@ -74,16 +77,22 @@ async function answerPartition(
   if (partition === undefined) return refused(wanted, 'UNKNOWN_TOPIC_OR_PARTITION')
   const epochProblem = checkLeaderEpoch(partition, currentLeaderEpoch)
   if (epochProblem !== null) return refused(wanted, epochProblem)
-  const at = await find(broker, partition, timestamp)
+  const at = await find(broker, partition, timestamp, isCommittedOnly)
   // Before v4 there is no epoch to tell.
   return { partitionIndex, errorCode: NONE, ...at, leaderEpoch: version < 4 ? -1 : at.leaderEpoch }
 }
 
-async function find({ log }: Broker, partition: Partition, timestamp: number): Promise<typeof NOWHERE> {
-  const { leaderEpoch, logStart, nextOffset } = partition
+async function find(
+  { log }: Broker,
+  partition: Partition,
+  timestamp: number,
+  isCommittedOnly: boolean,
+): Promise<typeof NOWHERE> {
+  const { leaderEpoch, logStart } = partition
+  const endOffset = isCommittedOnly ? partition.lastStableOffset : partition.nextOffset
   switch (timestamp) {
     case LATEST:
-      return { timestamp: -1, offset: nextOffset, leaderEpoch }
+      return { timestamp: -1, offset: endOffset, leaderEpoch }
     case EARLIEST:
     case EARLIEST_LOCAL:
       return { timestamp: -1, offset: logStart, leaderEpoch }
@@ -95,7 +104,8 @@ async function find({ log }: Broker, partition: Partition, timestamp: number): P
         timestamp === MAX_TIMESTAMP
           ? await offsetOfMaxTimestamp(log, partition)
           : await offsetForTimestamp(log, partition, timestamp)
-      return found === null ? NOWHERE : { timestamp: found.timestampMs, offset: found.offset, leaderEpoch }
+      if (found === null || found.offset >= endOffset) return NOWHERE
+      return { timestamp: found.timestampMs, offset: found.offset, leaderEpoch }
     }
   }
 }

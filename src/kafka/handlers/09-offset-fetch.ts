@@ -1,11 +1,11 @@
 import type { CommittedOffset, Group } from '#core/groups.ts'
-import type { Broker, RequestContext } from '#kafka/broker.ts'
+import type { RequestContext } from '#kafka/broker.ts'
 import { defineHandler } from '#kafka/handler.ts'
 import { OffsetFetchRequest, OffsetFetchResponse } from '#kafka/protocol/apis/09-offset-fetch.ts'
 import { errorCode, type KafkaErrorName } from '#kafka/protocol/protocol.ts'
 
-// OffsetFetch v1-10. v2: no topics means all. v8: several groups. v10: topics by id. What was never committed is answered with
-// -1 and no error.
+// OffsetFetch v1-10. v2: no topics means all. v7: what an open transaction is about to change need not be told (KIP-447). v8:
+// several groups. v10: topics by id. What was never committed is answered with -1 and no error.
 
 const SEVERAL_FROM = 8
 const IDS_FROM = 10
@@ -19,15 +19,16 @@ type PartitionAnswer = TopicAnswer['partitions'][number]
 export const offsetFetch = defineHandler(
   { request: OffsetFetchRequest, response: OffsetFetchResponse, versions: [1, 10] },
   (request, context) => {
-    if (context.version >= SEVERAL_FROM) return { groups: request.groups.map(wanted => answerGroup(wanted, context)) }
-    const { groupId, topics } = request
+    const { groupId, topics, requireStable } = request
+    const reading = { ...context, requireStable }
+    if (context.version >= SEVERAL_FROM) return { groups: request.groups.map(wanted => answerGroup(wanted, reading)) }
     const wanted: WantedGroup = {
       groupId,
       memberId: null,
       memberEpoch: -1,
       topics: topics?.map(topic => ({ ...topic, topicId: '' })) ?? null,
     }
-    const answer = answerGroup(wanted, context)
+    const answer = answerGroup(wanted, reading)
     return {
       topics: answer.topics.map(({ name, partitions }) => ({ name: name ?? '', partitions })),
       errorCode: answer.errorCode ?? NONE,
@@ -35,15 +36,18 @@ export const offsetFetch = defineHandler(
   },
 )
 
-function answerGroup(wanted: WantedGroup, context: RequestContext): GroupAnswer {
+/** `requireStable`: offsets that an open transaction commits are not told. */
+interface Reading extends Pick<RequestContext, 'broker' | 'version'> {
+  readonly requireStable: boolean
+}
+
+function answerGroup(wanted: WantedGroup, reading: Reading): GroupAnswer {
   const { groupId } = wanted
-  const group = context.broker.log.state.groups.get(groupId)
+  const group = reading.broker.log.state.groups.get(groupId)
   const error = problemWith(wanted, group)
   if (error !== 'NONE') return { groupId, topics: [], errorCode: errorCode(error) }
   const topics =
-    wanted.topics === null
-      ? allOf(group, context.broker)
-      : wanted.topics.map(topic => answerTopic(group, topic, context))
+    wanted.topics === null ? allOf(group, reading) : wanted.topics.map(topic => answerTopic(group, topic, reading))
   return { groupId, topics, errorCode: NONE }
 }
 
@@ -57,38 +61,53 @@ function problemWith({ groupId, memberId, memberEpoch }: WantedGroup, group: Gro
 function answerTopic(
   group: Group | undefined,
   { name, topicId, partitionIndexes }: NonNullable<WantedGroup['topics']>[number],
-  { broker, version }: RequestContext,
+  { broker, version, requireStable }: Reading,
 ): TopicAnswer {
   const { topics, topicsById } = broker.log.state
   const byId = version >= IDS_FROM
   const topic = byId ? topicsById.get(topicId) : topics.get(name)
   const offsets = topic === undefined ? undefined : group?.offsets.get(topic.id)
-  const error: KafkaErrorName = byId && topic === undefined ? 'UNKNOWN_TOPIC_ID' : 'NONE'
-  const partitions = partitionIndexes.map(index => answerPartition(index, offsets?.get(index), error))
+  const isUnknown = byId && topic === undefined
+  const isPending = isPendingIn(requireStable ? group : undefined, topic?.id)
+  const partitions = partitionIndexes.map(index => {
+    if (isUnknown) return refusedPartition(index, 'UNKNOWN_TOPIC_ID')
+    return isPending(index)
+      ? refusedPartition(index, 'UNSTABLE_OFFSET_COMMIT')
+      : answerPartition(index, offsets?.get(index))
+  })
   return { name, topicId, partitions }
 }
 
-function allOf(group: Group | undefined, broker: Broker): TopicAnswer[] {
+/** Partitions of a topic whose offset an open transaction of the group is about to change. */
+function isPendingIn(group: Group | undefined, topicId: string | undefined): (partition: number) => boolean {
+  if (group === undefined || topicId === undefined || group.pending.size === 0) return () => false
+  return partition => group.isPending(topicId, partition)
+}
+
+function allOf(group: Group | undefined, { broker, requireStable }: Reading): TopicAnswer[] {
   const answers: TopicAnswer[] = []
   for (const [topicId, offsets] of group?.offsets ?? []) {
     const topic = broker.log.state.topicsById.get(topicId)
     if (topic === undefined) continue
-    const partitions = [...offsets].map(([index, committed]) => answerPartition(index, committed, 'NONE'))
+    const isPending = isPendingIn(requireStable ? group : undefined, topicId)
+    const partitions = [...offsets].map(([index, committed]) =>
+      isPending(index) ? refusedPartition(index, 'UNSTABLE_OFFSET_COMMIT') : answerPartition(index, committed),
+    )
     answers.push({ name: topic.name, topicId, partitions })
   }
   return answers
 }
 
-function answerPartition(
-  partitionIndex: number,
-  committed: CommittedOffset | undefined,
-  error: KafkaErrorName,
-): PartitionAnswer {
+function refusedPartition(partitionIndex: number, error: KafkaErrorName): PartitionAnswer {
+  return { ...answerPartition(partitionIndex, undefined), errorCode: errorCode(error) }
+}
+
+function answerPartition(partitionIndex: number, committed: CommittedOffset | undefined): PartitionAnswer {
   return {
     partitionIndex,
     committedOffset: committed?.offset ?? -1,
     committedLeaderEpoch: committed?.leaderEpoch ?? -1,
     metadata: committed?.metadata ?? '',
-    errorCode: errorCode(error),
+    errorCode: NONE,
   }
 }

@@ -1,5 +1,5 @@
 import type { Broker } from '#kafka/broker.ts'
-import { FEATURES_EPOCH, METADATA_VERSION } from '#kafka/features.ts'
+import { FEATURES, FEATURES_EPOCH, type Feature } from '#kafka/features.ts'
 import { defineHandler, type Handler } from '#kafka/handler.ts'
 import { PRODUCE_KEY, PRODUCE_VERSIONS } from '#kafka/produce.ts'
 import { ApiVersionsRequest, ApiVersionsResponse } from '#kafka/protocol/apis/18-api-versions.ts'
@@ -12,6 +12,7 @@ const API_VERSIONS_KEY = 18
 const VERSIONS = [0, 5] as const
 
 const NAMES_SOFTWARE_FROM = 3
+const FROM_ZERO_FROM = 4
 const NAMES_BROKER_FROM = 5
 const SOFTWARE = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/
 
@@ -26,7 +27,8 @@ export function apiVersions(others: readonly Handler[]): Handler {
       maxVersion: versions.max,
     })),
   ].sort((a, b) => a.apiKey - b.apiKey)
-  const { name, minimum, level } = METADATA_VERSION
+  // KAFKA-17492: clients of before v4 cannot read a feature that begins with level 0.
+  const supportedBefore = FEATURES.filter(({ minimum }) => minimum > 0)
   return defineHandler(
     { request: ApiVersionsRequest, response: ApiVersionsResponse, versions: VERSIONS },
     (request, { broker, version }) => {
@@ -35,12 +37,20 @@ export function apiVersions(others: readonly Handler[]): Handler {
       return {
         errorCode: errorCode('NONE'),
         apiKeys,
-        supportedFeatures: [{ name, minVersion: minimum, maxVersion: level }],
+        supportedFeatures: (version < FROM_ZERO_FROM ? supportedBefore : FEATURES).map(supported),
         finalizedFeaturesEpoch: FEATURES_EPOCH,
-        finalizedFeatures: [{ name, minVersionLevel: level, maxVersionLevel: level }],
+        finalizedFeatures: FEATURES.map(finalized),
       }
     },
   )
+}
+
+function supported({ name, minimum, level }: Feature) {
+  return { name, minVersion: minimum, maxVersion: level }
+}
+
+function finalized({ name, level }: Feature) {
+  return { name, minVersionLevel: level, maxVersionLevel: level }
 }
 
 function problemWith(request: ApiVersionsRequest, version: number, { settings, log }: Broker): KafkaErrorName | null {

@@ -1,4 +1,4 @@
-import { METADATA_VERSION } from '#kafka/features.ts'
+import { FEATURES } from '#kafka/features.ts'
 import { defineHandler } from '#kafka/handler.ts'
 import { UpdateFeaturesRequest, UpdateFeaturesResponse } from '#kafka/protocol/apis/57-update-features.ts'
 import { errorCode } from '#kafka/protocol/protocol.ts'
@@ -32,8 +32,8 @@ export const updateFeatures = defineHandler(
 function problemWith({ feature, maxVersionLevel, upgradeType }: Update): Refusal | null {
   const invalid = (reason: string) =>
     refusal('INVALID_UPDATE_VERSION', `Invalid update version ${maxVersionLevel} for feature ${feature}. ${reason}`)
-  const { name, level } = METADATA_VERSION
-  if (feature !== name) return invalid('This broker does not have this feature.')
+  const known = FEATURES.find(({ name }) => name === feature)
+  if (known === undefined) return invalid('This broker does not have this feature.')
   if (upgradeType < UPGRADE || upgradeType > UNSAFE_DOWNGRADE) return invalid('There is no such upgrade type.')
-  return maxVersionLevel === level ? null : invalid(`This release has level ${level}, and no other.`)
+  return maxVersionLevel === known.level ? null : invalid(`This release has level ${known.level}, and no other.`)
 }

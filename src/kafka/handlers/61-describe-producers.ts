@@ -31,7 +31,10 @@ function describePartition(broker: Broker, topic: string, partitionIndex: number
       problem === null ? refusal('UNKNOWN_TOPIC_OR_PARTITION') : refusal('INVALID_TOPIC_EXCEPTION', problem)
     return { partitionIndex, errorCode: errorCode(code), errorMessage: message, activeProducers: [] }
   }
-  const activeProducers = [...(partition.producers ?? [])].map(([id, producer]) => describeProducer(id, producer))
+  const activeProducers = [...(partition.producers ?? [])].map(([id, producer]) => ({
+    ...describeProducer(id, producer),
+    currentTxnStartOffset: partition.openTransactions?.get(id) ?? -1,
+  }))
   return { partitionIndex, errorCode: errorCode('NONE'), activeProducers }
 }
 

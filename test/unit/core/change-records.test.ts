@@ -45,6 +45,9 @@ const committed = fc.record({
 const topicsOf = <T>(partition: fc.Arbitrary<T>) =>
   fc.array(fc.record({ topicId: text, partitions: fc.array(partition, { maxLength: 3 }) }), { maxLength: 3 })
 
+const producerId = fc.integer({ min: -1, max: Number.MAX_SAFE_INTEGER })
+const epoch = fc.integer({ min: -1, max: 32767 })
+
 const changes: fc.Arbitrary<Change> = fc.oneof(
   fc.record({ kind: fc.constant('cluster-created' as const), clusterId: text }),
   fc.record({ kind: fc.constant('topic-created' as const), id: text, name: text, partitionCount: count, configs }),
@@ -59,6 +62,47 @@ const changes: fc.Arbitrary<Change> = fc.oneof(
   fc.record({ kind: fc.constant('offsets-committed' as const), groupId: text, topics: topicsOf(committed) }),
   fc.record({ kind: fc.constant('offsets-removed' as const), groupId: text, topics: topicsOf(count) }),
   fc.record({ kind: fc.constant('group-removed' as const), groupId: text }),
+  fc.record({
+    kind: fc.constant('transactional-id-claimed' as const),
+    transactionalId: text,
+    timeoutMs: int32,
+    fromProducerId: producerId,
+    fromEpoch: epoch,
+    producerId,
+    epoch,
+    isSameProducer: fc.boolean(),
+  }),
+  fc.record({
+    kind: fc.constant('transaction-joined' as const),
+    transactionalId: text,
+    producerId,
+    epoch,
+    ordinals: fc.array(count, { maxLength: 3 }),
+    groupIds: fc.array(text, { maxLength: 3 }),
+  }),
+  fc.record({
+    kind: fc.constant('transaction-ended' as const),
+    transactionalId: text,
+    producerId,
+    epoch,
+    isCommit: fc.boolean(),
+    fences: fc.boolean(),
+    markerEpoch: epoch,
+    nextProducerId: producerId,
+    nextEpoch: epoch,
+    file: whole,
+    payloadPosition: whole,
+    markers: fc.array(fc.record({ ordinal: count, place: count, sizeBytes: count, crc: count }), { maxLength: 3 }),
+  }),
+  fc.record({ kind: fc.constant('transactional-id-removed' as const), transactionalId: text, producerId }),
+  fc.record({
+    kind: fc.constant('transaction-offsets-committed' as const),
+    groupId: text,
+    producerId,
+    epoch,
+    joins: fc.boolean(),
+    topics: topicsOf(committed),
+  }),
 )
 
 describe('the record of a change', () => {
@@ -88,6 +132,11 @@ describe('the record of a change', () => {
       [12, 'offsets-committed'],
       [13, 'offsets-removed'],
       [14, 'group-removed'],
+      [15, 'transactional-id-claimed'],
+      [16, 'transaction-joined'],
+      [17, 'transaction-ended'],
+      [18, 'transactional-id-removed'],
+      [19, 'transaction-offsets-committed'],
     ])
   })
 

@@ -43,6 +43,8 @@ class Heard implements Effects {
     this.batches.push({ verdict: VERDICTS[verdict]!, baseOffset, appendTimeMs, position })
   }
 
+  marked(): void {}
+
   change(_change: Change, outcome: Outcome): void {
     this.outcomes.push(outcome)
   }

@@ -35,7 +35,17 @@ function answer(version: number, acks = -1): { ticket: ProduceTicket; bytes: Buf
   const parts = [part(0, {}), part(3, {}), part(1, {})]
   let toldDecided = 0
   const connection = { produceDecided: () => toldDecided++ } as unknown as KafkaConnection
-  const options = { connection, version, correlationId: 42, acks, frameBytes: 100, beganMs: 0, topics, parts }
+  const options = {
+    connection,
+    version,
+    correlationId: 42,
+    transactionalId: null,
+    acks,
+    frameBytes: 100,
+    beganMs: 0,
+    topics,
+    parts,
+  }
   const ticket = new ProduceTicket(options)
   ticket.settled(0, 0, 12_345_678_901, 99)
   parts[1]!.recordErrors = [{ index: 5, message: 'no key' }]

@@ -77,8 +77,9 @@ describe('the state in a checkpoint', () => {
     const batch = { firstSequence: 10, lastSequence: 11, baseOffset: 2 ** 33 + 12, timestampMs: 13 }
     partition.producers = new Map([[7, { epoch: 8, lastAppendMs: 9, batches: [batch] }]])
     const bytes = encodeState(state)
-    const groupsBytes = 4
-    const producerAt = bytes.length - groupsBytes - 43
+    const transactionsBytes = 4 + 4
+    const groupsBytes = 8 + 4 + 4
+    const producerAt = bytes.length - groupsBytes - transactionsBytes - 43
     const extentAt = producerAt - 4 - 6 * 8
     expect(bytes.readUInt32BE(extentAt - 4)).toBe(6)
     for (let i = 0; i < 6; i++) expect(bytes.readDoubleLE(extentAt + i * 8)).toBe(i + 1)

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { LogSlices } from '#log/read-log.ts'
 import { NOTHING, readLog, release } from '#log/read-log.ts'
+import { rangeFrom } from '#test/simulation/range.ts'
 import { type Appended, LogLab, type LogLabOptions, served } from '#test/support/log-lab.ts'
 
 const BATCH_BYTES = 300
@@ -56,14 +57,14 @@ describe.each([
     const { lab: writer } = await labWith(3)
     const lab = await reach(writer)
     const partition = lab.partition()
-    expect(readLog(lab.log, partition, 12, 1000, true)).toBe(NOTHING)
-    expect(() => readLog(lab.log, partition, 13, 1000, true)).toThrow('the offset was checked')
+    expect(readLog(lab.log, partition, rangeFrom(partition, 12, 1000))).toBe(NOTHING)
+    expect(() => readLog(lab.log, partition, rangeFrom(partition, 13, 1000))).toThrow('the offset was checked')
   })
 
   it(`is answered ${place === 'memory' ? 'at once' : 'later'}`, async () => {
     const { lab: writer } = await labWith(3)
     const lab = await reach(writer)
-    const read = readLog(lab.log, lab.partition(), 0, 1000, true)
+    const read = readLog(lab.log, lab.partition(), rangeFrom(lab.partition(), 0, 1000))
     expect(read instanceof Promise).toBe(place === 'files')
     await lab.clock.run(Promise.resolve(read))
   })
@@ -110,7 +111,7 @@ describe('a read', () => {
     const { lab: writer } = await labWith(40)
     const lab = await writer.closeAndOpen()
     const partition = lab.partition()
-    const reading = readLog(lab.log, partition, 0, 1 << 20, true)
+    const reading = readLog(lab.log, partition, rangeFrom(partition, 0))
     const moved = lab.log.propose({ kind: 'log-start-moved', ordinal: partition.ordinal, offset: partition.nextOffset })
     const gone = { code: 'LOG_TRIMMED', kind: 'retry', message: expect.stringContaining('topic-0') }
     await expect(lab.clock.run(Promise.all([reading, moved]))).rejects.toMatchObject(gone)
@@ -120,7 +121,7 @@ describe('a read', () => {
     const { lab: writer } = await labWith(40)
     const lab = await writer.closeAndOpen()
     const partition = lab.partition()
-    const reading = readLog(lab.log, partition, 0, 1 << 20, true)
+    const reading = readLog(lab.log, partition, rangeFrom(partition, 0))
     const deleted = lab.log.propose({ kind: 'topic-deleted', id: partition.topic.id })
     await expect(lab.clock.run(Promise.all([reading, deleted]))).rejects.toMatchObject({ code: 'LOG_TRIMMED' })
   })

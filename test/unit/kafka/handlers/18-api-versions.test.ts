@@ -29,11 +29,15 @@ describe('ApiVersions', () => {
     }
   })
 
-  it('says from version 3 on that the metadata is that of Kafka 4.4, and claims no other feature', async () => {
+  it('says from version 3 on that the metadata is that of Kafka 4.4, and which features clients may use', async () => {
     const fixture = await BrokerFixture.start()
     const answer = await fixture.ask('ApiVersions', 3, client)
     expect(answer.supportedFeatures).toEqual([{ name: 'metadata.version', minVersion: 7, maxVersion: 33 }])
-    expect(answer.finalizedFeatures).toEqual([{ name: 'metadata.version', minVersionLevel: 33, maxVersionLevel: 33 }])
+    const levels = answer.finalizedFeatures.map(({ name, maxVersionLevel }) => [name, maxVersionLevel])
+    expect(levels).toEqual([
+      ['metadata.version', 33],
+      ['transaction.version', 2],
+    ])
     expect(answer.finalizedFeaturesEpoch).toBeGreaterThanOrEqual(0)
   })
 

@@ -42,11 +42,20 @@ describe('InitProducerId', () => {
     }
   })
 
-  it('refuses a transactional id with a code that no client tries again', async () => {
+  it('gives the next epoch of its id to each producer that begins with a transactional id', async () => {
     const fixture = await BrokerFixture.start()
-    const answer = await fixture.ask('InitProducerId', 4, { ...request, transactionalId: 'payments' })
-    const REFUSED = errorCode('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
-    expect(answer).toMatchObject({ errorCode: REFUSED, producerId: -1, producerEpoch: -1 })
+    for (const producerEpoch of [0, 1, 2]) {
+      const answer = await fixture.ask('InitProducerId', 4, { ...request, transactionalId: 'payments' })
+      expect(answer).toMatchObject({ errorCode: 0, producerId: 0, producerEpoch })
+    }
+    expect(fixture.state.transactions.get('payments')?.epoch).toBe(2)
+  })
+
+  it.each([0, -1, 900_001])('refuses a transaction timeout of %i ms', async transactionTimeoutMs => {
+    const fixture = await BrokerFixture.start()
+    const answer = await fixture.ask('InitProducerId', 4, { transactionalId: 'payments', transactionTimeoutMs })
+    expect(answer).toMatchObject({ errorCode: errorCode('INVALID_TRANSACTION_TIMEOUT'), producerId: -1 })
+    expect(fixture.state.transactions.size).toBe(0)
   })
 
   it('says that the storage failed when the disk is full', async () => {

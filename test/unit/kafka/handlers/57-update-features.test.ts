@@ -21,7 +21,8 @@ describe('UpdateFeatures', () => {
     ['metadata.version', 34, {}, 'level 33'],
     ['metadata.version', 32, { upgradeType: 3 }, 'level 33'],
     ['metadata.version', 33, { upgradeType: 4 }, 'upgrade type'],
-    ['transaction.version', 2, {}, 'does not have this feature'],
+    ['transaction.version', 1, {}, 'level 2'],
+    ['share.version', 1, {}, 'does not have this feature'],
     ['', 1, {}, 'does not have this feature'],
   ])('refuses %j at level %i %j', async (feature, level, fields, message) => {
     const answer = await update(1, feature, level, fields)

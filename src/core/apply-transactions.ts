@@ -1,0 +1,180 @@
+import type { Offsets } from './groups.ts'
+import type { Partition, State } from './state.ts'
+import type { TransactionalIdClaim, TransactionEnd, TransactionJoin, TransactionOffsets } from './transaction-fields.ts'
+import { AbortedTransactions, type Marker, NO_EPOCH, Transaction } from './transactions.ts'
+
+// What the records of transactions do to the state. Each names the producer that its proposer found; if another one has the
+// transactional id by now, nothing changes and the outcome says so: that is what fences zombies, whoever coordinates.
+
+export type TransactionOutcome =
+  | 'NONE'
+  | 'INVALID_PRODUCER_ID_MAPPING'
+  | 'PRODUCER_FENCED'
+  | 'CONCURRENT_TRANSACTIONS'
+  | 'INVALID_TXN_STATE'
+
+export function claimTransactionalId(state: State, claim: TransactionalIdClaim): TransactionOutcome {
+  const { transactionalId, fromProducerId, fromEpoch, producerId, epoch } = claim
+  let transaction = state.transactions.get(transactionalId)
+  if ((transaction?.producerId ?? -1) !== fromProducerId || (transaction?.epoch ?? NO_EPOCH) !== fromEpoch) {
+    return 'PRODUCER_FENCED'
+  }
+  if (transaction === undefined) {
+    transaction = new Transaction(transactionalId)
+    state.transactions.set(transactionalId, transaction)
+  }
+  if (transaction.isOngoing) return 'CONCURRENT_TRANSACTIONS'
+  handOver(state, transaction, producerId, epoch)
+  if (!claim.isSameProducer) transaction.previousEpoch = NO_EPOCH
+  transaction.timeoutMs = claim.timeoutMs
+  transaction.phase = 'Empty'
+  transaction.updatedMs = state.timeMs
+  return 'NONE'
+}
+
+function handOver(state: State, transaction: Transaction, producerId: number, epoch: number): void {
+  state.transactionOfProducer.delete(transaction.producerId)
+  transaction.previousProducerId = transaction.producerId
+  transaction.previousEpoch = transaction.epoch
+  transaction.producerId = producerId
+  transaction.epoch = epoch
+  state.transactionOfProducer.set(producerId, transaction)
+}
+
+export function joinTransaction(state: State, join: TransactionJoin): TransactionOutcome {
+  const transaction = state.transactions.get(join.transactionalId)
+  if (transaction?.producerId !== join.producerId) return 'INVALID_PRODUCER_ID_MAPPING'
+  if (transaction.epoch !== join.epoch) return 'PRODUCER_FENCED'
+  begin(state, transaction)
+  // What was deleted meanwhile takes no part.
+  for (const ordinal of join.ordinals) if (state.partitions[ordinal] !== undefined) transaction.partitions.add(ordinal)
+  for (const groupId of join.groupIds) transaction.groups.add(groupId)
+  return 'NONE'
+}
+
+/** The first partition or group begins it. */
+export function begin(state: State, transaction: Transaction): void {
+  if (transaction.isOngoing) return
+  transaction.phase = 'Ongoing'
+  transaction.startedMs = state.timeMs
+  transaction.updatedMs = state.timeMs
+  state.openTransactions.add(transaction)
+}
+
+export function commitTransactionOffsets(state: State, commit: TransactionOffsets): TransactionOutcome {
+  const { producerId, groupId, topics } = commit
+  const transaction = state.transactionOfProducer.get(producerId)
+  if (transaction === undefined) return 'INVALID_PRODUCER_ID_MAPPING'
+  if (transaction.epoch !== commit.epoch) return 'PRODUCER_FENCED'
+  if (!transaction.groups.has(groupId) && !commit.joins) return 'INVALID_TXN_STATE'
+  begin(state, transaction)
+  transaction.groups.add(groupId)
+  const pending = state.group(groupId).pendingOf(producerId)
+  const order = state.commitCount++
+  for (const { topicId, partitions } of topics) {
+    for (const { partition, ...committed } of partitions) {
+      pending.commit(topicId, partition, { ...committed, committedMs: state.timeMs, order })
+    }
+  }
+  return 'NONE'
+}
+
+/** `marked` is told of each partition's marker and the offset that it takes. */
+export function endTransaction(
+  state: State,
+  end: TransactionEnd,
+  timeMs: number,
+  marked: (partition: Partition, baseOffset: number, marker: Marker) => void,
+): TransactionOutcome {
+  const transaction = state.transactions.get(end.transactionalId)
+  if (transaction?.producerId !== end.producerId) return 'INVALID_PRODUCER_ID_MAPPING'
+  if (transaction.epoch !== end.epoch) return 'PRODUCER_FENCED'
+  if (!isInExactly(transaction, end.markers)) return 'CONCURRENT_TRANSACTIONS'
+  for (const marker of end.markers) {
+    const partition = state.partitions[marker.ordinal]!
+    const offset = storeMarker(state, partition, { file: end.file, sizeBytes: marker.sizeBytes, timeMs })
+    endInPartition(partition, end, offset)
+    marked(partition, offset, marker)
+  }
+  for (const groupId of transaction.groups) endInGroup(state, groupId, end)
+  transaction.partitions.clear()
+  transaction.groups.clear()
+  transaction.phase = end.isCommit ? 'CompleteCommit' : 'CompleteAbort'
+  transaction.updatedMs = state.timeMs
+  state.openTransactions.delete(transaction)
+  if (end.nextProducerId !== end.producerId || end.nextEpoch !== end.epoch) {
+    handOver(state, transaction, end.nextProducerId, end.nextEpoch)
+  }
+  if (end.fences) transaction.previousEpoch = NO_EPOCH
+  return 'NONE'
+}
+
+/** A partition that came to it, or was deleted, since the end was proposed would be left behind. */
+function isInExactly({ partitions }: Transaction, markers: readonly Marker[]): boolean {
+  return markers.length === partitions.size && markers.every(({ ordinal }) => partitions.has(ordinal))
+}
+
+/** The marker is stored like any batch. Returns its offset. */
+function storeMarker(
+  state: State,
+  partition: Partition,
+  marker: { file: number; sizeBytes: number; timeMs: number },
+): number {
+  const { file, sizeBytes, timeMs } = marker
+  const { segmentBytes, segmentMs } = partition.topic
+  const baseOffset = partition.nextOffset
+  const nextOffset = baseOffset + 1
+  partition.nextOffset = nextOffset
+  const place = { file, baseOffset, nextOffset, sizeBytes, segmentBytes, segmentMs }
+  const began = partition.extents.add({ ...place, maxTimestampMs: timeMs, timeMs: state.timeMs })
+  if (began) state.holdFile(file)
+  return baseOffset
+}
+
+function endInPartition(partition: Partition, end: TransactionEnd, markerOffset: number): void {
+  const { producerId, markerEpoch, isCommit } = end
+  const producer = partition.producers?.get(producerId)
+  if (producer !== undefined && producer.epoch !== markerEpoch) {
+    // KIP-890: with the epoch its sequence begins anew.
+    producer.epoch = markerEpoch
+    producer.batches.length = 0
+  }
+  const firstOffset = partition.openTransactions?.get(producerId)
+  partition.openTransactions?.delete(producerId)
+  if (firstOffset === undefined || isCommit) return
+  partition.aborted ??= new AbortedTransactions()
+  const { lastStableOffset } = partition
+  partition.aborted.add({ producerId, firstOffset, lastOffset: markerOffset, lastStableOffset })
+}
+
+function endInGroup(state: State, groupId: string, { producerId, isCommit }: TransactionEnd): void {
+  // It may have been deleted, with all that it would have got.
+  const group = state.groups.get(groupId)
+  const pending = group?.pending.get(producerId)
+  if (group === undefined || pending === undefined) return
+  group.pending.delete(producerId)
+  if (isCommit) takeOver(state, group.offsets, pending)
+}
+
+/** Unless a later commit was there before. */
+function takeOver(state: State, offsets: Offsets, pending: Offsets): void {
+  for (const [topicId, partitions] of pending) {
+    if (!state.topicsById.has(topicId)) continue
+    for (const [partition, committed] of partitions) {
+      const known = offsets.get(topicId)?.get(partition)
+      if (known === undefined || known.order < committed.order) offsets.commit(topicId, partition, committed)
+    }
+  }
+}
+
+export function removeTransactionalId(
+  state: State,
+  removed: { transactionalId: string; producerId: number },
+): TransactionOutcome {
+  const transaction = state.transactions.get(removed.transactionalId)
+  if (transaction?.producerId !== removed.producerId) return 'INVALID_PRODUCER_ID_MAPPING'
+  if (transaction.isOngoing) return 'CONCURRENT_TRANSACTIONS'
+  state.transactions.delete(transaction.id)
+  state.transactionOfProducer.delete(transaction.producerId)
+  return 'NONE'
+}

@@ -1,0 +1,128 @@
+// Transactions (Kafka: TransactionMetadata). A producer with a transactional id has at most one open, which is in so many
+// partitions and groups. It begins with the first of them, and ends with one record that ends it everywhere at once: there is
+// nothing between open and ended, so there is no state like Kafka's Prepare*.
+
+export type TransactionPhase = 'Empty' | 'Ongoing' | 'CompleteCommit' | 'CompleteAbort'
+
+/** Kafka: a producer id is given up before its epoch is the largest there is: that one is left for the marker behind it. */
+export const LAST_EPOCH = 32766
+export const NO_EPOCH = -1
+
+/** What a transactional id stands for: the producer that may use it now, and its transaction. */
+export class Transaction {
+  readonly id: string
+  producerId = -1
+  epoch = NO_EPOCH
+  /** What a producer has that did not get the answer to its last request: it is told again instead of being fenced. */
+  previousProducerId = -1
+  previousEpoch = NO_EPOCH
+  timeoutMs = 0
+  phase: TransactionPhase = 'Empty'
+  /** State time at which the open one began. */
+  startedMs = -1
+  /** State time of its last change. */
+  updatedMs = 0
+  /** Ordinals of the partitions that the open one is in. */
+  readonly partitions = new Set<number>()
+  /** Ids of the groups that the open one commits offsets of. */
+  readonly groups = new Set<string>()
+
+  constructor(id: string) {
+    this.id = id
+  }
+
+  get isOngoing(): boolean {
+    return this.phase === 'Ongoing'
+  }
+}
+
+/** A batch that ends a transaction in a partition, as the record of the end names it. */
+export interface Marker {
+  readonly ordinal: number
+  /** From the position of the record's payload. */
+  readonly place: number
+  readonly sizeBytes: number
+  readonly crc: number
+}
+
+/** An aborted transaction of a partition (Kafka: AbortedTxn). */
+export interface AbortedTransaction {
+  readonly producerId: number
+  readonly firstOffset: number
+  /** Of its marker. */
+  readonly lastOffset: number
+  /** Of the partition, when it was aborted. */
+  readonly lastStableOffset: number
+}
+
+const COLUMNS = 4
+const [PRODUCER, FIRST, LAST, STABLE] = [0, 1, 2, 3]
+
+/** The aborted transactions of a partition in the order of their markers. Packed: 32 bytes each. */
+export class AbortedTransactions {
+  #rows: Float64Array
+  #first = 0
+  #end = 0
+
+  constructor(rows: Float64Array = new Float64Array(0)) {
+    this.#rows = rows
+    this.#end = rows.length / COLUMNS
+  }
+
+  get length(): number {
+    return this.#end - this.#first
+  }
+
+  /** The packed rows: what a checkpoint keeps. */
+  rows(): Float64Array {
+    return this.#rows.subarray(this.#first * COLUMNS, this.#end * COLUMNS)
+  }
+
+  add(aborted: AbortedTransaction): void {
+    if ((this.#end + 1) * COLUMNS > this.#rows.length) {
+      const live = this.rows()
+      this.#rows = new Float64Array((Math.ceil(this.length * 1.5) + 1) * COLUMNS)
+      this.#rows.set(live)
+      this.#end -= this.#first
+      this.#first = 0
+    }
+    const row = this.#end++ * COLUMNS
+    this.#rows[row + PRODUCER] = aborted.producerId
+    this.#rows[row + FIRST] = aborted.firstOffset
+    this.#rows[row + LAST] = aborted.lastOffset
+    this.#rows[row + STABLE] = aborted.lastStableOffset
+  }
+
+  /** Forgets those that have no records from the offset on. */
+  dropBefore(offset: number): void {
+    while (this.length > 0 && this.#rows[this.#first * COLUMNS + LAST]! < offset) this.#first++
+  }
+
+  /** Those with records in [from, to), by their first offset. */
+  between(from: number, to: number): AbortedTransaction[] {
+    const found: AbortedTransaction[] = []
+    for (let i = this.#firstEndingAt(from); i < this.#end; i++) {
+      const row = i * COLUMNS
+      const firstOffset = this.#rows[row + FIRST]!
+      const lastStableOffset = this.#rows[row + STABLE]!
+      if (firstOffset < to) {
+        const producerId = this.#rows[row + PRODUCER]!
+        found.push({ producerId, firstOffset, lastOffset: this.#rows[row + LAST]!, lastStableOffset })
+      }
+      // Whatever was aborted later began behind it.
+      if (lastStableOffset >= to) break
+    }
+    return found.sort((a, b) => a.firstOffset - b.firstOffset)
+  }
+
+  #firstEndingAt(offset: number): number {
+    let low = this.#first
+    let high = this.#end
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.#rows[middle * COLUMNS + LAST]! < offset) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}

@@ -1,0 +1,198 @@
+import { messageOf } from '#base/errors.ts'
+import type { Clock, Timer } from '#base/ports.ts'
+import type { TransactionOffsets } from '#core/transaction-fields.ts'
+import type { Transaction } from '#core/transactions.ts'
+import type { ProducerIds } from '#kafka/producer-ids.ts'
+import type { KafkaErrorName } from '#kafka/protocol/protocol.ts'
+import { storageRefusal } from '#kafka/refusal.ts'
+import type { Log } from '#log/log.ts'
+import type { Logger } from '#observe/log.ts'
+import {
+  type Decision,
+  decideAbort,
+  decideEnd,
+  decideFencing,
+  decideInit,
+  decideJoin,
+  type EndRequest,
+  firstDeadlineMs,
+  type InitRequest,
+  type JoinRequest,
+  mayBegin,
+  NOBODY,
+  overdue,
+  type ProducerIdentity,
+  problemWith,
+  type TransactionAnswer,
+} from './transaction-steps.ts'
+
+// The coordinator of all transactions: decides (transaction-steps.ts), makes what was decided durable, and decides again if the
+// state moved on meanwhile. It holds nothing but the timer for transactions that are left open: all it knows is in the log's
+// state, so a restart, or another broker, goes on where it stopped.
+
+export interface TransactionLimits {
+  readonly maxTimeoutMs: number
+  readonly maxTransactionalIds: number
+  readonly maxOpenTransactions: number
+}
+
+/** Somebody else was faster so many times: the client is told to ask again. */
+const ATTEMPTS = 10
+/** What could not be aborted in time is tried again after this long. */
+const RETRY_MS = 1000
+
+export class TransactionCoordinator {
+  readonly #log: Log
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #producerIds: ProducerIds
+  readonly #limits: TransactionLimits
+  #timer: { timer: Timer; atMs: number } | null = null
+  #aborting: Promise<void> = Promise.resolve()
+  #isClosed = false
+
+  constructor(options: {
+    log: Log
+    clock: Clock
+    logger: Logger
+    producerIds: ProducerIds
+    limits: TransactionLimits
+  }) {
+    this.#log = options.log
+    this.#clock = options.clock
+    this.#logger = options.logger
+    this.#producerIds = options.producerIds
+    this.#limits = options.limits
+    this.#watch(firstDeadlineMs(this.#log.state))
+  }
+
+  // ---- requests
+
+  async init(request: Omit<InitRequest, 'newProducerId'>): Promise<TransactionAnswer> {
+    const { timeoutMs, transactionalId } = request
+    if (transactionalId === '') return { error: 'INVALID_REQUEST', ...NOBODY }
+    if (timeoutMs <= 0 || timeoutMs > this.#limits.maxTimeoutMs)
+      return { error: 'INVALID_TRANSACTION_TIMEOUT', ...NOBODY }
+    return this.#settle(newProducerId => decideInit(this.#log.state, { ...request, newProducerId }, this.#limits))
+  }
+
+  async join(request: JoinRequest): Promise<KafkaErrorName> {
+    if (request.transactionalId === '') return 'INVALID_REQUEST'
+    const { error } = await this.#settle(() => decideJoin(this.#log.state, request, this.#limits))
+    this.#watchProducer(request.producerId)
+    return error
+  }
+
+  async end(request: Omit<EndRequest, 'newProducerId'>): Promise<TransactionAnswer> {
+    if (request.transactionalId === '') return { error: 'INVALID_REQUEST', ...NOBODY }
+    return this.#settle(newProducerId => decideEnd(this.#log.state, { ...request, newProducerId }))
+  }
+
+  /** Aborts an open transaction that an administrator has found hanging. */
+  async abort(transaction: Transaction): Promise<KafkaErrorName> {
+    const { producerId, epoch } = transaction
+    const { error } = await this.#settle(() => decideAbort(transaction, { producerId, epoch }))
+    return error
+  }
+
+  /** May this producer write a batch of its transaction now? What it writes may begin one. */
+  mayProduce(transactionalId: string | null, producerId: number): KafkaErrorName {
+    const { state } = this.#log
+    const transaction = state.transactionOfProducer.get(producerId)
+    if (transactionalId === null) return 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED'
+    if (transaction?.id !== transactionalId) return 'INVALID_PRODUCER_ID_MAPPING'
+    if (!mayBegin(state, transaction, this.#limits)) return 'POLICY_VIOLATION'
+    if (!transaction.isOngoing) this.#watch(this.#clock.nowMs() + transaction.timeoutMs)
+    return 'NONE'
+  }
+
+  /** May this producer commit offsets of a group with its transaction? */
+  mayCommit(asking: ProducerIdentity & { transactionalId: string; groupId: string; joins: boolean }): KafkaErrorName {
+    const { state } = this.#log
+    const transaction = state.transactions.get(asking.transactionalId)
+    const problem = problemWith(transaction, asking)
+    if (problem !== 'NONE') return problem
+    if (!asking.joins && !transaction?.groups.has(asking.groupId)) return 'INVALID_TXN_STATE'
+    return mayBegin(state, transaction, this.#limits) ? 'NONE' : 'POLICY_VIOLATION'
+  }
+
+  async commitOffsets(commit: Omit<TransactionOffsets, 'kind'>): Promise<KafkaErrorName> {
+    try {
+      const outcome = await this.#log.propose({ kind: 'transaction-offsets-committed', ...commit })
+      this.#watchProducer(commit.producerId)
+      return outcome
+    } catch (thrown) {
+      storageRefusal(thrown)
+      return 'COORDINATOR_NOT_AVAILABLE'
+    }
+  }
+
+  // ---- deciding
+
+  async #settle(decide: (newProducerId: number | null) => Decision): Promise<TransactionAnswer> {
+    let newProducerId: number | null = null
+    try {
+      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+        const decision = decide(newProducerId)
+        if (decision.kind === 'answer') return decision.answer
+        if (decision.kind === 'needs-producer-id') {
+          newProducerId = await this.#producerIds.take()
+          continue
+        }
+        const isEnd = decision.kind === 'end'
+        const outcome = await (isEnd ? this.#log.endTransaction(decision.end) : this.#log.propose(decision.change))
+        if (outcome === 'NONE' && !(isEnd && decision.thenAgain)) return decision.answer
+      }
+    } catch (thrown) {
+      storageRefusal(thrown)
+      return { error: 'COORDINATOR_NOT_AVAILABLE', ...NOBODY }
+    }
+    return { error: 'CONCURRENT_TRANSACTIONS', ...NOBODY }
+  }
+
+  // ---- time
+
+  #watchProducer(producerId: number): void {
+    const transaction = this.#log.state.transactionOfProducer.get(producerId)
+    if (transaction?.isOngoing) this.#watch(transaction.startedMs + transaction.timeoutMs)
+  }
+
+  /** Sets the timer, unless one is set that rings early enough. */
+  #watch(atMs: number): void {
+    if (this.#isClosed || atMs === Number.POSITIVE_INFINITY) return
+    if (this.#timer !== null && this.#timer.atMs <= atMs) return
+    this.#timer?.timer.cancel()
+    const timer = this.#clock.after(Math.max(0, atMs - this.#clock.nowMs()), () => {
+      this.#timer = null
+      this.#aborting = this.#abortOverdue()
+    })
+    this.#timer = { timer, atMs }
+  }
+
+  async #abortOverdue(): Promise<void> {
+    const nowMs = this.#clock.nowMs()
+    try {
+      for (const transaction of overdue(this.#log.state, nowMs)) await this.#abortOne(transaction)
+      this.#watch(firstDeadlineMs(this.#log.state))
+    } catch (thrown) {
+      this.#logger.warn(`transactions could not be aborted in time, it is tried again: ${messageOf(thrown)}`)
+      this.#watch(nowMs + RETRY_MS)
+    }
+  }
+
+  /** The producer may have ended it in this moment. */
+  async #abortOne(transaction: Transaction): Promise<void> {
+    const { id, startedMs, timeoutMs } = transaction
+    const outcome = await this.#log.endTransaction(decideFencing(transaction).end)
+    if (outcome === 'NONE') {
+      const openMs = this.#clock.nowMs() - startedMs
+      this.#logger.info('transaction aborted: it was open for too long', { transactionalId: id, openMs, timeoutMs })
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#timer?.timer.cancel()
+    await this.#aborting
+  }
+}
