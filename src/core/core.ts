@@ -115,13 +115,13 @@ function applyProduced(state: State, body: ByteReader, effects: Effects): void {
 function applyBatch(state: State, partition: Partition, effects: Effects): void {
   const { recordCount, producerId } = entry
   assert(recordCount > 0, 'a batch has records')
+  const isInTransaction = isTransactional(entry.attributes)
+  const refused = isInTransaction ? checkTransaction(state, partition) : checkNoTransaction(partition)
+  if (refused !== ACCEPTED) {
+    effects.batch(refused, partition, -1, entry)
+    return
+  }
   if (producerId !== NO_PRODUCER) {
-    const isInTransaction = isTransactional(entry.attributes)
-    const verdict = isInTransaction ? checkTransaction(state, partition) : checkNoTransaction(partition)
-    if (verdict !== ACCEPTED) {
-      effects.batch(verdict, partition, -1, entry)
-      return
-    }
     const producer = partition.producers?.get(producerId)
     const check = checkSequence(producer, entry.producerEpoch, entry.baseSequence, recordCount)
     if (check.kind === 'duplicate') {
@@ -129,14 +129,10 @@ function applyBatch(state: State, partition: Partition, effects: Effects): void 
       effects.batch(DUPLICATE, partition, check.batch.baseOffset, entry)
       return
     }
-    if (check.kind !== 'accept') {
-      const verdict = check.kind === 'fenced' ? FENCED : OUT_OF_ORDER
-      effects.batch(verdict, partition, -1, entry)
-      return
-    }
     // KIP-890: what a transaction begins with in a partition is the first that the producer sends with its epoch.
-    if (producer === undefined && joins(entry.attributes) && entry.baseSequence !== 0) {
-      effects.batch(OUT_OF_ORDER, partition, -1, entry)
+    const isLate = producer === undefined && joins(entry.attributes) && entry.baseSequence !== 0
+    if (check.kind !== 'accept' || isLate) {
+      effects.batch(check.kind === 'fenced' ? FENCED : OUT_OF_ORDER, partition, -1, entry)
       return
     }
     rememberProduced(state, partition)

@@ -1,21 +1,5 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
+import { describe } from 'vitest'
 import { ClassicScript } from '#test/support/classic-script.ts'
+import { playScenarios } from '#test/support/scenarios.ts'
 
-// The lives of groups are text in fixtures/scenarios: commands, and below each what comes of it. CHRONIK_WRITE_GOLDEN=1 writes
-// down what comes of them now; read the difference before it is committed.
-
-const SCRIPTS = fileURLToPath(new URL('../../../../fixtures/scenarios/classic-groups/', import.meta.url))
-
-describe('a classic group', () => {
-  it.each(readdirSync(SCRIPTS).map(file => ({ file, name: file.replace('.txt', '').replaceAll('-', ' ') })))(
-    '$name',
-    ({ file }) => {
-      const text = readFileSync(SCRIPTS + file, 'utf8')
-      const played = ClassicScript.play(text)
-      if (process.env.CHRONIK_WRITE_GOLDEN === '1') writeFileSync(SCRIPTS + file, played)
-      else expect(played).toBe(text)
-    },
-  )
-})
+describe('a classic group', () => playScenarios('classic-groups', text => ClassicScript.play(text)))
