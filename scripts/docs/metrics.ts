@@ -5,6 +5,9 @@ export function metricsPage(): string {
   const noReading = () => 0
   const readings = {
     activeConnections: noReading,
+    openTransactions: noReading,
+    oldestTransactionSeconds: noReading,
+    transactionalIds: noReading,
     storageUsageBytes: noReading,
     produceProfile: noReading,
     walSyncIntervalSeconds: noReading,

@@ -125,6 +125,8 @@ function fromSettings(): [string, BrokerConfig][] {
     plain('max.incremental.fetch.session.cache.slots', 'INT', 'maxFetchSessions', 'Incremental fetch sessions.'),
     plain('log.retention.check.interval.ms', 'LONG', 'retentionCheckIntervalMs', 'How often retention is applied.'),
     plain('producer.id.expiration.ms', 'INT', 'producerIdExpirationMs', 'When an idle producer is forgotten.'),
+    plain('transaction.max.timeout.ms', 'INT', 'transactionMaxTimeoutMs', 'Longest time to keep a transaction open.'),
+    plain('transactional.id.expiration.ms', 'INT', 'transactionalIdExpirationMs', 'When an unused id is forgotten.'),
   ]
 }
 

@@ -237,7 +237,7 @@ export const SETTINGS = {
   }),
   transactionalIdExpirationMs: setting({
     group: 'transactions',
-    type: duration(1, Number.MAX_SAFE_INTEGER),
+    type: duration(1, 2 ** 31 - 1),
     default: 7 * DAY,
     about: 'A transactional id is forgotten after this long without use (Kafka: transactional.id.expiration.ms).',
   }),

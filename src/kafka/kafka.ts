@@ -92,6 +92,7 @@ export function createBroker(options: KafkaOptions): Broker {
       log,
       clock,
       logger,
+      metrics,
       producerIds,
       limits: {
         maxTimeoutMs: settings.transactionMaxTimeoutMs,

@@ -55,6 +55,10 @@ export function createMetrics({ apiNames, commitRecordTypes }: MetricLabels) {
       'chronik_wal_sync_latency_seconds',
       'Duration of one flush to the write-ahead log: write and sync, or the write alone if syncs come at an interval.',
     ),
+    transactionsTimedOut: new Counter(
+      'chronik_transactions_timed_out_total',
+      'Transactions that the broker aborted because their producer left them open for too long.',
+    ),
     commitRecords: new Family('chronik_commit_records_total', 'Records of the commit log by type.', {
       label: 'type',
       values: commitRecordTypes,
@@ -69,6 +73,9 @@ export interface Readings {
   storageUsageBytes: () => number
   produceProfile: () => number
   walSyncIntervalSeconds: () => number
+  openTransactions: () => number
+  oldestTransactionSeconds: () => number
+  transactionalIds: () => number
   checkpointAgeSeconds: () => number
   checkpointSizeBytes: () => number
   eventLoopDelay: () => { p99Seconds: number; maxSeconds: number }
@@ -104,6 +111,13 @@ export function metricsToExpose(metrics: Metrics, readings: Readings): Metric[] 
       'Bytes of the files of the log, their indexes and the checkpoints.',
       readings.storageUsageBytes,
     ),
+    new Gauge('chronik_transactions_open', 'Transactions that are open.', readings.openTransactions),
+    new Gauge(
+      'chronik_transaction_oldest_open_seconds',
+      'How long the oldest open transaction has been open: so old may be what read_committed consumers see last.',
+      readings.oldestTransactionSeconds,
+    ),
+    new Gauge('chronik_transactional_ids', 'Transactional ids that are remembered.', readings.transactionalIds),
     new Gauge(
       'chronik_checkpoint_age_seconds',
       'Time since the last checkpoint, also if an earlier process wrote it.',

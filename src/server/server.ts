@@ -3,6 +3,7 @@ import type { Clock, Disk, Random } from '#base/ports.ts'
 import type { SettingSources } from '#config/load-settings.ts'
 import { PRODUCE_PROFILES, type Settings } from '#config/settings.ts'
 import { PRODUCE_RECORD, RECORD_TYPE_NAMES } from '#core/change-records.ts'
+import type { State } from '#core/state.ts'
 import { listenControl, listenHttp, operationsRoutes } from '#http/http.ts'
 import { ConnectionHub, listenKafka } from '#kafka/kafka.ts'
 import { apis } from '#kafka/protocol/protocol.ts'
@@ -169,6 +170,9 @@ function expose(
       storageUsageBytes: () => storage.sizeBytes,
       produceProfile: () => PRODUCE_PROFILES[settings.produceProfile].index,
       walSyncIntervalSeconds: () => (settings.walSync.kind === 'always' ? 0 : settings.walSync.intervalMs / 1000),
+      openTransactions: () => log.state.openTransactions.size,
+      oldestTransactionSeconds: () => oldestTransactionMs(log.state, clock.nowMs()) / 1000,
+      transactionalIds: () => log.state.transactions.size,
       checkpointAgeSeconds: () => (clock.nowMs() - log.maintenance.checkpoint.writtenMs) / 1000,
       checkpointSizeBytes: () => log.maintenance.checkpoint.sizeBytes,
       eventLoopDelay: () => eventLoop.read(),
@@ -200,4 +204,10 @@ async function listenOperations(
   const http = await listenHttp({ routes, clock, log: logger, host: settings.bindAddr, port: settings.metricsPort })
   listeners.push(http)
   return http.port
+}
+
+function oldestTransactionMs({ openTransactions }: State, nowMs: number): number {
+  let oldestMs = 0
+  for (const { startedMs } of openTransactions) oldestMs = Math.max(oldestMs, nowMs - startedMs)
+  return oldestMs
 }

@@ -7,6 +7,7 @@ import type { KafkaErrorName } from '#kafka/protocol/protocol.ts'
 import { storageRefusal } from '#kafka/refusal.ts'
 import type { Log } from '#log/log.ts'
 import type { Logger } from '#observe/log.ts'
+import type { Metrics } from '#observe/product-metrics.ts'
 import {
   type Decision,
   decideAbort,
@@ -45,6 +46,7 @@ export class TransactionCoordinator {
   readonly #log: Log
   readonly #clock: Clock
   readonly #logger: Logger
+  readonly #metrics: Metrics
   readonly #producerIds: ProducerIds
   readonly #limits: TransactionLimits
   #timer: { timer: Timer; atMs: number } | null = null
@@ -55,12 +57,14 @@ export class TransactionCoordinator {
     log: Log
     clock: Clock
     logger: Logger
+    metrics: Metrics
     producerIds: ProducerIds
     limits: TransactionLimits
   }) {
     this.#log = options.log
     this.#clock = options.clock
     this.#logger = options.logger
+    this.#metrics = options.metrics
     this.#producerIds = options.producerIds
     this.#limits = options.limits
     this.#watch(firstDeadlineMs(this.#log.state))
@@ -185,6 +189,7 @@ export class TransactionCoordinator {
     const { id, startedMs, timeoutMs } = transaction
     const outcome = await this.#log.endTransaction(decideFencing(transaction).end)
     if (outcome === 'NONE') {
+      this.#metrics.transactionsTimedOut.value++
       const openMs = this.#clock.nowMs() - startedMs
       this.#logger.info('transaction aborted: it was open for too long', { transactionalId: id, openMs, timeoutMs })
     }

@@ -9,6 +9,9 @@ function exposed(overrides: { produceProfile?: number; storageUsageBytes?: numbe
   const metrics = createMetrics({ apiNames, commitRecordTypes })
   const all = metricsToExpose(metrics, {
     activeConnections: () => 1,
+    openTransactions: () => 2,
+    oldestTransactionSeconds: () => 3,
+    transactionalIds: () => 4,
     storageUsageBytes: () => overrides.storageUsageBytes ?? 2,
     produceProfile: () => overrides.produceProfile ?? 3,
     walSyncIntervalSeconds: () => 0,
