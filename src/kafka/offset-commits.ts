@@ -6,6 +6,9 @@ import { errorCode, type KafkaErrorName } from './protocol/protocol.ts'
 // What a request asks to commit: which of its offsets can be, and how each is answered. OffsetCommit and TxnOffsetCommit name them
 // alike.
 
+/** Kafka says nothing of a topic that is there if nothing is asked of it. */
+const NOT_ANSWERED = [] as const
+
 export interface WantedTopic {
   readonly name: string
   readonly topicId: string
@@ -42,9 +45,10 @@ export interface SortedCommits {
 
 export function sortCommits(broker: Broker, topics: readonly WantedTopic[], rules: CommitRules): SortedCommits {
   const commits: CommittedTopic[] = []
-  const sorted = topics.map(wanted => {
+  const sorted = topics.flatMap(wanted => {
     const { topics: byName, topicsById } = broker.log.state
     const topic = rules.byId ? topicsById.get(wanted.topicId) : byName.get(wanted.name)
+    if (topic !== undefined && wanted.partitions.length === 0) return NOT_ANSWERED
     const partitions: CommittedTopic['partitions'][number][] = []
     const errors = wanted.partitions.map(partition => {
       const problem = problemWith(broker, topic, partition, rules)

@@ -98,8 +98,8 @@ async function expireOffsets(broker: Broker): Promise<void> {
   for (const group of [...log.state.groups.values()]) {
     const described = groups.describe(group.id)
     if (described === null) continue
-    const subscribed = groups.subscriptions(group.id)
-    const isSubscribed = (topicId: string): boolean => subscribed.has(log.state.topicsById.get(topicId)?.name ?? '')
+    const isNameSubscribed = groups.subscriptions(group.id)
+    const isSubscribed = (topicId: string): boolean => isNameSubscribed(log.state.topicsById.get(topicId)?.name ?? '')
     const { topics, isEmpty } = expiredOffsets(group, described, isSubscribed, time)
     if (isEmpty) await groups.remove(group.id)
     else if (topics.length > 0) await log.propose({ kind: 'offsets-removed', groupId: group.id, topics })

@@ -4,7 +4,15 @@ import * as produce from '#kafka/protocol/apis/00-produce.ts'
 import * as fetch from '#kafka/protocol/apis/01-fetch.ts'
 import * as listOffsets from '#kafka/protocol/apis/02-list-offsets.ts'
 import * as metadata from '#kafka/protocol/apis/03-metadata.ts'
+import * as offsetCommit from '#kafka/protocol/apis/08-offset-commit.ts'
+import * as offsetFetch from '#kafka/protocol/apis/09-offset-fetch.ts'
 import * as findCoordinator from '#kafka/protocol/apis/10-find-coordinator.ts'
+import * as joinGroup from '#kafka/protocol/apis/11-join-group.ts'
+import * as heartbeat from '#kafka/protocol/apis/12-heartbeat.ts'
+import * as leaveGroup from '#kafka/protocol/apis/13-leave-group.ts'
+import * as syncGroup from '#kafka/protocol/apis/14-sync-group.ts'
+import * as describeGroups from '#kafka/protocol/apis/15-describe-groups.ts'
+import * as listGroups from '#kafka/protocol/apis/16-list-groups.ts'
 import * as apiVersions from '#kafka/protocol/apis/18-api-versions.ts'
 import * as createTopics from '#kafka/protocol/apis/19-create-topics.ts'
 import * as deleteTopics from '#kafka/protocol/apis/20-delete-topics.ts'
@@ -18,10 +26,12 @@ import * as describeConfigs from '#kafka/protocol/apis/32-describe-configs.ts'
 import * as alterConfigs from '#kafka/protocol/apis/33-alter-configs.ts'
 import * as describeLogDirs from '#kafka/protocol/apis/35-describe-log-dirs.ts'
 import * as createPartitions from '#kafka/protocol/apis/37-create-partitions.ts'
+import * as deleteGroups from '#kafka/protocol/apis/42-delete-groups.ts'
 import * as electLeaders from '#kafka/protocol/apis/43-elect-leaders.ts'
 import * as incrementalAlterConfigs from '#kafka/protocol/apis/44-incremental-alter-configs.ts'
 import * as alterPartitionReassignments from '#kafka/protocol/apis/45-alter-partition-reassignments.ts'
 import * as listPartitionReassignments from '#kafka/protocol/apis/46-list-partition-reassignments.ts'
+import * as offsetDelete from '#kafka/protocol/apis/47-offset-delete.ts'
 import * as describeQuorum from '#kafka/protocol/apis/55-describe-quorum.ts'
 import * as updateFeatures from '#kafka/protocol/apis/57-update-features.ts'
 import * as describeCluster from '#kafka/protocol/apis/60-describe-cluster.ts'
@@ -35,10 +45,18 @@ export const wireMessages = {
   Fetch: { request: fetch.FetchRequest, response: fetch.FetchResponse },
   ListOffsets: { request: listOffsets.ListOffsetsRequest, response: listOffsets.ListOffsetsResponse },
   Metadata: { request: metadata.MetadataRequest, response: metadata.MetadataResponse },
+  OffsetCommit: { request: offsetCommit.OffsetCommitRequest, response: offsetCommit.OffsetCommitResponse },
+  OffsetFetch: { request: offsetFetch.OffsetFetchRequest, response: offsetFetch.OffsetFetchResponse },
   FindCoordinator: {
     request: findCoordinator.FindCoordinatorRequest,
     response: findCoordinator.FindCoordinatorResponse,
   },
+  JoinGroup: { request: joinGroup.JoinGroupRequest, response: joinGroup.JoinGroupResponse },
+  Heartbeat: { request: heartbeat.HeartbeatRequest, response: heartbeat.HeartbeatResponse },
+  LeaveGroup: { request: leaveGroup.LeaveGroupRequest, response: leaveGroup.LeaveGroupResponse },
+  SyncGroup: { request: syncGroup.SyncGroupRequest, response: syncGroup.SyncGroupResponse },
+  DescribeGroups: { request: describeGroups.DescribeGroupsRequest, response: describeGroups.DescribeGroupsResponse },
+  ListGroups: { request: listGroups.ListGroupsRequest, response: listGroups.ListGroupsResponse },
   ApiVersions: { request: apiVersions.ApiVersionsRequest, response: apiVersions.ApiVersionsResponse },
   CreateTopics: { request: createTopics.CreateTopicsRequest, response: createTopics.CreateTopicsResponse },
   DeleteTopics: { request: deleteTopics.DeleteTopicsRequest, response: deleteTopics.DeleteTopicsResponse },
@@ -64,6 +82,7 @@ export const wireMessages = {
     request: createPartitions.CreatePartitionsRequest,
     response: createPartitions.CreatePartitionsResponse,
   },
+  DeleteGroups: { request: deleteGroups.DeleteGroupsRequest, response: deleteGroups.DeleteGroupsResponse },
   ElectLeaders: { request: electLeaders.ElectLeadersRequest, response: electLeaders.ElectLeadersResponse },
   IncrementalAlterConfigs: {
     request: incrementalAlterConfigs.IncrementalAlterConfigsRequest,
@@ -77,6 +96,7 @@ export const wireMessages = {
     request: listPartitionReassignments.ListPartitionReassignmentsRequest,
     response: listPartitionReassignments.ListPartitionReassignmentsResponse,
   },
+  OffsetDelete: { request: offsetDelete.OffsetDeleteRequest, response: offsetDelete.OffsetDeleteResponse },
   DescribeQuorum: { request: describeQuorum.DescribeQuorumRequest, response: describeQuorum.DescribeQuorumResponse },
   UpdateFeatures: { request: updateFeatures.UpdateFeaturesRequest, response: updateFeatures.UpdateFeaturesResponse },
   DescribeCluster: {

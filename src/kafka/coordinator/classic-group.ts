@@ -91,6 +91,11 @@ export class ClassicGroup {
     if (isLeader) this.leaderId = newId
   }
 
+  /** Nobody is here, and nobody is on the way. */
+  get isDeserted(): boolean {
+    return this.phase === 'Empty' && this.pending.size === 0
+  }
+
   /** Everybody who is known has joined, and nobody is on the way. */
   get hasAllJoined(): boolean {
     if (this.pending.size > 0) return false

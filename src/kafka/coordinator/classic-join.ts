@@ -45,7 +45,7 @@ export function joinClassic(group: ClassicGroup, request: JoinRequest, step: Ste
     refuse('GROUP_MAX_SIZE_REACHED', '')
   } else if (!group.supports(request.protocolType, request.protocols)) refuse('INCONSISTENT_GROUP_PROTOCOL')
   else if (memberId === '') joinNew(group, request, step)
-  else if (group.pending.has(memberId)) addMember(group, memberId, request, step)
+  else if (group.pending.has(memberId) && request.instanceId === null) addMember(group, memberId, request, step)
   else {
     const error = checkMember(group, memberId, request.instanceId)
     if (error === 'NONE') joinAgain(group, group.members.get(memberId)!, request, step)

@@ -5,24 +5,26 @@ import { type ClassicGroup, metadataFor } from './classic-group.ts'
 
 export const CONSUMER_PROTOCOL = 'consumer'
 
-/** Names of topics that some member is subscribed to. What cannot be read names none. */
-export function subscriptionsOf(group: ClassicGroup): Set<string> {
+/** Names of topics that some member is subscribed to. Null: some member says nothing that can be read, it may be any. */
+export function subscriptionsOf(group: ClassicGroup): Set<string> | null {
   const topics = new Set<string>()
   for (const member of group.members.values()) {
-    for (const topic of topicsOf(metadataFor(member, group.protocol))) topics.add(topic)
+    const names = topicsOf(metadataFor(member, group.protocol))
+    if (names === null) return null
+    for (const topic of names) topics.add(topic)
   }
   return topics
 }
 
 /** i16 version, then an array of topic names; later versions add fields behind them. */
-function topicsOf(metadata: Buffer): string[] {
+function topicsOf(metadata: Buffer): string[] | null {
   const reader = new ByteReader(metadata)
   const topics: string[] = []
   try {
     reader.i16()
     for (let left = reader.i32(); left > 0; left--) topics.push(reader.utf8(reader.i16()))
   } catch (thrown) {
-    if (thrown instanceof MalformedBytes) return []
+    if (thrown instanceof MalformedBytes) return null
     throw thrown
   }
   return topics

@@ -53,6 +53,9 @@ export interface DescribedGroup {
   }[]
 }
 
+/** Of a topic by its name. */
+export type IsSubscribed = (topic: string) => boolean
+
 /** Registers what is to be done if nobody waits for the answer any more. */
 type OnGone = (call: () => void) => void
 
@@ -132,30 +135,30 @@ export class GroupCoordinator {
 
   #mayCommit(groupId: string, caller: Caller, isTransactional: boolean): KafkaErrorName {
     const group = this.#find(groupId)
-    if (groupId === '') return 'INVALID_GROUP_ID'
     if (group !== null) return checkCommit(group, caller, isTransactional, this.#newStep())
     // Nobody manages this group: whoever names no generation may use it to keep offsets.
-    if (caller.generation >= 0) return 'ILLEGAL_GENERATION'
-    return this.#log.state.groups.size < this.#limits.maxGroups ? 'NONE' : 'POLICY_VIOLATION'
+    const isKnown = this.#log.state.groups.has(groupId)
+    if (caller.generation >= 0) return isKnown ? 'UNKNOWN_MEMBER_ID' : 'ILLEGAL_GENERATION'
+    return isKnown || this.#log.state.groups.size < this.#limits.maxGroups ? 'NONE' : 'POLICY_VIOLATION'
   }
 
   /** Which topics a group's members are subscribed to, or why no offset of it is deleted. */
-  mayDeleteOffsets(
-    groupId: string,
-  ): { ok: true; subscribed: ReadonlySet<string> } | { ok: false; error: KafkaErrorName } {
+  mayDeleteOffsets(groupId: string): { ok: true; isSubscribed: IsSubscribed } | { ok: false; error: KafkaErrorName } {
     const found = this.describe(groupId)
     if (groupId === '' || found === null)
       return { ok: false, error: groupId === '' ? 'INVALID_GROUP_ID' : 'GROUP_ID_NOT_FOUND' }
     // What members of another type want is known to them alone.
     if (found.phase !== 'Empty' && found.protocolType !== CONSUMER_PROTOCOL)
       return { ok: false, error: 'NON_EMPTY_GROUP' }
-    return { ok: true, subscribed: this.subscriptions(groupId) }
+    return { ok: true, isSubscribed: this.subscriptions(groupId) }
   }
 
-  /** Names of the topics that members of a group are subscribed to. */
-  subscriptions(groupId: string): ReadonlySet<string> {
+  /** Is some member of a group subscribed to a topic? Where that is not to be known, yes. */
+  subscriptions(groupId: string): IsSubscribed {
     const group = this.#find(groupId)
-    return group?.protocolType === CONSUMER_PROTOCOL ? subscriptionsOf(group) : new Set()
+    if (group?.protocolType !== CONSUMER_PROTOCOL) return () => false
+    const topics = subscriptionsOf(group)
+    return topic => topics?.has(topic) ?? true
   }
 
   /** Null: there is no such group. */
@@ -170,7 +173,7 @@ export class GroupCoordinator {
       clientId: member.clientId,
       clientHost: member.clientHost,
       metadata: isStable ? metadataFor(member, protocol) : NO_BYTES,
-      assignment: isStable ? member.assignment : NO_BYTES,
+      assignment: member.assignment,
     }))
     return { id, phase, protocolType, protocol, members }
   }
@@ -182,24 +185,23 @@ export class GroupCoordinator {
 
   /** Removes a group without members, and its offsets. */
   async remove(id: string): Promise<KafkaErrorName> {
-    if (id === '') return 'INVALID_GROUP_ID'
     const found = this.describe(id)
     if (found === null) return 'GROUP_ID_NOT_FOUND'
     if (found.phase !== 'Empty') return 'NON_EMPTY_GROUP'
-    this.#forget(id)
     try {
       await this.#log.propose({ kind: 'group-removed', groupId: id })
-      return 'NONE'
     } catch (thrown) {
       storageRefusal(thrown)
       return 'COORDINATOR_NOT_AVAILABLE'
     }
+    // Only now: until then it could be found in the state again. Who joined meanwhile stays.
+    const group = this.#groups.get(id)
+    if (group?.isDeserted === true) this.#forget(group)
+    return 'NONE'
   }
 
-  #forget(id: string): void {
-    const group = this.#groups.get(id)
-    if (group === undefined) return
-    this.#groups.delete(id)
+  #forget(group: ClassicGroup): void {
+    this.#groups.delete(group.id)
     this.#timers.get(group)?.timer.cancel()
     this.#timers.delete(group)
   }
@@ -243,7 +245,9 @@ export class GroupCoordinator {
     const result = act(step)
     for (const { token, answer } of step.answers) this.#answer(token, answer)
     if (step.save !== null) void this.#save(group, step.save)
-    this.#arm(group)
+    // Nobody joined it, and nothing of it is in the state: as if nobody had asked.
+    if (group.isDeserted && group.generation === 0) this.#forget(group)
+    else this.#arm(group)
     return result
   }
 

@@ -44,18 +44,9 @@ interface Reading extends Pick<RequestContext, 'broker' | 'version'> {
 function answerGroup(wanted: WantedGroup, reading: Reading): GroupAnswer {
   const { groupId } = wanted
   const group = reading.broker.log.state.groups.get(groupId)
-  const error = problemWith(wanted, group)
-  if (error !== 'NONE') return { groupId, topics: [], errorCode: errorCode(error) }
   const topics =
     wanted.topics === null ? allOf(group, reading) : wanted.topics.map(topic => answerTopic(group, topic, reading))
   return { groupId, topics, errorCode: NONE }
-}
-
-function problemWith({ groupId, memberId, memberEpoch }: WantedGroup, group: Group | undefined): KafkaErrorName {
-  if (groupId === '') return 'INVALID_GROUP_ID'
-  // KIP-848: who says that it is a member must be one.
-  const isMember = (memberId ?? '') !== '' && memberEpoch >= 0
-  return isMember && group === undefined ? 'UNKNOWN_MEMBER_ID' : 'NONE'
 }
 
 function answerTopic(

@@ -1,4 +1,5 @@
 import type { Topic } from '#core/state.ts'
+import type { IsSubscribed } from '#kafka/coordinator/group-coordinator.ts'
 import { defineHandler } from '#kafka/handler.ts'
 import { OffsetDeleteRequest, OffsetDeleteResponse } from '#kafka/protocol/apis/47-offset-delete.ts'
 import { errorCode, type KafkaErrorName } from '#kafka/protocol/protocol.ts'
@@ -6,17 +7,21 @@ import { propose } from '#kafka/refusal.ts'
 
 // OffsetDelete v0: committed offsets of topics that no member of the group is subscribed to.
 
+/** Kafka says nothing of a topic that is there if nothing is asked of it. */
+const NOT_ANSWERED = [] as const
+
 export const offsetDelete = defineHandler(
   { request: OffsetDeleteRequest, response: OffsetDeleteResponse, versions: [0, 0] },
   async ({ groupId, topics }, { broker }) => {
     const allowed = broker.groups.mayDeleteOffsets(groupId)
     if (!allowed.ok) return { errorCode: errorCode(allowed.error), topics: [] }
     const removed: { topicId: string; partitions: number[] }[] = []
-    const answers = topics.map(({ name, partitions }) => {
+    const answers = topics.flatMap(({ name, partitions }) => {
       const topic = broker.log.state.topics.get(name)
+      if (topic !== undefined && partitions.length === 0) return NOT_ANSWERED
       const ours: number[] = []
       const answer = partitions.map(({ partitionIndex }) => {
-        const error = problemWith(topic, partitionIndex, allowed.subscribed)
+        const error = problemWith(topic, partitionIndex, allowed.isSubscribed)
         if (error === 'NONE') ours.push(partitionIndex)
         return { partitionIndex, errorCode: errorCode(error) }
       })
@@ -30,7 +35,7 @@ export const offsetDelete = defineHandler(
   },
 )
 
-function problemWith(topic: Topic | undefined, index: number, subscribed: ReadonlySet<string>): KafkaErrorName {
+function problemWith(topic: Topic | undefined, index: number, isSubscribed: IsSubscribed): KafkaErrorName {
   if (topic?.partitions[index] === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
-  return subscribed.has(topic.name) ? 'GROUP_SUBSCRIBED_TO_TOPIC' : 'NONE'
+  return isSubscribed(topic.name) ? 'GROUP_SUBSCRIBED_TO_TOPIC' : 'NONE'
 }
