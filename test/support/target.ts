@@ -15,7 +15,8 @@ export interface Target {
   close(): Promise<void>
 }
 
-export async function openTarget(): Promise<Target> {
+/** With further flags of `chronik start` if it is ours. */
+export async function openTarget(flags: readonly string[] = []): Promise<Target> {
   const given = process.env.CLIENTS_BOOTSTRAP
   if (given !== undefined) {
     const { hostname, port } = new URL(`kafka://${given}`)
@@ -28,7 +29,7 @@ export async function openTarget(): Promise<Target> {
       close: async () => {},
     }
   }
-  const broker = await startBrokerProcess()
+  const broker = await startBrokerProcess({ flags })
   return { ...broker.kafka, isOurs: true, output: broker.output, close: broker.stop }
 }
 

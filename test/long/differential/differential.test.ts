@@ -10,6 +10,10 @@ import { configCases } from './cases/configs.ts'
 import { connectionCases } from './cases/connections.ts'
 import { fetchCases } from './cases/fetch.ts'
 import { fetchSessionCases } from './cases/fetch-sessions.ts'
+import { groupCases } from './cases/groups.ts'
+import { groupJoinCases } from './cases/groups-join.ts'
+import { groupOffsetCases } from './cases/groups-offsets.ts'
+import { groupRebalanceCases } from './cases/groups-rebalance.ts'
 import { idempotenceCases } from './cases/idempotence.ts'
 import { listOffsetsCases } from './cases/list-offsets.ts'
 import { metadataCases } from './cases/metadata.ts'
@@ -26,6 +30,10 @@ const SUITES: Record<string, readonly Case[]> = {
   'fetch sessions': fetchSessionCases,
   'offsets by time': listOffsetsCases,
   'metadata and coordinators': metadataCases,
+  'joining groups': groupJoinCases,
+  'members of groups': groupRebalanceCases,
+  'administering groups': groupCases,
+  'committed offsets': groupOffsetCases,
   'administering topics': topicCases,
   configs: configCases,
   'the cluster': clusterCases,
@@ -36,6 +44,8 @@ const CASE_TIMEOUT_MS = 60_000
 const givenReference = process.env.DIFFERENTIAL_REFERENCE
 const missing = givenReference === undefined ? missingForKafka() : null
 const title = `we answer as Apache Kafka does${missing === null ? '' : ` (skipped: ${missing} is not installed)`}`
+
+const NOBODY = { topicSuffix: '-none', nodeId: -1, memberNames: new Map<string, string>() }
 
 interface Peer extends Address {
   close(): Promise<void>
@@ -48,7 +58,8 @@ describe.skipIf(missing !== null)(title, () => {
 
   beforeAll(async () => {
     reference = await openReference()
-    ours = await openTarget()
+    // As the reference has it.
+    ours = await openTarget(['--group-initial-rebalance-delay-ms', '0'])
     nodeIds = { reference: await nodeIdOf(reference), ours: await nodeIdOf(ours) }
   }, START_TIMEOUT_MS)
 
@@ -62,8 +73,10 @@ describe.skipIf(missing !== null)(title, () => {
       it.each(cases.map(of => ({ of, name: of.name + (of.difference === undefined ? '' : ' (otherwise here)') })))(
         '$name',
         async ({ of }) => {
-          const expected = await answerOf(reference, nodeIds.reference, of)
-          const answer = await answerOf(ours, nodeIds.ours, of)
+          const [expected, answer] = await Promise.all([
+            answerOf(reference, nodeIds.reference, of),
+            answerOf(ours, nodeIds.ours, of),
+          ])
           if (of.difference === undefined) {
             expect(answer).toEqual(expected)
           } else {
@@ -98,7 +111,7 @@ let conversations = 0
 async function answerOf(address: Address, nodeId: number, of: Case): Promise<unknown> {
   conversations++
   const topicSuffix = `-${process.pid.toString(36)}x${Date.now().toString(36)}x${conversations}`
-  const identity = { topicSuffix, nodeId }
+  const identity = { topicSuffix, nodeId, memberNames: new Map() }
   const broker = await Conversation.open(address, identity)
   try {
     return normalise(await of.run(broker), identity)
@@ -108,14 +121,14 @@ async function answerOf(address: Address, nodeId: number, of: Case): Promise<unk
 }
 
 async function nodeIdOf(address: Address): Promise<number> {
-  const broker = await Conversation.open(address, { topicSuffix: '-none', nodeId: -1 })
+  const broker = await Conversation.open(address, NOBODY)
   const { brokers } = await broker.send('Metadata', 9, { topics: [], allowAutoTopicCreation: false })
   broker.close()
   return brokers[0]!.nodeId
 }
 
 async function apiVersionsOf(address: Address) {
-  const broker = await Conversation.open(address, { topicSuffix: '-none', nodeId: -1 })
+  const broker = await Conversation.open(address, NOBODY)
   const { apiKeys } = await broker.send('ApiVersions', 0, {})
   broker.close()
   return apiKeys

@@ -7,6 +7,8 @@ export interface Identity {
   /** Ends the name of every topic made for this broker, so that two runs do not meet. */
   readonly topicSuffix: string
   readonly nodeId: number
+  /** What the members of groups are called by the case, by the ids that the broker drew for them. */
+  readonly memberNames: Map<string, string>
 }
 
 const LOG_APPEND_TIME = 8
@@ -28,13 +30,20 @@ const UNORDERED = new Set([
   'responses',
   'supportedFeatures',
   'finalizedFeatures',
+  'members',
+  'groups',
 ])
 const ERRORS = new Set(['errorCode', 'topicConfigErrorCode'])
+// Bytes that only the members of a group understand.
+const OPAQUE = new Set(['metadata', 'assignment', 'memberMetadata', 'memberAssignment'])
+const DRAWN_MEMBER_ID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** The answer as both should give it: errors by name, record sets as batches, and what may differ as its field's name. */
 export function normalise(value: unknown, identity: Identity, field = ''): unknown {
   if (IGNORED.has(field)) return undefined
-  if (Buffer.isBuffer(value)) return readBatches(value).map(describeBatch)
+  if (Buffer.isBuffer(value)) {
+    return OPAQUE.has(field) ? value.toString('latin1') : readBatches(value).map(describeBatch)
+  }
   if (Array.isArray(value)) {
     const items = value.map(item => normalise(item, identity, NODES.has(field) ? field : ''))
     return UNORDERED.has(field) ? items.sort((a, b) => compare(sortKey(a), sortKey(b))) : items
@@ -43,16 +52,22 @@ export function normalise(value: unknown, identity: Identity, field = ''): unkno
     const fields = Object.entries(value).filter(([name]) => !isUnread(name, value))
     return Object.fromEntries(fields.map(([name, of]) => [name, normalise(of, identity, name)]))
   }
-  if (typeof value === 'string' && value.includes(identity.topicSuffix))
-    return value.replaceAll(identity.topicSuffix, '')
+  if (typeof value === 'string') return normaliseText(value, field, identity)
   if (ERRORS.has(field)) return errorName(value as number)
   if (NODES.has(field) && value === identity.nodeId) return '<the broker>'
   if (field === 'producerId' && Number(value) >= 0) return '<producerId>'
   // A client that reads committed records takes no list for an empty one.
   if (field === 'abortedTransactions' && value === null) return []
   // Absent is not the same as drawn: -1, 0, null and '' stay.
-  if (DRAWN.has(field) && (typeof value === 'string' ? value !== '' : Number(value) > 0)) return `<${field}>`
+  if (DRAWN.has(field) && Number(value) > 0) return `<${field}>`
   return value
+}
+
+function normaliseText(value: string, field: string, { topicSuffix, memberNames }: Identity): string {
+  if (value.includes(topicSuffix)) return value.replaceAll(topicSuffix, '')
+  if (DRAWN.has(field) && value !== '') return `<${field}>`
+  // An id is drawn behind the name that the client gave itself, or the instance.
+  return value.replace(DRAWN_MEMBER_ID, () => `<${memberNames.get(value) ?? 'somebody'}>`)
 }
 
 /** Fields that no client looks at where they stand. */
@@ -72,8 +87,9 @@ function describeBatch(batch: ReadBatch) {
 }
 
 function sortKey(item: unknown): string {
-  const { name, topic, resourceName, index } = item as Record<string, unknown>
-  return String(name ?? (topic || resourceName) ?? index ?? '').padStart(10)
+  const { name, topic, resourceName, index, groupId, groupInstanceId, memberId } = item as Record<string, unknown>
+  const member = memberId === undefined ? undefined : `${groupInstanceId ?? ''} ${memberId}`
+  return String(name ?? (topic || resourceName) ?? index ?? groupId ?? member ?? '').padStart(10)
 }
 
 function compare(a: string, b: string): number {
