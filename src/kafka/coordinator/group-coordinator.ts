@@ -116,11 +116,13 @@ export class GroupCoordinator {
     return group === null ? 'UNKNOWN_MEMBER_ID' : heartbeatClassic(group, caller, this.#newStep())
   }
 
-  leave(groupId: string, member: Omit<Caller, 'generation'>): KafkaErrorName {
+  /** If nobody is left, the answer comes when that is durable: after a restart nobody waits for who has gone. */
+  async leave(groupId: string, member: Omit<Caller, 'generation'>): Promise<KafkaErrorName> {
     const group = this.#find(groupId)
     if (groupId === '') return 'INVALID_GROUP_ID'
     if (group === null) return 'UNKNOWN_MEMBER_ID'
-    return this.#step(group, step => leaveClassic(group, member, step))
+    const { result, saved } = this.#step(group, step => leaveClassic(group, member, step))
+    return result === 'NONE' && saved !== null ? saved : result
   }
 
   /** May the caller commit offsets now? */
@@ -240,18 +242,18 @@ export class GroupCoordinator {
     return new Step(this.#clock.monotonicMs(), this.#limits)
   }
 
-  #step<T>(group: ClassicGroup, act: (step: Step) => T): T {
+  #step<T>(group: ClassicGroup, act: (step: Step) => T): { result: T; saved: Promise<KafkaErrorName> | null } {
     const step = this.#newStep()
     const result = act(step)
     for (const { token, answer } of step.answers) this.#answer(token, answer)
-    if (step.save !== null) void this.#save(group, step.save)
+    const saved = step.save === null ? null : this.#save(group, step.save)
     // Nobody joined it, and nothing of it is in the state: as if nobody had asked.
     if (group.isDeserted && group.generation === 0) this.#forget(group)
     else this.#arm(group)
-    return result
+    return { result, saved }
   }
 
-  async #save(group: ClassicGroup, save: Save): Promise<void> {
+  async #save(group: ClassicGroup, save: Save): Promise<KafkaErrorName> {
     let error: KafkaErrorName = 'NONE'
     try {
       await this.#log.propose({ kind: 'group-saved', groupId: group.id, saved: generationOf(group, save) })
@@ -260,6 +262,7 @@ export class GroupCoordinator {
       error = 'COORDINATOR_NOT_AVAILABLE'
     }
     this.#step(group, step => classicSaved(group, save, error, step))
+    return error
   }
 
   /** Sets the timer of a group, unless one is set that rings early enough: then it is set anew when it rings. */

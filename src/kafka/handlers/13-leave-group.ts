@@ -8,16 +8,17 @@ const SEVERAL_FROM = 3
 
 export const leaveGroup = defineHandler(
   { request: LeaveGroupRequest, response: LeaveGroupResponse, versions: [0, 5] },
-  ({ groupId, memberId, members }, { broker, version }) => {
+  async ({ groupId, memberId, members }, { broker, version }) => {
     if (groupId === '') return { errorCode: errorCode('INVALID_GROUP_ID') }
     if (version < SEVERAL_FROM) {
-      return { errorCode: errorCode(broker.groups.leave(groupId, { memberId, instanceId: null })) }
+      return { errorCode: errorCode(await broker.groups.leave(groupId, { memberId, instanceId: null })) }
     }
-    const answers = members.map(({ memberId: id, groupInstanceId }) => ({
+    const leaving = members.map(async ({ memberId: id, groupInstanceId }) => ({
       memberId: id,
       groupInstanceId,
-      errorCode: errorCode(broker.groups.leave(groupId, { memberId: id, instanceId: groupInstanceId })),
+      errorCode: errorCode(await broker.groups.leave(groupId, { memberId: id, instanceId: groupInstanceId })),
     }))
+    const answers = await Promise.all(leaving)
     return { errorCode: errorCode('NONE'), members: answers }
   },
 )

@@ -112,6 +112,14 @@ describe('a group', () => {
     expect((await fixture.ask('ListGroups', 4, {})).groups).toEqual([])
   })
 
+  it('is left when that is durable', async () => {
+    const { groupId, memberId } = await stable('g', Buffer.alloc(1))
+    fixture.fillDisk()
+    const members = [{ memberId, groupInstanceId: null }]
+    const left = await fixture.ask('LeaveGroup', 3, { groupId, members })
+    expect(left.members.map(({ errorCode }) => errorName(errorCode))).toEqual(['COORDINATOR_NOT_AVAILABLE'])
+  })
+
   it('is described with the assignments it has while its members join', async () => {
     const { groupId, memberId } = await stable('g', Buffer.alloc(1))
     await fixture.ask('JoinGroup', 3, { groupId, ...SESSION, protocols: [protocol(Buffer.alloc(2))], memberId })
