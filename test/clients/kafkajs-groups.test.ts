@@ -100,6 +100,28 @@ describe('kafkajs in a consumer group', () => {
     await after.consumer.disconnect()
   })
 
+  it('commits by hand, with a note', async () => {
+    const topic = await createTopic('by-hand', 1)
+    const groupId = uniqueTopic('group')
+    await write(topic, ['a', 'b', 'c'], 0)
+    const consumer = kafka.consumer({ groupId, sessionTimeout: 10_000, maxWaitTimeInMs: 200 })
+    const values: string[] = []
+    await consumer.connect()
+    await consumer.subscribe({ topics: [topic], fromBeginning: true })
+    await consumer.run({ autoCommit: false, eachMessage: async ({ message }) => void values.push(`${message.value}`) })
+    await until('all is read', () => values.length === 3)
+    await consumer.commitOffsets([{ topic, partition: 0, offset: '1', metadata: 'up to ä' }])
+    const [kept] = await admin.fetchOffsets({ groupId, topics: [topic] })
+    expect(kept?.partitions).toEqual([{ partition: 0, offset: '1', metadata: 'up to ä' }])
+    consumer.seek({ topic, partition: 0, offset: '0' })
+    await until('all is read again', () => values.length === 6)
+    await consumer.disconnect()
+    const next = await join(groupId, topic)
+    await until('the rest is read', () => next.values.length === 2)
+    expect(next.values).toEqual(['b', 'c'])
+    await next.consumer.disconnect()
+  })
+
   it('is listed, described, set back and deleted by an administrator', async () => {
     const topic = await createTopic('administered', 2)
     const groupId = uniqueTopic('group')
