@@ -7,7 +7,7 @@ import { ByteReader } from '#bytes/cursor.ts'
 import { settingsFrom } from '#config/load-settings.ts'
 import type { Settings } from '#config/settings.ts'
 import { ACCEPTED, DUPLICATE } from '#core/core.ts'
-import { newBatchEntry } from '#core/produce-record.kernel.ts'
+import { JOINS_TRANSACTION_BIT, newBatchEntry } from '#core/produce-record.kernel.ts'
 import type { Partition } from '#core/state.ts'
 import type { Broker, RequestContext } from '#kafka/broker.ts'
 import { handlers } from '#kafka/handlers/handlers.ts'
@@ -162,7 +162,7 @@ export class BrokerFixture {
   append(
     topic: string,
     records: readonly RecordFields[],
-    fields: BatchFields & { partition?: number } = {},
+    fields: BatchFields & { partition?: number; joinsTransaction?: boolean } = {},
   ): Promise<number> {
     const bytes = buildBatch(records, fields)
     const entry = newBatchEntry()
@@ -172,7 +172,7 @@ export class BrokerFixture {
     entry.producerId = batch.producerIdOf(bytes, 0)
     entry.producerEpoch = batch.producerEpochOf(bytes, 0)
     entry.baseSequence = batch.baseSequenceOf(bytes, 0)
-    entry.attributes = batch.attributesOf(bytes, 0)
+    entry.attributes = batch.attributesOf(bytes, 0) | (fields.joinsTransaction ? JOINS_TRANSACTION_BIT : 0)
     entry.appendTimeMs = -1
     const partition = this.partition(topic, fields.partition)
     const appended = new Promise<number>((resolve, reject) => {

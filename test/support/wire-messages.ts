@@ -19,6 +19,11 @@ import * as deleteTopics from '#kafka/protocol/apis/20-delete-topics.ts'
 import * as deleteRecords from '#kafka/protocol/apis/21-delete-records.ts'
 import * as initProducerId from '#kafka/protocol/apis/22-init-producer-id.ts'
 import * as offsetForLeaderEpoch from '#kafka/protocol/apis/23-offset-for-leader-epoch.ts'
+import * as addPartitionsToTxn from '#kafka/protocol/apis/24-add-partitions-to-txn.ts'
+import * as addOffsetsToTxn from '#kafka/protocol/apis/25-add-offsets-to-txn.ts'
+import * as endTxn from '#kafka/protocol/apis/26-end-txn.ts'
+import * as writeTxnMarkers from '#kafka/protocol/apis/27-write-txn-markers.ts'
+import * as txnOffsetCommit from '#kafka/protocol/apis/28-txn-offset-commit.ts'
 import * as describeAcls from '#kafka/protocol/apis/29-describe-acls.ts'
 import * as createAcls from '#kafka/protocol/apis/30-create-acls.ts'
 import * as deleteAcls from '#kafka/protocol/apis/31-delete-acls.ts'
@@ -36,6 +41,8 @@ import * as describeQuorum from '#kafka/protocol/apis/55-describe-quorum.ts'
 import * as updateFeatures from '#kafka/protocol/apis/57-update-features.ts'
 import * as describeCluster from '#kafka/protocol/apis/60-describe-cluster.ts'
 import * as describeProducers from '#kafka/protocol/apis/61-describe-producers.ts'
+import * as describeTransactions from '#kafka/protocol/apis/65-describe-transactions.ts'
+import * as listTransactions from '#kafka/protocol/apis/66-list-transactions.ts'
 import * as listConfigResources from '#kafka/protocol/apis/74-list-config-resources.ts'
 import * as describeTopicPartitions from '#kafka/protocol/apis/75-describe-topic-partitions.ts'
 import type { Decoded, Encodable } from '#kafka/protocol/protocol.ts'
@@ -62,6 +69,31 @@ export const wireMessages = {
   DeleteTopics: { request: deleteTopics.DeleteTopicsRequest, response: deleteTopics.DeleteTopicsResponse },
   DeleteRecords: { request: deleteRecords.DeleteRecordsRequest, response: deleteRecords.DeleteRecordsResponse },
   InitProducerId: { request: initProducerId.InitProducerIdRequest, response: initProducerId.InitProducerIdResponse },
+  AddPartitionsToTxn: {
+    request: addPartitionsToTxn.AddPartitionsToTxnRequest,
+    response: addPartitionsToTxn.AddPartitionsToTxnResponse,
+  },
+  AddOffsetsToTxn: {
+    request: addOffsetsToTxn.AddOffsetsToTxnRequest,
+    response: addOffsetsToTxn.AddOffsetsToTxnResponse,
+  },
+  EndTxn: { request: endTxn.EndTxnRequest, response: endTxn.EndTxnResponse },
+  WriteTxnMarkers: {
+    request: writeTxnMarkers.WriteTxnMarkersRequest,
+    response: writeTxnMarkers.WriteTxnMarkersResponse,
+  },
+  TxnOffsetCommit: {
+    request: txnOffsetCommit.TxnOffsetCommitRequest,
+    response: txnOffsetCommit.TxnOffsetCommitResponse,
+  },
+  DescribeTransactions: {
+    request: describeTransactions.DescribeTransactionsRequest,
+    response: describeTransactions.DescribeTransactionsResponse,
+  },
+  ListTransactions: {
+    request: listTransactions.ListTransactionsRequest,
+    response: listTransactions.ListTransactionsResponse,
+  },
   OffsetForLeaderEpoch: {
     request: offsetForLeaderEpoch.OffsetForLeaderEpochRequest,
     response: offsetForLeaderEpoch.OffsetForLeaderEpochResponse,

@@ -1,0 +1,331 @@
+import { describe, expect, it } from 'vitest'
+import type { Settings } from '#config/settings.ts'
+import { errorName } from '#kafka/protocol/protocol.ts'
+import { startRetention } from '#kafka/retention-task.ts'
+import { BrokerFixture } from '#test/support/broker-fixture.ts'
+
+const TOPIC = 'ledger'
+const ID = 'payments'
+const GROUP = 'readers'
+
+async function brokerWithTopic(overrides: Partial<Settings> = {}): Promise<BrokerFixture> {
+  const fixture = await BrokerFixture.start({ groupInitialRebalanceDelayMs: 0, ...overrides })
+  await fixture.createTopic(TOPIC, { partitions: 2 })
+  return fixture
+}
+
+async function begin(fixture: BrokerFixture, transactionTimeoutMs = 60_000, transactionalId = ID) {
+  const answer = await fixture.ask('InitProducerId', 5, { transactionalId, transactionTimeoutMs })
+  expect(errorName(answer.errorCode)).toBe('NONE')
+  const { producerId, producerEpoch } = answer
+  return { transactionalId, producerId, producerEpoch }
+}
+
+type Producer = Awaited<ReturnType<typeof begin>>
+
+/** As a producer of KIP-890 does. */
+function write(fixture: BrokerFixture, asking: Producer, baseSequence = 0, partition = 0) {
+  const { transactionalId, producerId, producerEpoch } = asking
+  expect(fixture.broker.transactions.mayProduce(transactionalId, producerId)).toBe('NONE')
+  const producer = { producerId, producerEpoch, baseSequence, isTransactional: true }
+  return fixture.append(TOPIC, [{ value: 'x' }], { ...producer, partition, joinsTransaction: true })
+}
+
+async function end(fixture: BrokerFixture, producer: Producer, committed: boolean, version = 5) {
+  const { errorCode, producerId, producerEpoch } = await fixture.ask('EndTxn', version, { ...producer, committed })
+  return { error: errorName(errorCode), producerId, producerEpoch }
+}
+
+async function addPartitions(fixture: BrokerFixture, producer: Producer, partitions: number[], version = 3) {
+  const { resultsByTopicV3AndBelow } = await fixture.ask('AddPartitionsToTxn', version, {
+    v3AndBelowTransactionalId: producer.transactionalId,
+    v3AndBelowProducerId: producer.producerId,
+    v3AndBelowProducerEpoch: producer.producerEpoch,
+    v3AndBelowTopics: [{ name: TOPIC, partitions }],
+  })
+  return resultsByTopicV3AndBelow[0]!.resultsByPartition.map(result => errorName(result.partitionErrorCode))
+}
+
+async function commitOffset(
+  fixture: BrokerFixture,
+  producer: Producer,
+  fields: Record<string, unknown> = {},
+  version = 5,
+) {
+  const partitions = [{ partitionIndex: 0, committedOffset: 7, committedMetadata: 'kept', ...fields }]
+  const topics = [{ name: TOPIC, topicId: fixture.partition(TOPIC).topic.id, partitions }]
+  const answer = await fixture.ask('TxnOffsetCommit', version, { groupId: GROUP, ...producer, ...fields, topics })
+  return errorName(answer.topics[0]!.partitions[0]!.errorCode)
+}
+
+async function offsetOf(fixture: BrokerFixture, requireStable = false) {
+  const topics = [{ name: TOPIC, partitionIndexes: [0] }]
+  const { groups } = await fixture.ask('OffsetFetch', 8, { groups: [{ groupId: GROUP, topics }], requireStable })
+  const { errorCode, committedOffset, metadata } = groups[0]!.topics[0]!.partitions[0]!
+  return errorCode === 0 ? { committedOffset, metadata } : errorName(errorCode)
+}
+
+function fetch(fixture: BrokerFixture, isolationLevel: number, fetchOffset = 0, maxWaitMs = 0) {
+  const partitions = [{ partition: 0, fetchOffset, partitionMaxBytes: 10_000 }]
+  const limits = { maxWaitMs, minBytes: 1, maxBytes: 10_000 }
+  return fixture.begin('Fetch', 12, { ...limits, isolationLevel, topics: [{ topic: TOPIC, partitions }] })
+}
+
+describe('a transaction before KIP-890', () => {
+  it('adds its partitions and its group first, and keeps its epoch', async () => {
+    const fixture = await brokerWithTopic()
+    const producer = await begin(fixture)
+    expect(await addPartitions(fixture, producer, [0, 1])).toEqual(['NONE', 'NONE'])
+    expect(await commitOffset(fixture, producer, {}, 3)).toBe('INVALID_TXN_STATE')
+    const added = await fixture.ask('AddOffsetsToTxn', 3, { ...producer, groupId: GROUP })
+    expect(errorName(added.errorCode)).toBe('NONE')
+    expect(await commitOffset(fixture, producer, {}, 3)).toBe('NONE')
+    expect(await end(fixture, producer, true, 3)).toMatchObject({ error: 'NONE' })
+    expect(fixture.state.transactions.get(ID)).toMatchObject({ phase: 'CompleteCommit', epoch: 0 })
+    expect(await offsetOf(fixture)).toEqual({ committedOffset: 7, metadata: 'kept' })
+    expect([0, 1].map(index => fixture.partition(TOPIC, index).nextOffset)).toEqual([1, 1])
+  })
+
+  it('adds all partitions or none', async () => {
+    const fixture = await brokerWithTopic()
+    const producer = await begin(fixture)
+    expect(await addPartitions(fixture, producer, [0, 2])).toEqual([
+      'OPERATION_NOT_ATTEMPTED',
+      'UNKNOWN_TOPIC_OR_PARTITION',
+    ])
+    expect(fixture.state.transactions.get(ID)?.isOngoing).toBe(false)
+  })
+
+  it('is told by the older code that its producer was fenced, where the newer is not known', async () => {
+    const fixture = await brokerWithTopic()
+    const zombie = await begin(fixture)
+    await begin(fixture)
+    const codes = async (version: number) => [
+      ...(await addPartitions(fixture, zombie, [0], version)),
+      errorName((await fixture.ask('AddOffsetsToTxn', version, { ...zombie, groupId: GROUP })).errorCode),
+      (await end(fixture, zombie, true, version)).error,
+    ]
+    expect(await codes(1)).toEqual(Array(3).fill('INVALID_PRODUCER_EPOCH'))
+    expect(await codes(2)).toEqual(Array(3).fill('PRODUCER_FENCED'))
+    const again = (version: number) => fixture.ask('InitProducerId', version, { ...zombie, transactionTimeoutMs: 1000 })
+    expect(errorName((await again(3)).errorCode)).toBe('INVALID_PRODUCER_EPOCH')
+    expect(errorName((await again(4)).errorCode)).toBe('PRODUCER_FENCED')
+  })
+
+  it('is verified for other brokers, in one request for several', async () => {
+    const fixture = await brokerWithTopic()
+    const producer = await begin(fixture)
+    await addPartitions(fixture, producer, [0])
+    const topics = [{ name: TOPIC, partitions: [0, 1] }]
+    const asked = { ...producer, verifyOnly: true, topics }
+    const wrong = { ...asked, transactionalId: 'unknown' }
+    const { resultsByTransaction } = await fixture.ask('AddPartitionsToTxn', 4, { transactions: [asked, wrong] })
+    const codes = resultsByTransaction.map(({ topicResults }) =>
+      topicResults[0]!.resultsByPartition.map(result => errorName(result.partitionErrorCode)),
+    )
+    expect(codes).toEqual([
+      ['NONE', 'TRANSACTION_ABORTABLE'],
+      ['INVALID_PRODUCER_ID_MAPPING', 'INVALID_PRODUCER_ID_MAPPING'],
+    ])
+  })
+})
+
+describe('what is not the producer that has the transactional id', () => {
+  it.each<[string, Partial<Producer>, string]>([
+    ['of an id that nobody has', { transactionalId: 'unknown' }, 'INVALID_PRODUCER_ID_MAPPING'],
+    ['of a producer id that was never issued', { producerId: 4711 }, 'INVALID_PRODUCER_ID_MAPPING'],
+    ['of an epoch from the future', { producerEpoch: 5 }, 'PRODUCER_FENCED'],
+    ['without an id', { transactionalId: '' }, 'INVALID_REQUEST'],
+  ])('is refused: %s, and nothing changes', async (_, wrong, error) => {
+    const fixture = await brokerWithTopic()
+    const producer = await begin(fixture)
+    await write(fixture, producer)
+    const asking = { ...producer, ...wrong }
+    expect(await addPartitions(fixture, asking, [1])).toEqual([error])
+    const added = await fixture.ask('AddOffsetsToTxn', 4, { ...asking, groupId: GROUP })
+    expect(errorName(added.errorCode)).toBe(error)
+    expect((await end(fixture, asking, true)).error).toBe(error)
+    const ofGroup = error === 'PRODUCER_FENCED' ? 'INVALID_PRODUCER_EPOCH' : 'INVALID_PRODUCER_ID_MAPPING'
+    expect(await commitOffset(fixture, asking)).toBe(ofGroup)
+    expect(fixture.state.transactions.get(ID)).toMatchObject({ phase: 'Ongoing', groups: new Set() })
+    expect(fixture.partition(TOPIC).lastStableOffset).toBe(0)
+  })
+})
+
+describe('offsets of a transaction', () => {
+  it('count with its commit, and are not stable before', async () => {
+    const fixture = await brokerWithTopic()
+    const producer = await begin(fixture)
+    expect(await commitOffset(fixture, producer)).toBe('NONE')
+    expect(await offsetOf(fixture)).toEqual({ committedOffset: -1, metadata: '' })
+    expect(await offsetOf(fixture, true)).toBe('UNSTABLE_OFFSET_COMMIT')
+    await end(fixture, producer, true)
+    expect(await offsetOf(fixture, true)).toEqual({ committedOffset: 7, metadata: 'kept' })
+  })
+
+  it('never count if it is aborted', async () => {
+    const fixture = await brokerWithTopic()
+    const producer = await begin(fixture)
+    await commitOffset(fixture, producer)
+    await end(fixture, producer, false)
+    expect(await offsetOf(fixture, true)).toEqual({ committedOffset: -1, metadata: '' })
+  })
+
+  it.each<[string, Record<string, unknown>, number, string]>([
+    ['of no group', { groupId: '' }, 5, 'INVALID_GROUP_ID'],
+    ['of a member that is none', { memberId: 'ghost', generationIdOrMemberEpoch: 1 }, 5, 'ILLEGAL_GENERATION'],
+    ['with too much beside it', { committedMetadata: 'x'.repeat(5000) }, 5, 'OFFSET_METADATA_TOO_LARGE'],
+    ['of a partition that is not there', { partitionIndex: 9 }, 5, 'UNKNOWN_TOPIC_OR_PARTITION'],
+  ])('are refused: %s', async (_, wrong, version, error) => {
+    const fixture = await brokerWithTopic()
+    const producer = await begin(fixture)
+    expect(await commitOffset(fixture, producer, wrong, version)).toBe(error)
+    expect(fixture.state.transactions.get(ID)?.isOngoing).toBe(false)
+  })
+
+  it('are of a topic by its id from version 6 on', async () => {
+    const fixture = await brokerWithTopic()
+    const producer = await begin(fixture)
+    expect(await commitOffset(fixture, producer, {}, 6)).toBe('NONE')
+  })
+})
+
+describe('a consumer of what is committed', () => {
+  it('reads up to the first open transaction, and is told which were aborted', async () => {
+    const fixture = await brokerWithTopic()
+    const producer = await begin(fixture)
+    await write(fixture, producer)
+    const { producerEpoch } = await end(fixture, producer, false)
+    await fixture.append(TOPIC, [{ value: 'plain' }])
+    await write(fixture, { ...producer, producerEpoch })
+    const answerOf = async (isolationLevel: number) => {
+      const { responses } = await fixture.clock.run(fetch(fixture, isolationLevel))
+      const { highWatermark, lastStableOffset, abortedTransactions, records } = responses[0]!.partitions[0]!
+      return { highWatermark, lastStableOffset, abortedTransactions, sizeBytes: (records as Buffer).length }
+    }
+    const [all, committed] = [await answerOf(0), await answerOf(1)]
+    expect(all).toMatchObject({ highWatermark: 4, lastStableOffset: 3, abortedTransactions: null })
+    const abortedTransactions = [{ producerId: producer.producerId, firstOffset: 0 }]
+    expect(committed).toMatchObject({ highWatermark: 4, lastStableOffset: 3, abortedTransactions })
+    expect(committed.sizeBytes).toBeLessThan(all.sizeBytes)
+    const wanted = { topics: [{ name: TOPIC, partitions: [{ partitionIndex: 0, timestamp: -1 }] }] }
+    const latest = async (isolationLevel: number) =>
+      (await fixture.ask('ListOffsets', 7, { ...wanted, isolationLevel })).topics[0]!.partitions[0]!.offset
+    expect([await latest(0), await latest(1)]).toEqual([4, 3])
+  })
+
+  it('waits for the end of a transaction, and is woken by it', async () => {
+    const fixture = await brokerWithTopic()
+    const producer = await begin(fixture)
+    const waiting = fetch(fixture, 1, 0, 5000)
+    await write(fixture, producer)
+    await fixture.clock.runFor(1000)
+    const beganMs = fixture.clock.monotonicMs()
+    await end(fixture, producer, true)
+    const { responses } = await fixture.clock.run(waiting)
+    expect(fixture.clock.monotonicMs() - beganMs).toBeLessThan(100)
+    expect(responses[0]!.partitions[0]).toMatchObject({
+      highWatermark: 2,
+      lastStableOffset: 2,
+      abortedTransactions: [],
+    })
+  })
+})
+
+describe('a transaction that is left open', () => {
+  it.each([
+    ['in a broker that goes on', (fixture: BrokerFixture) => fixture],
+    ['over a restart', (fixture: BrokerFixture) => fixture.restart()],
+  ])('is aborted when its time is over, and its producer fenced, %s', async (_, onward) => {
+    const before = await brokerWithTopic()
+    const producer = await begin(before, 10_000)
+    await write(before, producer)
+    await before.clock.runFor(4000)
+    const fixture = await onward(before)
+    await fixture.clock.runFor(5900)
+    expect(fixture.partition(TOPIC).lastStableOffset).toBe(0)
+    await fixture.clock.runFor(200)
+    expect(fixture.partition(TOPIC)).toMatchObject({ lastStableOffset: 2, nextOffset: 2 })
+    expect((await end(fixture, producer, true)).error).toBe('PRODUCER_FENCED')
+    expect(fixture.broker.metrics.transactionsTimedOut.value).toBe(1)
+  })
+
+  it('is listed, described and aborted by an administrator', async () => {
+    const fixture = await brokerWithTopic()
+    const producer = await begin(fixture)
+    await write(fixture, producer, 0, 1)
+    await begin(fixture, 60_000, 'idle')
+    await fixture.clock.runFor(5000)
+    const list = async (filters: object) =>
+      (await fixture.ask('ListTransactions', 1, { stateFilters: [], producerIdFilters: [], ...filters }))
+        .transactionStates
+    expect((await list({})).map(({ transactionalId }) => transactionalId)).toEqual([ID, 'idle'])
+    for (const filters of [{ stateFilters: ['Ongoing'] }, { durationFilter: 4000 }, { producerIdFilters: [0] }]) {
+      expect(await list(filters)).toEqual([{ transactionalId: ID, producerId: 0, transactionState: 'Ongoing' }])
+    }
+    expect(await list({ durationFilter: 6000 })).toEqual([])
+    const [found, missing] = (await fixture.ask('DescribeTransactions', 0, { transactionalIds: [ID, 'x'] }))
+      .transactionStates
+    expect(found).toMatchObject({ transactionState: 'Ongoing', topics: [{ topic: TOPIC, partitions: [1] }] })
+    expect(errorName(missing!.errorCode)).toBe('TRANSACTIONAL_ID_NOT_FOUND')
+    const producers = await fixture.ask('DescribeProducers', 0, { topics: [{ name: TOPIC, partitionIndexes: [1] }] })
+    expect(producers.topics[0]!.partitions[0]!.activeProducers).toMatchObject([{ currentTxnStartOffset: 0 }])
+    const marker = {
+      ...producer,
+      transactionResult: false,
+      coordinatorEpoch: 0,
+      topics: [{ name: TOPIC, partitionIndexes: [1] }],
+    }
+    const mark = async (fields: object) => {
+      const { markers } = await fixture.ask('WriteTxnMarkers', 1, { markers: [{ ...marker, ...fields }] })
+      return errorName(markers[0]!.topics[0]!.partitions[0]!.errorCode)
+    }
+    expect(await mark({ transactionResult: true })).toBe('INVALID_TXN_STATE')
+    expect(await mark({ producerEpoch: -1 })).toBe('INVALID_PRODUCER_EPOCH')
+    expect(await mark({})).toBe('NONE')
+    expect(fixture.partition(TOPIC, 1).lastStableOffset).toBe(2)
+    expect((await end(fixture, producer, true)).error).toBe('PRODUCER_FENCED')
+  })
+})
+
+describe('the limits of transactions', () => {
+  it('are how many transactional ids there are, and how many transactions are open', async () => {
+    const fixture = await brokerWithTopic({ maxTransactionalIds: 2, maxOpenTransactions: 1 })
+    const first = await begin(fixture, 60_000, 'first')
+    const second = await begin(fixture, 60_000, 'second')
+    const third = await fixture.ask('InitProducerId', 5, { transactionalId: 'third', transactionTimeoutMs: 1000 })
+    expect(errorName(third.errorCode)).toBe('POLICY_VIOLATION')
+    await write(fixture, first)
+    expect(await addPartitions(fixture, second, [0])).toEqual(['POLICY_VIOLATION'])
+    expect(await commitOffset(fixture, second)).toBe('POLICY_VIOLATION')
+    expect(fixture.broker.transactions.mayProduce('second', second.producerId)).toBe('POLICY_VIOLATION')
+    await end(fixture, first, true)
+    expect(await addPartitions(fixture, second, [0])).toEqual(['NONE'])
+  })
+
+  it('forget an id that is not used any more, but none with an open transaction', async () => {
+    const fixture = await brokerWithTopic({ transactionMaxTimeoutMs: 2 ** 31 - 1 })
+    const stop = startRetention(fixture.broker)
+    await begin(fixture, 60_000, 'unused')
+    const open = await begin(fixture, 2 ** 31 - 1, 'open')
+    await write(fixture, open)
+    await fixture.clock.runFor(6.9 * 86_400_000)
+    expect([...fixture.state.transactions.keys()]).toEqual(['unused', 'open'])
+    await fixture.clock.runFor(0.2 * 86_400_000)
+    expect([...fixture.state.transactions.keys()]).toEqual(['open'])
+    await fixture.clock.run(stop())
+  })
+})
+
+describe('a full disk', () => {
+  it('is told as a coordinator that is not available, and nothing changes', async () => {
+    const fixture = await brokerWithTopic()
+    const producer = await begin(fixture)
+    await write(fixture, producer)
+    fixture.fillDisk()
+    expect((await end(fixture, producer, true)).error).toBe('COORDINATOR_NOT_AVAILABLE')
+    expect(await addPartitions(fixture, producer, [1])).toEqual(['COORDINATOR_NOT_AVAILABLE'])
+    expect(await commitOffset(fixture, producer)).toBe('COORDINATOR_NOT_AVAILABLE')
+    expect(fixture.state.transactions.get(ID)).toMatchObject({ phase: 'Ongoing', groups: new Set() })
+  })
+})
