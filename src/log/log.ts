@@ -98,10 +98,18 @@ const FIRST_FILE_BYTES = 16 << 20
 
 /** What the log keeps with a group until it is committed. */
 interface Gathered {
-  produced: ByteWriter
+  /** The record of the batches that came since the last change. */
+  readonly produced: ByteWriter
+  isProducing: boolean
   tickets: AppendTicket[]
   slots: number[]
-  changes: { type: number; body: Buffer; decided: (outcome: Outcome) => void; refused: (error: ChronikError) => void }[]
+  changes: Proposal[]
+}
+
+/** Somebody waits for a change. */
+interface Proposal {
+  readonly decided: (outcome: Outcome) => void
+  readonly refused: (error: ChronikError) => void
 }
 
 export class Log implements CommitOwner<Gathered>, Effects {
@@ -155,7 +163,8 @@ export class Log implements CommitOwner<Gathered>, Effects {
   append(entry: BatchEntry, bytes: Buffer, from: number, to: number, ticket: AppendTicket, slot: number): void {
     const group = this.commits.stage(bytes, from, to, PRODUCE_ENTRY_BYTES + PRODUCE_HEADER_BYTES + RECORD_HEADER_BYTES)
     const { produced, tickets, slots } = group.attachment
-    if (tickets.length === 0) beginProduceRecord(produced)
+    if (!group.attachment.isProducing) beginProduceRecord(produced)
+    group.attachment.isProducing = true
     entry.sizeBytes = to - from
     entry.place = group.payloadBytes - entry.sizeBytes
     addProduceEntry(produced, entry)
@@ -170,7 +179,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
     const body = encodeChange(change, this.clock.nowMs())
     return new Promise((decided, refused) => {
       const group = this.commits.stage(body, 0, 0, RECORD_HEADER_BYTES + body.length)
-      group.attachment.changes.push({ type: typeOfChange(change.kind), body, decided, refused })
+      this.#addChange(group, typeOfChange(change.kind), body, { decided, refused })
       this.commits.hurry()
     })
   }
@@ -195,24 +204,35 @@ export class Log implements CommitOwner<Gathered>, Effects {
       const group = this.commits.stage(payload, 0, payload.length, recordBytes)
       const place = group.payloadBytes - payload.length
       const body = bodyAt(group.file.position, group.position + GROUP_HEADER_BYTES, place)
-      group.attachment.changes.push({ type: typeOfChange('transaction-ended'), body, decided, refused })
+      this.#addChange(group, typeOfChange('transaction-ended'), body, { decided, refused })
       this.commits.hurry()
     })
+  }
+
+  #addChange(group: CommitGroup<Gathered>, type: number, body: Buffer, proposal: Proposal): void {
+    this.#endProduced(group)
+    writeRecord(group.records, type, RECORD_VERSION, body)
+    group.attachment.changes.push(proposal)
+  }
+
+  /** Records come in the order of what was staged: the batches of a partition lie in the log in the order of their offsets. */
+  #endProduced(group: CommitGroup<Gathered>): void {
+    const { attachment, file, position, records } = group
+    if (!attachment.isProducing) return
+    attachment.isProducing = false
+    endProduceRecord(attachment.produced, this.clock.nowMs(), file.position, position + GROUP_HEADER_BYTES)
+    writeRecord(records, PRODUCE_RECORD, RECORD_VERSION, attachment.produced.written())
   }
 
   // ---- CommitOwner
 
   open(): Gathered {
-    return { produced: new ByteWriter(PRODUCE_HEADER_BYTES + PRODUCE_ENTRY_BYTES), tickets: [], slots: [], changes: [] }
+    const produced = new ByteWriter(PRODUCE_HEADER_BYTES + PRODUCE_ENTRY_BYTES)
+    return { produced, isProducing: false, tickets: [], slots: [], changes: [] }
   }
 
   seal(group: CommitGroup<Gathered>): void {
-    const { produced, tickets, changes } = group.attachment
-    if (tickets.length > 0) {
-      endProduceRecord(produced, this.clock.nowMs(), group.file.position, group.position + GROUP_HEADER_BYTES)
-      writeRecord(group.records, PRODUCE_RECORD, RECORD_VERSION, produced.written())
-    }
-    for (const change of changes) writeRecord(group.records, change.type, RECORD_VERSION, change.body)
+    this.#endProduced(group)
   }
 
   committed(group: CommitGroup<Gathered>): void {
@@ -221,8 +241,9 @@ export class Log implements CommitOwner<Gathered>, Effects {
     this.#changeIndex = 0
     const { records, attachment } = group
     eachRecord(records.bytes, 0, records.offset, record => {
+      const before = this.#batchIndex
       apply(this.state, record, this)
-      this.options.metrics.applied(record.type, record.type === PRODUCE_RECORD ? attachment.tickets.length : 0)
+      this.options.metrics.applied(record.type, this.#batchIndex - before)
     })
     assert(this.#batchIndex === attachment.tickets.length, 'every batch of a group is decided')
     assert(this.#changeIndex === attachment.changes.length, 'every change of a group is decided')

@@ -107,6 +107,26 @@ describe('a read', () => {
     expect(chunk!.pins).toBe(0)
   })
 
+  it('finds what was committed together with the end of a transaction before it', async () => {
+    const lab = await LogLab.open()
+    const partition = (await lab.topic('topic')).partitions[0]!
+    const from = { fromProducerId: -1, fromEpoch: -1, isSameProducer: false }
+    const claim = { transactionalId: 'copier', timeoutMs: 1000, ...from, producerId: 1, epoch: 0 }
+    await lab.propose({ kind: 'transactional-id-claimed', ...claim })
+    const sequenced = { id: 1, epoch: 0, sequence: 0, isTransactional: true }
+    const before = await lab.append(partition, { producer: sequenced })
+    const ended = lab.endTransaction('copier', true)
+    const [, behind] = await lab.clock.run(Promise.all([ended, lab.send(lab.batch(partition))]))
+    expect(behind.baseOffset).toBe(2)
+    const reader = await lab.closeAndOpen()
+    const read = await reader.read(reader.partition(), 0)
+    const bytes = bytesOf(read)
+    const [first, last] = [served([before]), served([behind])]
+    expect(bytes.subarray(0, first.length)).toEqual(first)
+    expect(bytes.subarray(-last.length)).toEqual(last)
+    expect(read.nextOffset).toBe(3)
+  })
+
   it('that loses its records to retention while it is under way says so', async () => {
     const { lab: writer } = await labWith(40)
     const lab = await writer.closeAndOpen()
