@@ -89,6 +89,8 @@ export function endTransaction(
   const transaction = state.transactions.get(end.transactionalId)
   if (transaction?.producerId !== end.producerId) return 'INVALID_PRODUCER_ID_MAPPING'
   if (transaction.epoch !== end.epoch) return 'PRODUCER_FENCED'
+  // Its producer was faster: it must not be fenced for what it has ended in time.
+  if (end.fences && !transaction.isOngoing) return 'INVALID_TXN_STATE'
   if (!isInExactly(transaction, end.markers)) return 'CONCURRENT_TRANSACTIONS'
   for (const marker of end.markers) {
     const partition = state.partitions[marker.ordinal]!
