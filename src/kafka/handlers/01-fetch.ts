@@ -216,6 +216,9 @@ class Fetching {
         slices => {
           broker.fetchedBytes -= limitBytes
           take(slices)
+          // With records that are gone by now, what tells which of them were aborted is gone, too.
+          const after = this.#check(wanted)
+          if ('error' in after) answers.set(wanted, errorAnswer(wanted, after.error))
         },
         thrown => {
           broker.fetchedBytes -= limitBytes

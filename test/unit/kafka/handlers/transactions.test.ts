@@ -232,6 +232,24 @@ describe('a consumer of what is committed', () => {
   })
 })
 
+describe('a read from files that loses its records meanwhile', () => {
+  it('shows none of them: what was aborted is not known any more', async () => {
+    const before = await brokerWithTopic()
+    const producer = await begin(before)
+    await write(before, producer)
+    await end(before, producer, false)
+    const fixture = await before.restart()
+    await begin(fixture) // which begins the file that the next change goes to
+    const fetching = fetch(fixture, 1)
+    const { ordinal } = fixture.partition(TOPIC)
+    const moved = fixture.broker.log.propose({ kind: 'log-start-moved', ordinal, offset: 2 })
+    const [{ responses }] = await fixture.clock.run(Promise.all([fetching, moved]))
+    const { errorCode, records } = responses[0]!.partitions[0]!
+    expect(errorName(errorCode)).toBe('OFFSET_OUT_OF_RANGE')
+    expect(records).toHaveLength(0)
+  })
+})
+
 describe('a transaction that is left open', () => {
   it.each([
     ['in a broker that goes on', (fixture: BrokerFixture) => fixture],
@@ -248,6 +266,22 @@ describe('a transaction that is left open', () => {
     expect(fixture.partition(TOPIC)).toMatchObject({ lastStableOffset: 2, nextOffset: 2 })
     expect((await end(fixture, producer, true)).error).toBe('PRODUCER_FENCED')
     expect(fixture.broker.metrics.transactionsTimedOut.value).toBe(1)
+  })
+
+  it('is aborted in time though it begins later than that', async () => {
+    const fixture = await brokerWithTopic()
+    const { producerId, producerEpoch } = await begin(fixture, 5)
+    const fields = { producerId, producerEpoch, baseSequence: 0, isTransactional: true, joinsTransaction: true }
+    // Written off the thread, by a disk that takes its time.
+    fixture.disk.onCall = () => {
+      fixture.clock.elapse(20)
+      return null
+    }
+    expect(fixture.broker.transactions.mayProduce(ID, producerId)).toBe('NONE')
+    await fixture.append(TOPIC, [{ value: 'x'.repeat(1 << 20) }], fields)
+    fixture.disk.onCall = () => null
+    await fixture.clock.runFor(10)
+    expect(fixture.partition(TOPIC)).toMatchObject({ lastStableOffset: 2, nextOffset: 2 })
   })
 
   it('is listed, described and aborted by an administrator', async () => {
