@@ -109,6 +109,8 @@ export class ProduceTicket implements AppendTicket {
     assert(part !== undefined, 'the slot was given to the log with the batch')
     part.baseOffset = baseOffset
     part.appendTimeMs = appendTimeMs
+    const { transactionalId } = this
+    if (transactionalId !== null && verdict === ACCEPTED) this.connection.broker.transactions.produced(transactionalId)
     this.fail(part, this.#codeOf(verdict), null)
   }
 

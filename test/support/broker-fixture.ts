@@ -177,7 +177,9 @@ export class BrokerFixture {
     const partition = this.partition(topic, fields.partition)
     const appended = new Promise<number>((resolve, reject) => {
       const ticket = {
-        settled(_slot: number, verdict: number, baseOffset: number) {
+        settled: (_slot: number, verdict: number, baseOffset: number) => {
+          const transaction = this.state.transactionOfProducer.get(entry.producerId)
+          if (transaction !== undefined) this.broker.transactions.produced(transaction.id)
           if (verdict === ACCEPTED || verdict === DUPLICATE) resolve(baseOffset)
           else reject(new Error(`the batch was turned away: ${verdict}`))
         },

@@ -18,6 +18,7 @@ import {
   type EndRequest,
   firstDeadlineMs,
   type InitRequest,
+  isOverdue,
   type JoinRequest,
   mayBegin,
   NOBODY,
@@ -83,7 +84,7 @@ export class TransactionCoordinator {
   async join(request: JoinRequest): Promise<KafkaErrorName> {
     if (request.transactionalId === '') return 'INVALID_REQUEST'
     const { error } = await this.#settle(() => decideJoin(this.#log.state, request, this.#limits))
-    this.#watchProducer(request.producerId)
+    this.#watchOpen(this.#log.state.transactions.get(request.transactionalId))
     return error
   }
 
@@ -99,15 +100,18 @@ export class TransactionCoordinator {
     return error
   }
 
-  /** May this producer write a batch of its transaction now? What it writes may begin one. */
+  /** May this producer write a batch of its transaction now? What it writes may begin one: `produced` is told of it. */
   mayProduce(transactionalId: string | null, producerId: number): KafkaErrorName {
     const { state } = this.#log
     const transaction = state.transactionOfProducer.get(producerId)
     if (transactionalId === null) return 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED'
     if (transaction?.id !== transactionalId) return 'INVALID_PRODUCER_ID_MAPPING'
-    if (!mayBegin(state, transaction, this.#limits)) return 'POLICY_VIOLATION'
-    if (!transaction.isOngoing) this.#watch(this.#clock.nowMs() + transaction.timeoutMs)
-    return 'NONE'
+    return mayBegin(state, transaction, this.#limits) ? 'NONE' : 'POLICY_VIOLATION'
+  }
+
+  /** A batch of a transaction was stored. */
+  produced(transactionalId: string): void {
+    this.#watchOpen(this.#log.state.transactions.get(transactionalId))
   }
 
   /** May this producer commit offsets of a group with its transaction? */
@@ -123,7 +127,7 @@ export class TransactionCoordinator {
   async commitOffsets(commit: Omit<TransactionOffsets, 'kind'>): Promise<KafkaErrorName> {
     try {
       const outcome = await this.#log.propose({ kind: 'transaction-offsets-committed', ...commit })
-      this.#watchProducer(commit.producerId)
+      this.#watchOpen(this.#log.state.transactionOfProducer.get(commit.producerId))
       return outcome
     } catch (thrown) {
       storageRefusal(thrown)
@@ -156,8 +160,7 @@ export class TransactionCoordinator {
 
   // ---- time
 
-  #watchProducer(producerId: number): void {
-    const transaction = this.#log.state.transactionOfProducer.get(producerId)
+  #watchOpen(transaction: Transaction | undefined): void {
     if (transaction?.isOngoing) this.#watch(transaction.startedMs + transaction.timeoutMs)
   }
 
@@ -176,7 +179,10 @@ export class TransactionCoordinator {
   async #abortOverdue(): Promise<void> {
     const nowMs = this.#clock.nowMs()
     try {
-      for (const transaction of overdue(this.#log.state, nowMs)) await this.#abortOne(transaction)
+      for (const transaction of overdue(this.#log.state, nowMs)) {
+        // While others were aborted, its producer may have ended it, and begun another one.
+        if (isOverdue(transaction, nowMs)) await this.#abortOne(transaction)
+      }
       this.#watch(firstDeadlineMs(this.#log.state))
     } catch (thrown) {
       this.#logger.warn(`transactions could not be aborted in time, it is tried again: ${messageOf(thrown)}`)

@@ -200,7 +200,11 @@ export function firstDeadlineMs(state: State): number {
 }
 
 export function overdue(state: State, nowMs: number): Transaction[] {
-  return [...state.openTransactions].filter(transaction => deadlineMs(transaction) <= nowMs)
+  return [...state.openTransactions].filter(transaction => isOverdue(transaction, nowMs))
+}
+
+export function isOverdue(transaction: Transaction, nowMs: number): boolean {
+  return transaction.isOngoing && deadlineMs(transaction) <= nowMs
 }
 
 function deadlineMs({ startedMs, timeoutMs }: Transaction): number {
