@@ -24,6 +24,7 @@ export class Readers {
   readonly #seen = new Map<string, string>()
   readonly #committed = new Map<number, number>()
   readonly #errors: string[] = []
+  #isClosing = false
   killed = 0
   paused = 0
 
@@ -46,7 +47,11 @@ export class Readers {
       for (const line of lines) this.#saw(line)
     })
     child.stderr.setEncoding('utf8').on('data', (text: string) => this.#errors.push(text))
-    child.once('close', () => this.#children.delete(child))
+    child.once('close', () => {
+      this.#children.delete(child)
+      // Killed, or beaten by a broker that was killed while it connected: another one comes.
+      if (!this.#isClosing) this.#start()
+    })
   }
 
   #saw(line: string): void {
@@ -62,7 +67,6 @@ export class Readers {
     if (what < 0.15) {
       child.kill('SIGKILL')
       this.killed++
-      this.#start()
     } else if (what < 0.3) {
       child.kill('SIGSTOP')
       this.paused++
@@ -99,6 +103,7 @@ export class Readers {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true
     process.off('exit', this.#killWithUs)
     this.#killWithUs()
     await until('the readers are gone', () => this.#children.size === 0)
