@@ -31,4 +31,20 @@ export const CATALOGUE = {
   'list-offsets': 'lists the first and the last offset, and that of a time',
 } as const
 
-export type CaseName = keyof typeof CATALOGUE
+/** What every client shows of groups and transactions, if it has them. */
+export const COORDINATION = {
+  share: 'shares partitions among members, and gives those of one that leaves to the others',
+  vanish: 'gives the partitions of a member that vanishes to the others',
+  resume: 'goes on where it committed',
+  'commit-metadata': 'commits by hand, with a note',
+  static: 'keeps the place of a static member that comes back',
+  'list-groups': 'lists groups, and describes one with its members',
+  'alter-offsets': 'sets the offsets of a group, and reads from there',
+  'delete-group': 'deletes a group, and is told if it has members',
+  transactions: 'reads what was committed and not what was aborted',
+  'open-transaction': 'reads up to a transaction that is open, unless it wants all',
+  process: 'consumes, produces and commits offsets in one transaction',
+  zombie: 'fences a producer whose successor has begun',
+} as const
+
+export type CaseName = keyof typeof CATALOGUE | keyof typeof COORDINATION

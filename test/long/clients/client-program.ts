@@ -14,9 +14,11 @@ export interface ClientProgram {
   readonly client: string
   /** Why it cannot run here, or null. */
   readonly missing: string | null
+  /** What all clients are asked to show by such a program. */
+  readonly catalogue?: Readonly<Record<string, string>>
   /** What the client does not have, and so does not show, with the reason. */
   readonly lacks?: Partial<Record<CaseName, string>>
-  /** What it shows besides the catalogue. */
+  /** What it shows besides. */
   readonly also?: Readonly<Record<string, string>>
   /** Installs or builds what it needs, once; returns how to run it. */
   prepare(): Promise<{ file: string; args: readonly string[] }>
@@ -29,7 +31,8 @@ interface Report {
   readonly detail: string
 }
 
-export function describeClient({ client, missing, lacks = {}, also = {}, prepare }: ClientProgram): void {
+export function describeClient(program: ClientProgram): void {
+  const { client, missing, catalogue = CATALOGUE, lacks = {}, also = {}, prepare } = program
   const title = missing === null ? client : `${client} (skipped: ${missing} is not installed)`
   describe.skipIf(missing !== null)(title, () => {
     let target: Target | undefined
@@ -38,7 +41,7 @@ export function describeClient({ client, missing, lacks = {}, also = {}, prepare
 
     beforeAll(async () => {
       const { file, args } = await prepare()
-      target = await openTarget()
+      target = await openTarget(['--group-initial-rebalance-delay-ms', '100'])
       const { reported, rest } = await run(file, [...args, target.address])
       reports = new Map(reported.map(report => [report.case, report]))
       failure = rest
@@ -46,7 +49,7 @@ export function describeClient({ client, missing, lacks = {}, also = {}, prepare
 
     afterAll(() => target?.close())
 
-    for (const [name, sentence] of Object.entries({ ...CATALOGUE, ...also })) {
+    for (const [name, sentence] of Object.entries({ ...catalogue, ...also })) {
       const reason = lacks[name as CaseName]
       it.skipIf(reason !== undefined)(reason === undefined ? sentence : `${sentence} (${reason})`, () => {
         const report = reports.get(name)
@@ -56,7 +59,7 @@ export function describeClient({ client, missing, lacks = {}, also = {}, prepare
     }
 
     it('reports nothing but the cases above', () => {
-      const known = Object.keys({ ...CATALOGUE, ...also }).filter(name => lacks[name as CaseName] === undefined)
+      const known = Object.keys({ ...catalogue, ...also }).filter(name => lacks[name as CaseName] === undefined)
       expect([...reports.keys()].sort()).toEqual(known.sort())
     })
   })

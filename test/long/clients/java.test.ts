@@ -1,4 +1,5 @@
 import { kafkaClasspath, missingForKafka } from '#test/support/kafka-peer.ts'
+import { COORDINATION } from './catalogue.ts'
 import { describeClient } from './client-program.ts'
 import { here } from './tool-cache.ts'
 
@@ -20,4 +21,22 @@ describeClient({
   },
   // Java compiles a program of one file when it runs it.
   prepare: async () => ({ file: 'java', args: ['-cp', await kafkaClasspath(), here('./java/JavaClientCases.java')] }),
+})
+
+describeClient({
+  client: 'the Java clients in groups and transactions',
+  missing: missingForKafka(),
+  catalogue: COORDINATION,
+  also: {
+    cooperative: 'takes away only what moves, with cooperative-sticky',
+    range: 'assigns ranges',
+    'seek-committed': 'pauses, resumes, wakes up and seeks in its partitions',
+    'commit-async': 'commits without waiting',
+    'remove-members': 'is a member again after an administrator sent it away',
+    'delete-offsets': 'deletes offsets of topics nobody is subscribed to',
+    'describe-transactions': 'lists and describes transactions',
+    'fence-producers': 'fences producers as an administrator',
+    'transaction-timeout': 'is told that its transaction took too long',
+  },
+  prepare: async () => ({ file: 'java', args: ['-cp', await kafkaClasspath(), here('./java/JavaGroupCases.java')] }),
 })
