@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { isMissing, runCommand } from '#test/support/commands.ts'
+import { COORDINATION } from './catalogue.ts'
 import { describeClient } from './client-program.ts'
 import { cached, here } from './tool-cache.ts'
 
@@ -29,4 +30,29 @@ describeClient({
   },
   also: { connection: 'writes and reads over a connection of the lowest level, in the oldest versions' },
   prepare: () => prepare('kafka-go'),
+})
+
+const inGroups = (client: string) => ({
+  client: `${client} in groups and transactions`,
+  missing,
+  catalogue: COORDINATION,
+  prepare: () => prepare(`${client}-groups`),
+})
+
+describeClient({
+  ...inGroups('franz-go'),
+  also: { cooperative: 'takes away only what moves, with cooperative-sticky' },
+})
+
+describeClient(inGroups('sarama'))
+
+describeClient({
+  ...inGroups('kafka-go'),
+  lacks: {
+    static: 'it has no static members',
+    transactions: 'it has no transactional producer',
+    'open-transaction': 'it has no transactional producer',
+    process: 'it has no transactional producer',
+    zombie: 'it has no transactional producer',
+  },
 })

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { isMissing, runCommand } from '#test/support/commands.ts'
+import { COORDINATION } from './catalogue.ts'
 import { describeClient } from './client-program.ts'
 import { cached, here } from './tool-cache.ts'
 
@@ -25,4 +26,23 @@ describeClient({
   missing,
   lacks: { 'incremental-alter-configs': 'it has AlterConfigs only' },
   prepare: () => prepare('aiokafka_cases.py'),
+})
+
+const inGroups = (client: string, program: string) => ({
+  client: `${client} in groups and transactions`,
+  missing,
+  catalogue: COORDINATION,
+  prepare: () => prepare(program),
+})
+
+describeClient(inGroups('confluent-kafka (Python)', 'confluent_groups.py'))
+
+describeClient(inGroups('kafka-python', 'kafka_python_groups.py'))
+
+describeClient({
+  ...inGroups('aiokafka', 'aiokafka_groups.py'),
+  lacks: {
+    'alter-offsets': 'its administrator changes no offsets',
+    'delete-group': 'its administrator deletes no groups',
+  },
 })

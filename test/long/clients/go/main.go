@@ -1,4 +1,4 @@
-// The Go clients against the broker at an address: clients franz-go|sarama|kafka-go HOST:PORT.
+// The Go clients against the broker at an address: clients franz-go|sarama|kafka-go[-groups] HOST:PORT.
 package main
 
 import (
@@ -8,13 +8,19 @@ import (
 
 func main() {
 	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: clients franz-go|sarama|kafka-go HOST:PORT")
+		fmt.Fprintln(os.Stderr, "usage: clients franz-go|sarama|kafka-go[-groups] HOST:PORT")
 		os.Exit(2)
 	}
 	client, address := os.Args[1], os.Args[2]
 	switch client {
 	case "franz-go":
 		runAll(client, franzCases(address))
+	case "franz-go-groups":
+		runAll(client, franzGroupCases(address))
+	case "sarama-groups":
+		runAll(client, saramaGroupCases(address))
+	case "kafka-go-groups":
+		runAll(client, kafkaGoGroupCases(address))
 	case "sarama":
 		runAll(client, saramaCases(address))
 	case "kafka-go":
