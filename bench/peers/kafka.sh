@@ -6,7 +6,7 @@
 #   kafka.sh run CLASS ARGS...    Kafka's own tools, e.g. org.apache.kafka.tools.TopicCommand, .ProducerPerformance,
 #                                 .ConsumerPerformance, .VerifiableProducer, .consumer.ConsoleConsumer,
 #                                 .consumer.group.ConsumerGroupCommand, kafka.admin.ConfigCommand
-#   kafka.sh classpath            for programs of your own against Kafka's classes
+#   kafka.sh classpath [broker|tools|streams|connect]   for programs of your own against Kafka's classes
 #   kafka.sh version              of the broker
 #
 # One KRaft node (broker and controller, ports PORT and PORT+1, loopback only) with Kafka's own defaults, replication factors
@@ -48,16 +48,25 @@ resolve() { # NAME VERSION ARTIFACT...
     echo '</dependencies></project>'
   } >"$work/pom.xml"
   echo "kafka.sh: resolving the $1 of Apache Kafka $2" >&2
-  mvn -q -B -ntp -f "$work/pom.xml" -Dmaven.repo.local="$cache/maven" dependency:copy-dependencies -DincludeScope=runtime \
+  mvn -q -B -ntp -f "$work/pom.xml" -Dmaven.repo.local="$work/maven" dependency:copy-dependencies -DincludeScope=runtime \
     -DoutputDirectory="$work/jars" >"$work/log" 2>&1 || fail "Maven: $(cat "$work/log")"
   mv "$work/jars" "$cache/$1"
   rm -rf "$work"
 }
 
+# Kafka Streams, and Kafka Connect with its connectors for files: for the tests that run them, and resolved when they do.
+resolve_for() { # NAME
+  case $1 in
+    broker | tools) resolve_all ;;
+    streams) resolve streams "$TOOLS_VERSION" kafka-streams ;;
+    connect) resolve connect "$TOOLS_VERSION" connect-runtime connect-file connect-json ;;
+    *) usage ;;
+  esac
+}
+
 resolve_all() {
   resolve broker "$VERSION" kafka_2.13
   resolve tools "$TOOLS_VERSION" kafka_2.13 kafka-tools
-  rm -rf "$cache/maven"
   cat >"$cache/log4j2.xml" <<'XML'
 <Configuration status="ERROR">
   <Appenders><Console name="err" target="SYSTEM_ERR"><PatternLayout pattern="[%d] %p %m (%c{1})%n"/></Console></Appenders>
@@ -150,7 +159,7 @@ port=29092 dir='' settings=()
 command=${1:-}
 shift || usage
 case $command in
-  classpath) resolve_all; echo "$cache/broker/*"; exit ;;
+  classpath) resolve_for "${1:-broker}"; echo "$cache/${1:-broker}/*"; exit ;;
   version) echo "$VERSION"; exit ;;
   run) [[ $# -gt 0 ]] || usage; resolve_all; java_with tools "$@"; exit ;;
   start | stop) ;;

@@ -17,9 +17,9 @@ export function missingForKafka(): string | null {
   return ['bash', 'java', 'mvn'].find(isMissing) ?? null
 }
 
-/** The jars of Kafka's broker and clients, as `java -cp` takes them. */
-export async function kafkaClasspath(): Promise<string> {
-  return (await runCommand('bash', [SCRIPT_PATH, 'classpath'])).trim()
+/** The jars of Kafka's broker and clients, or of another of its parts, as `java -cp` takes them. */
+export async function kafkaClasspath(part: 'broker' | 'streams' | 'connect' = 'broker'): Promise<string> {
+  return (await runCommand('bash', [SCRIPT_PATH, 'classpath', part])).trim()
 }
 
 export interface ToolRun {
