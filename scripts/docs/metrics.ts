@@ -1,4 +1,4 @@
-import { createMetrics, metricsToExpose } from '#observe/product-metrics.ts'
+import { createMetrics, metricsToExpose, NO_GROUPS } from '#observe/product-metrics.ts'
 
 /** docs/METRICS.md */
 export function metricsPage(): string {
@@ -13,6 +13,7 @@ export function metricsPage(): string {
     walSyncIntervalSeconds: noReading,
     checkpointAgeSeconds: noReading,
     checkpointSizeBytes: noReading,
+    groups: () => NO_GROUPS,
     eventLoopDelay: () => ({ p99Seconds: 0, maxSeconds: 0 }),
   }
   const metrics = metricsToExpose(createMetrics({ apiNames: [], commitRecordTypes: [] }), readings)

@@ -1,6 +1,7 @@
 import { ChronikError, messageOf, systemCodeOf } from '#base/errors.ts'
 import { systemProcess } from '#system/process.ts'
 import { type Command, UsageError } from './command.ts'
+import { groupCommand } from './group.ts'
 import { logCommand } from './log.ts'
 import { repairCommand } from './repair.ts'
 import { startCommand } from './start.ts'
@@ -8,7 +9,7 @@ import { VERSION } from './version.ts'
 
 // The command `chronik`: finds the command that is asked for and runs it. Exit codes: 0 done, 1 failed, 2 wrong use.
 
-const COMMANDS: readonly Command[] = [startCommand, logCommand, repairCommand]
+const COMMANDS: readonly Command[] = [startCommand, groupCommand, logCommand, repairCommand]
 
 function help(): string {
   const width = Math.max(...COMMANDS.map(command => command.name.length))

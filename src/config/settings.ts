@@ -228,6 +228,14 @@ export const SETTINGS = {
     default: 7 * DAY,
     about: 'How long offsets are kept that no member of their group needs (Kafka: offsets.retention.minutes).',
   }),
+  metricsMaxGroupSeries: setting({
+    group: 'groups',
+    type: count(0, 1_000_000),
+    default: 10_000,
+    about:
+      'Committed offsets whose lag is among the metrics, those of the oldest groups first; ' +
+      'chronik_consumer_group_lag_left_out says how many are not.',
+  }),
 
   transactionMaxTimeoutMs: setting({
     group: 'transactions',

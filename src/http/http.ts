@@ -14,7 +14,7 @@ import { cannotListen } from '#system/net.ts'
 import { CONTROL_SOCKET } from './control-client.ts'
 import { errorAnswer, type HttpAnswer, type Route, statusOfKind } from './exchange.ts'
 
-export { controlRequest } from './control-client.ts'
+export { type ControlRequest, controlRequest } from './control-client.ts'
 export type { HttpAnswer, HttpMethod, HttpRequest, Route } from './exchange.ts'
 export { jsonAnswer } from './exchange.ts'
 export { operationsRoutes } from './operations.ts'

@@ -3,9 +3,10 @@ import type { Clock, Random } from '#base/ports.ts'
 import { fixedBrokerLayers } from '#config/broker-config.ts'
 import type { SettingSources } from '#config/load-settings.ts'
 import type { Settings } from '#config/settings.ts'
+import type { Route } from '#http/http.ts'
 import type { Log } from '#log/log.ts'
 import type { Logger } from '#observe/log.ts'
-import type { Metrics } from '#observe/product-metrics.ts'
+import type { GroupFigures, Metrics } from '#observe/product-metrics.ts'
 import { listenTcp } from '#system/net.ts'
 import type { Broker } from './broker.ts'
 import { KafkaConnection } from './connection.ts'
@@ -15,6 +16,8 @@ import { TransactionCoordinator } from './coordinator/transaction-coordinator.ts
 import { Dispatch } from './dispatch.ts'
 import { FetchSessions } from './fetch-sessions.ts'
 import { FramePool } from './frame-pool.ts'
+import { GroupMeter } from './group-lag.ts'
+import { groupRoutes } from './group-routes.ts'
 import { handlers } from './handlers/handlers.ts'
 import { OpeningBudget } from './opening-budget.ts'
 import { ProducerIds } from './producer-ids.ts'
@@ -25,6 +28,8 @@ import { TopicRules } from './topic-rules.ts'
 // with it.
 
 export { ConnectionHub } from './connection-hub.ts'
+export type { GroupDescription, GroupPage, GroupSummary, TopicChoice } from './group-admin.ts'
+export type { ResetOutcome, ResetRequest, ResetTarget } from './group-reset.ts'
 
 export interface KafkaOptions {
   settings: Settings
@@ -42,6 +47,10 @@ export interface KafkaListener {
   readonly address: string
   readonly port: number
   readonly connections: number
+  /** For the control socket alone: what the owner of the data may do. */
+  readonly ownerRoutes: readonly Route[]
+  /** Groups as they are now. */
+  measureGroups(): Promise<GroupFigures>
   /** Takes no new connection and no new request, waits until all is answered, and cuts off what is not at the deadline. */
   close(deadlineMs: number): Promise<void>
 }
@@ -87,6 +96,7 @@ export function createBroker(options: KafkaOptions): Broker {
         minSessionTimeoutMs: settings.groupMinSessionTimeoutMs,
         maxSessionTimeoutMs: settings.groupMaxSessionTimeoutMs,
       },
+      rebalances: metrics.groupRebalances,
     }),
     transactions: new TransactionCoordinator({
       log,
@@ -125,12 +135,15 @@ export async function listenKafka(options: KafkaOptions): Promise<KafkaListener>
   const requests = new Dispatch(broker, handlers)
   const endRetention = startRetention(broker)
   const endWatch = hub.watchIdle(clock, settings.connectionsMaxIdleMs)
+  const groupMeter = new GroupMeter(broker)
   return {
     address: listener.address,
     port: listener.port,
     get connections() {
       return hub.size
     },
+    ownerRoutes: groupRoutes(broker),
+    measureGroups: () => groupMeter.measure(),
     close: async deadlineMs => {
       await listener.close()
       endWatch()

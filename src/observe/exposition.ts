@@ -1,20 +1,52 @@
 // The text that Prometheus scrapes: the product's metrics and Node's own.
 
 import { collectDefaultMetrics, type Metric as PromMetric, Registry } from 'prom-client'
-import type { Metric } from './metrics.ts'
+import type { Clock } from '#base/ports.ts'
+import { type Exposable, type Metric, type Series, SeriesGauge } from './metrics.ts'
 
 export interface Exposition {
   readonly contentType: string
   text(): Promise<string>
 }
 
-export function createExposition(metrics: readonly Metric[]): Exposition {
+export function createExposition(metrics: readonly Exposable[], clock: Pick<Clock, 'soon'>): Exposition {
   const registry = new Registry()
-  for (const metric of metrics) registry.registerMetric(asPromMetric(metric))
+  for (const metric of metrics) if (!(metric instanceof SeriesGauge)) registry.registerMetric(asPromMetric(metric))
+  const gauges = metrics.filter(metric => metric instanceof SeriesGauge)
   return {
     contentType: registry.contentType,
-    text: async () => `${await registry.metrics()}\n${await nodeMetrics().metrics()}`,
+    text: async () => {
+      const pieces = [await registry.metrics(), '\n']
+      for (const gauge of gauges) await addText(gauge, pieces, clock)
+      return `${pieces.join('')}\n${await nodeMetrics().metrics()}`
+    },
   }
+}
+
+/** A fraction of a millisecond. prom-client would write all of a metric in one go. */
+const SERIES_AT_ONCE = 500
+
+/** In slices, between which others have their turn. Each becomes one flat string: what is joined at the end is a few of them. */
+async function addText(gauge: SeriesGauge, pieces: string[], clock: Pick<Clock, 'soon'>): Promise<void> {
+  const series = gauge.series()
+  pieces.push(`# HELP ${gauge.name} ${gauge.help}\n# TYPE ${gauge.name} ${gauge.type}\n`)
+  for (let from = 0; from < series.length; from += SERIES_AT_ONCE) {
+    if (from > 0) await new Promise<void>(resolve => clock.soon(resolve))
+    const lines = series.slice(from, from + SERIES_AT_ONCE).map(one => lineOf(gauge, one))
+    pieces.push(lines.join(''))
+  }
+}
+
+function lineOf({ name, labels }: SeriesGauge, { labelValues, value }: Series): string {
+  let inBraces = ''
+  for (const [i, label] of labels.entries()) inBraces += `${i === 0 ? '' : ','}${label}="${escaped(labelValues[i]!)}"`
+  return `${name}{${inBraces}} ${value}\n`
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '"': '\\"', '\n': '\\n' }
+
+function escaped(labelValue: string): string {
+  return labelValue.replace(/[\\"\n]/g, character => ESCAPES[character]!)
 }
 
 // A registry asks its metrics for their values with `get`; it needs nothing else of them.

@@ -9,7 +9,7 @@ export interface Sample {
   value: number
 }
 
-/** Anything that can be exposed. */
+/** Anything that has its few samples at hand. */
 export interface Metric {
   readonly name: string
   readonly help: string
@@ -55,6 +55,35 @@ export class Gauge implements Metric {
     return [{ metricName: this.name, labels: {}, value: this.#read() }]
   }
 }
+
+/** A level with the values of its labels, in their order. */
+export interface Series {
+  readonly labelValues: readonly string[]
+  readonly value: number
+}
+
+/** A level for each of things that come and go. Whoever hands them in bounds how many there are. */
+export class SeriesGauge {
+  readonly type = 'gauge'
+  readonly labels: readonly string[]
+  readonly name: string
+  readonly help: string
+  readonly #read: () => readonly Series[]
+
+  constructor(name: string, help: string, labels: readonly string[], read: () => readonly Series[]) {
+    this.name = name
+    this.help = help
+    this.labels = labels
+    this.#read = read
+  }
+
+  series(): readonly Series[] {
+    return this.#read()
+  }
+}
+
+/** Anything that can be exposed. */
+export type Exposable = Metric | SeriesGauge
 
 // From a request answered out of memory to one that a client will have given up.
 const BOUNDS_SECONDS = Float64Array.of(

@@ -1,6 +1,6 @@
 // Every metric of the product, by the name that its users see. docs/METRICS.md is written from here.
 
-import { Counter, Family, Gauge, Histogram, type Metric } from './metrics.ts'
+import { Counter, type Exposable, Family, Gauge, Histogram, type Series, SeriesGauge } from './metrics.ts'
 
 /** What labels can be, by the numbers that the code has for them. */
 export interface MetricLabels {
@@ -64,8 +64,24 @@ export function createMetrics({ apiNames, commitRecordTypes }: MetricLabels) {
       values: commitRecordTypes,
       create: Counter,
     }),
+    groupRebalances: new Counter(
+      'chronik_consumer_group_rebalances_total',
+      'Rebalances of groups that came to their end: each began a generation.',
+    ),
   }
 }
+
+/** What is known of groups at one moment. */
+export interface GroupFigures {
+  /** By the name of the state. */
+  readonly groupsInState: ReadonlyMap<string, number>
+  readonly members: number
+  readonly committedOffsets: number
+  /** By group, topic and partition: not more than the settings allow. */
+  readonly lags: readonly Series[]
+}
+
+export const NO_GROUPS: GroupFigures = { groupsInState: new Map(), members: 0, committedOffsets: 0, lags: [] }
 
 /** What is read when somebody scrapes. */
 export interface Readings {
@@ -78,11 +94,12 @@ export interface Readings {
   transactionalIds: () => number
   checkpointAgeSeconds: () => number
   checkpointSizeBytes: () => number
+  groups: () => GroupFigures
   eventLoopDelay: () => { p99Seconds: number; maxSeconds: number }
 }
 
 /** All of them, in the order of the documentation. */
-export function metricsToExpose(metrics: Metrics, readings: Readings): Metric[] {
+export function metricsToExpose(metrics: Metrics, readings: Readings): Exposable[] {
   return [
     ...Object.values(metrics),
     new Gauge(
@@ -128,7 +145,33 @@ export function metricsToExpose(metrics: Metrics, readings: Readings): Metric[] 
       'Size of the state in the last checkpoint, 0 if there is none.',
       readings.checkpointSizeBytes,
     ),
+    ...groupGauges(readings.groups),
     ...eventLoopGauges(readings.eventLoopDelay),
+  ]
+}
+
+function groupGauges(read: Readings['groups']): Exposable[] {
+  return [
+    new SeriesGauge('chronik_consumer_groups', 'Groups by state, those that only keep offsets too.', ['state'], () =>
+      [...read().groupsInState].map(([state, value]) => ({ labelValues: [state], value })),
+    ),
+    new Gauge('chronik_consumer_group_members', 'Members of all groups.', () => read().members),
+    new Gauge(
+      'chronik_consumer_group_offsets',
+      'Committed offsets of all groups, one for each partition of a group.',
+      () => read().committedOffsets,
+    ),
+    new SeriesGauge(
+      'chronik_consumer_group_lag',
+      'Records from the committed offset, or from the first that is left, to the end of the partition.',
+      ['group', 'topic', 'partition'],
+      () => read().lags,
+    ),
+    new Gauge(
+      'chronik_consumer_group_lag_left_out',
+      'Committed offsets whose lag is not shown, because there are more than metrics-max-group-series.',
+      () => read().committedOffsets - read().lags.length,
+    ),
   ]
 }
 

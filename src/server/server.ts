@@ -5,12 +5,12 @@ import { PRODUCE_PROFILES, type Settings } from '#config/settings.ts'
 import { PRODUCE_RECORD, RECORD_TYPE_NAMES } from '#core/change-records.ts'
 import type { State } from '#core/state.ts'
 import { listenControl, listenHttp, operationsRoutes } from '#http/http.ts'
-import { ConnectionHub, listenKafka } from '#kafka/kafka.ts'
+import { ConnectionHub, type KafkaListener, listenKafka } from '#kafka/kafka.ts'
 import { apis } from '#kafka/protocol/protocol.ts'
 import { checkpointDirectory, type Log, openLog, walDirectory } from '#log/log.ts'
 import { createExposition, type Exposition } from '#observe/exposition.ts'
 import type { Logger } from '#observe/log.ts'
-import { createMetrics, type Metrics, metricsToExpose } from '#observe/product-metrics.ts'
+import { createMetrics, type Metrics, metricsToExpose, NO_GROUPS } from '#observe/product-metrics.ts'
 import { monitorEventLoop } from '#system/event-loop.ts'
 import { lockDirectory } from '#system/lock.ts'
 import { StorageUsage } from './storage-usage.ts'
@@ -72,8 +72,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     if (options.operations) {
       const eventLoop = monitorEventLoop()
       stops.push(() => eventLoop.stop())
-      const exposition = expose(options, { metrics, log, hub, eventLoop })
-      metricsPort = await listenOperations(options, log, exposition, listeners)
+      const exposition = expose(options, { metrics, log, hub, kafka, eventLoop })
+      metricsPort = await listenOperations(options, { log, kafka, exposition }, listeners)
     }
     logger.info('started', { kafkaPort: kafka.port, metricsPort, dataDir: settings.dataDir, clusterId })
     let closing: Promise<void> | null = null
@@ -159,11 +159,18 @@ async function ensureClusterId(log: Log, random: Random): Promise<string> {
 
 function expose(
   options: ServerOptions,
-  parts: { metrics: Metrics; log: Log; hub: ConnectionHub; eventLoop: ReturnType<typeof monitorEventLoop> },
+  parts: {
+    metrics: Metrics
+    log: Log
+    hub: ConnectionHub
+    kafka: KafkaListener
+    eventLoop: ReturnType<typeof monitorEventLoop>
+  },
 ): Exposition {
   const { settings, disk, clock } = options
-  const { metrics, log, hub, eventLoop } = parts
+  const { metrics, log, hub, kafka, eventLoop } = parts
   const storage = new StorageUsage(disk, [walDirectory(settings.dataDir), checkpointDirectory(settings.dataDir)])
+  let groups = NO_GROUPS
   const exposition = createExposition(
     metricsToExpose(metrics, {
       activeConnections: () => hub.size,
@@ -175,13 +182,16 @@ function expose(
       transactionalIds: () => log.state.transactions.size,
       checkpointAgeSeconds: () => (clock.nowMs() - log.maintenance.checkpoint.writtenMs) / 1000,
       checkpointSizeBytes: () => log.maintenance.checkpoint.sizeBytes,
+      groups: () => groups,
       eventLoopDelay: () => eventLoop.read(),
     }),
+    clock,
   )
   return {
     contentType: exposition.contentType,
     text: async () => {
       await storage.measure()
+      groups = await kafka.measureGroups()
       return exposition.text()
     },
   }
@@ -190,8 +200,7 @@ function expose(
 /** Adds to the listeners what listens; returns the port. */
 async function listenOperations(
   options: ServerOptions,
-  log: Log,
-  exposition: Exposition,
+  { log, kafka, exposition }: { log: Log; kafka: KafkaListener; exposition: Exposition },
   listeners: Listener[],
 ): Promise<number> {
   const { settings, clock, logger } = options
@@ -199,7 +208,8 @@ async function listenOperations(
     const { failure } = log.commits
     return failure === null ? [] : [failure.message]
   })
-  const control = await listenControl({ routes, clock, log: logger, dataDirectory: settings.dataDir })
+  const forOwner = [...routes, ...kafka.ownerRoutes]
+  const control = await listenControl({ routes: forOwner, clock, log: logger, dataDirectory: settings.dataDir })
   listeners.push(control)
   const http = await listenHttp({ routes, clock, log: logger, host: settings.bindAddr, port: settings.metricsPort })
   listeners.push(http)

@@ -3,6 +3,7 @@ import type { SavedMember } from '#core/groups.ts'
 import type { KafkaErrorName } from '#kafka/protocol/protocol.ts'
 import { storageRefusal } from '#kafka/refusal.ts'
 import type { Log } from '#log/log.ts'
+import type { Counter } from '#observe/metrics.ts'
 import { ClassicGroup, metadataFor, NO_BYTES, type Phase, type Token } from './classic-group.ts'
 import { type JoinRequest, joinClassic } from './classic-join.ts'
 import {
@@ -66,16 +67,18 @@ export class GroupCoordinator {
   readonly #clock: Clock
   readonly #random: Random
   readonly #limits: CoordinatorLimits
+  readonly #rebalances: Counter
   readonly #groups = new Map<string, ClassicGroup>()
   readonly #timers = new Map<ClassicGroup, { timer: Timer; atMs: number }>()
   readonly #waiting = new Map<Token, (answer: JoinAnswer | SyncAnswer) => void>()
   #lastToken = 0
 
-  constructor(options: { log: Log; clock: Clock; random: Random; limits: CoordinatorLimits }) {
+  constructor(options: { log: Log; clock: Clock; random: Random; limits: CoordinatorLimits; rebalances: Counter }) {
     this.#log = options.log
     this.#clock = options.clock
     this.#random = options.random
     this.#limits = options.limits
+    this.#rebalances = options.rebalances
     for (const [id, { saved }] of this.#log.state.groups) if (saved.members.length > 0) this.#find(id)
   }
 
@@ -181,8 +184,14 @@ export class GroupCoordinator {
   }
 
   list(): Pick<DescribedGroup, 'id' | 'phase' | 'protocolType'>[] {
-    const ids = new Set([...this.#log.state.groups.keys(), ...this.#groups.keys()])
-    return [...ids].map(id => this.describe(id) ?? { id, ...NOBODY })
+    return [...this.ids()].map(id => this.describe(id) ?? { id, ...NOBODY })
+  }
+
+  /** Of all groups. Groups may come and go while who asks takes them one by one. */
+  *ids(): Generator<string> {
+    const known = this.#log.state.groups
+    yield* known.keys()
+    for (const id of this.#groups.keys()) if (!known.has(id)) yield id
   }
 
   /** Removes a group without members, and its offsets. */
@@ -244,7 +253,9 @@ export class GroupCoordinator {
 
   #step<T>(group: ClassicGroup, act: (step: Step) => T): { result: T; saved: Promise<KafkaErrorName> | null } {
     const step = this.#newStep()
+    const { generation } = group
     const result = act(step)
+    this.#rebalances.value += group.generation - generation
     for (const { token, answer } of step.answers) this.#answer(token, answer)
     const saved = step.save === null ? null : this.#save(group, step.save)
     // Nobody joined it, and nothing of it is in the state: as if nobody had asked.

@@ -1,8 +1,10 @@
 import { readdir } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { readOptions, UsageError } from '#cli/command.ts'
+import { groupCommand } from '#cli/group.ts'
 import { logCommand } from '#cli/log.ts'
 import { repairCommand } from '#cli/repair.ts'
+import { TARGET_FLAGS, TARGET_OPTIONS } from '#cli/reset-target.ts'
 import { RECORD_TYPE_NAMES } from '#core/change-records.ts'
 import { temporaryDirectory } from '#test/support/temporary.ts'
 
@@ -56,11 +58,13 @@ describe('wrong use of a command', () => {
 })
 
 describe('help', () => {
-  it('names every option of log and of repair', () => {
+  it('names every option of log, of repair and of group', () => {
     for (const option of ['data-dir', 'type', 'topic', 'partition', 'from', 'to']) {
       expect(logCommand.help()).toContain(`\n  --${option} `)
     }
     for (const option of ['data-dir', 'cut-at']) expect(repairCommand.help()).toContain(`\n  --${option} `)
+    const ofGroup = ['data-dir', 'json', 'members', 'topic', 'dry-run', ...TARGET_OPTIONS, ...TARGET_FLAGS]
+    for (const option of ofGroup) expect(groupCommand.help()).toContain(`\n  --${option} `)
   })
 
   it('names every type of record', () => {

@@ -176,7 +176,7 @@ describe('the routes for operators', () => {
   it('serve metrics and health', async () => {
     const counter = new Counter('c_total', 'help')
     let reasons: string[] = ['the log is recovering']
-    const { url } = await start(operationsRoutes(createExposition([counter]), () => reasons))
+    const { url } = await start(operationsRoutes(createExposition([counter], systemClock), () => reasons))
     counter.value = 7
     const metrics = await fetch(`${url}/metrics`)
     expect(metrics.headers.get('content-type')).toContain('version=0.0.4')

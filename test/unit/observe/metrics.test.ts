@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { AssertionFailed } from '#base/assert.ts'
 import { createExposition } from '#observe/exposition.ts'
-import { Counter, Family, Gauge, Histogram } from '#observe/metrics.ts'
+import { Counter, Family, Gauge, Histogram, SeriesGauge } from '#observe/metrics.ts'
+import { systemClock } from '#system/clock.ts'
 
 const bounds = [
   0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
@@ -56,7 +57,7 @@ describe('the exposition', () => {
     let level = 1
     const gauge = new Gauge('g', 'A level.', () => level)
     const family = new Family('f_total', 'By API.', { label: 'api', values: ['pro"duce'], create: Counter })
-    const exposition = createExposition([counter, gauge, histogram, family])
+    const exposition = createExposition([counter, gauge, histogram, family], systemClock)
     counter.value += 5
     level = 2
     histogram.observe(0.02)
@@ -73,9 +74,36 @@ describe('the exposition', () => {
     }
   })
 
+  it('has what comes and goes, whatever its names are made of', async () => {
+    const lag = new SeriesGauge('lag', 'Records.', ['group', 'partition'], () => [
+      { labelValues: ['plain', '0'], value: 7 },
+      { labelValues: ['a "quoted"\\one\nof {two="lines"}', '1'], value: 0 },
+    ])
+    const text = await createExposition([lag], systemClock).text()
+    expect(text).toContain(
+      '# HELP lag Records.\n# TYPE lag gauge\n' +
+        'lag{group="plain",partition="0"} 7\n' +
+        'lag{group="a \\"quoted\\"\\\\one\\nof {two=\\"lines\\"}",partition="1"} 0\n',
+    )
+  })
+
+  it('is made in slices, between which others have their turn', async () => {
+    const series = Array.from({ length: 10_000 }, (_, i) => ({ labelValues: [`${i}`], value: i }))
+    let turns = 0
+    const clock = {
+      soon: (call: () => void) => {
+        turns++
+        systemClock.soon(call)
+      },
+    }
+    const text = await createExposition([new SeriesGauge('lag', 'Records.', ['group'], () => series)], clock).text()
+    expect(text.match(/^lag\{group="\d+"\} \d+$/gm)).toHaveLength(10_000)
+    expect(turns).toBe(19)
+  })
+
   it('has the metrics of Node once, however many brokers the process has', async () => {
-    const first = await createExposition([]).text()
-    const second = await createExposition([new Counter('c_total', 'help')]).text()
+    const first = await createExposition([], systemClock).text()
+    const second = await createExposition([new Counter('c_total', 'help')], systemClock).text()
     for (const text of [first, second]) {
       expect(text).toMatch(/^process_resident_memory_bytes \d+$/m)
       expect(text).toMatch(/^nodejs_version_info/m)

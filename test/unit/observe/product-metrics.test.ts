@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { createExposition } from '#observe/exposition.ts'
-import { createMetrics, metricsToExpose } from '#observe/product-metrics.ts'
+import { createMetrics, type GroupFigures, metricsToExpose, NO_GROUPS } from '#observe/product-metrics.ts'
+import { systemClock } from '#system/clock.ts'
 
 const apiNames = ['Produce', 'Fetch']
 const commitRecordTypes = [undefined, 'produced']
 
-function exposed(overrides: { produceProfile?: number; storageUsageBytes?: number } = {}) {
+function exposed(overrides: { produceProfile?: number; storageUsageBytes?: number; groups?: GroupFigures } = {}) {
   const metrics = createMetrics({ apiNames, commitRecordTypes })
   const all = metricsToExpose(metrics, {
     activeConnections: () => 1,
@@ -17,9 +18,10 @@ function exposed(overrides: { produceProfile?: number; storageUsageBytes?: numbe
     walSyncIntervalSeconds: () => 0,
     checkpointAgeSeconds: () => 5,
     checkpointSizeBytes: () => 6,
+    groups: () => overrides.groups ?? NO_GROUPS,
     eventLoopDelay: () => ({ p99Seconds: 0.1, maxSeconds: 0.2 }),
   })
-  return { metrics, all, text: () => createExposition(all).text() }
+  return { metrics, all, text: () => createExposition(all, systemClock).text() }
 }
 
 describe('the metrics of the product', () => {
@@ -48,6 +50,25 @@ describe('the metrics of the product', () => {
     expect(page).toContain('\nchronik_commit_records_total{type="produced"} 1\n')
     expect(page).toContain('\nchronik_produce_profile_active 3\n')
     expect(page).toContain('\nchronik_event_loop_delay_max_seconds 0.2\n')
+  })
+
+  it('show groups by their states, the lag of each partition, and how many lags are left out', async () => {
+    const groups = {
+      groupsInState: new Map([
+        ['Stable', 2],
+        ['Empty', 0],
+      ]),
+      members: 5,
+      committedOffsets: 3,
+      lags: [{ labelValues: ['billing', 'orders', '0'], value: 42 }],
+    }
+    const page = await exposed({ groups }).text()
+    expect(page).toContain('\nchronik_consumer_groups{state="Stable"} 2\nchronik_consumer_groups{state="Empty"} 0\n')
+    expect(page).toContain('\nchronik_consumer_group_members 5\n')
+    expect(page).toContain('\nchronik_consumer_group_offsets 3\n')
+    expect(page).toContain('\nchronik_consumer_group_lag{group="billing",topic="orders",partition="0"} 42\n')
+    expect(page).toContain('\nchronik_consumer_group_lag_left_out 2\n')
+    expect(page).toContain('\nchronik_consumer_group_rebalances_total 0\n')
   })
 
   it('have averages of what was counted, and 0 before anything was', async () => {

@@ -1,0 +1,96 @@
+import type { Clock } from '#base/ports.ts'
+import type { Partition } from '#core/state.ts'
+import type { Series } from '#observe/metrics.ts'
+import { type GroupFigures, NO_GROUPS } from '#observe/product-metrics.ts'
+import type { Broker } from './broker.ts'
+
+// How far groups are behind. Nothing is kept for it: it is computed when somebody asks, from the committed offsets and the ends
+// of the partitions, with breaks in which others have their turn.
+
+/** What is between a committed offset and the end; records that are gone are not waited for. */
+export function lagRecords({ logStart, nextOffset }: Partition, committedOffset: number): number {
+  return Math.max(0, nextOffset - Math.max(committedOffset, logStart))
+}
+
+/** Steps of a walk over groups and their offsets: a fraction of a millisecond. */
+const STEPS_AT_ONCE = 500
+
+/** A walk that may be long. */
+export class Walk {
+  readonly #clock: Pick<Clock, 'soon'>
+  #steps = 0
+
+  constructor(clock: Pick<Clock, 'soon'>) {
+    this.#clock = clock
+  }
+
+  /** Is it time for a break? */
+  stepped(steps = 1): boolean {
+    this.#steps += steps
+    return this.#steps >= STEPS_AT_ONCE
+  }
+
+  rest(): Promise<void> {
+    this.#steps = 0
+    return new Promise(resolve => this.#clock.soon(resolve))
+  }
+}
+
+/** Counts groups for the metrics. */
+export class GroupMeter {
+  readonly #broker: Broker
+  /** States that were ever seen: what is zero now is said to be zero. */
+  readonly #states = new Set<string>()
+  #measuring: Promise<GroupFigures> | null = null
+
+  constructor(broker: Broker) {
+    this.#broker = broker
+  }
+
+  /** Who asks while others wait hears the same. */
+  measure(): Promise<GroupFigures> {
+    this.#measuring ??= this.#walk().finally(() => {
+      this.#measuring = null
+    })
+    return this.#measuring
+  }
+
+  async #walk(): Promise<GroupFigures> {
+    const { groups, clock } = this.#broker
+    const counted = { ...NO_GROUPS, groupsInState: new Map([...this.#states].map(state => [state, 0])) }
+    const lags: Series[] = []
+    const walk = new Walk(clock)
+    for (const id of groups.ids()) {
+      const found = groups.describe(id)
+      if (found === null) continue
+      this.#states.add(found.phase)
+      counted.groupsInState.set(found.phase, (counted.groupsInState.get(found.phase) ?? 0) + 1)
+      counted.members += found.members.length
+      if (walk.stepped(1 + found.members.length)) await walk.rest()
+      counted.committedOffsets += await this.#addLags(id, lags, walk)
+    }
+    return { ...counted, lags }
+  }
+
+  /** Returns how many offsets the group has, those that find no place among the series too. */
+  async #addLags(groupId: string, lags: Series[], walk: Walk): Promise<number> {
+    const { log, settings } = this.#broker
+    let count = 0
+    for (const [topicId, offsets] of log.state.groups.get(groupId)?.offsets ?? []) {
+      const topic = log.state.topicsById.get(topicId)
+      if (topic === undefined) continue
+      let shown = 0
+      for (const [index, { offset }] of offsets) {
+        if (lags.length >= settings.metricsMaxGroupSeries) break
+        const value = lagRecords(topic.partitions[index]!, offset)
+        lags.push({ labelValues: [groupId, topic.name, String(index)], value })
+        shown++
+        if (walk.stepped()) await walk.rest()
+      }
+      // Offsets come and go in the breaks.
+      count += Math.max(shown, offsets.size)
+      if (walk.stepped()) await walk.rest()
+    }
+    return count
+  }
+}
