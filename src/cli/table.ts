@@ -5,7 +5,10 @@ export type Cell = string | number | null
 export function table(names: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const texts = [names, ...rows].map(row => row.map(cell => (cell === null ? '-' : printable(String(cell)))))
   const widths = names.map((_, column) => texts.reduce((width, row) => Math.max(width, row[column]!.length), 0))
-  const isNumber = names.map((_, column) => rows.length > 0 && rows.every(row => typeof row[column] !== 'string'))
+  const isNumber = names.map((_, column) => {
+    const cells = rows.map(row => row[column])
+    return cells.some(cell => typeof cell === 'number') && cells.every(cell => typeof cell !== 'string')
+  })
   const lines = texts.map(row =>
     row
       .map((text, column) => (isNumber[column] ? text.padStart(widths[column]!) : text.padEnd(widths[column]!)))

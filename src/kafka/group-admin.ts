@@ -97,8 +97,9 @@ export function describeGroup(broker: Broker, id: string): GroupDescription {
     host: member.clientHost,
     assignment: found.protocolType === CONSUMER_PROTOCOL ? assignmentIn(member.assignment) : null,
   }))
+  const { members: _, partitions: __, ...summary } = summaryOf(broker, found)
   return {
-    ...summaryOf(broker, found),
+    ...summary,
     protocol: found.protocol ?? '',
     coordinator: broker.settings.nodeId,
     members,
