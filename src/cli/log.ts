@@ -15,6 +15,7 @@ Reads only; a broker may be running on the directory.
   --type NAME         only records of this type, several with commas:
 ${[...RECORD_TYPE_NAMES.values()].map(name => `                        ${name}`).join('\n')}
   --topic NAME        only records about this topic
+  --group NAME        only records about this consumer group
   --partition NUMBER  only produced batches of this partition
   --from POSITION     only records from this position of the log on
   --to POSITION       only records before this position
@@ -30,12 +31,13 @@ export const logCommand: Command = {
 async function run(argv: readonly string[]): Promise<number> {
   const [action, ...rest] = argv
   if (action !== 'dump') throw new UsageError("say what to do with the log: 'chronik log dump --data-dir DIR'")
-  const options = readOptions(rest, ['data-dir', 'type', 'topic', 'partition', 'from', 'to'], [])
+  const options = readOptions(rest, ['data-dir', 'type', 'topic', 'group', 'partition', 'from', 'to'], [])
   const dataDir = options['data-dir']
   if (dataDir === undefined) throw new UsageError('--data-dir is needed')
   const filter = {
     types: typesOrNull(options.type),
     topic: options.topic ?? null,
+    group: options.group ?? null,
     partition: wholeOrNull('partition', options.partition),
     from: wholeOrNull('from', options.from) ?? 0,
     to: wholeOrNull('to', options.to) ?? Number.POSITIVE_INFINITY,

@@ -21,6 +21,8 @@ export interface DumpFilter {
   types: readonly string[] | null
   topic: string | null
   partition: number | null
+  /** Only records about this consumer group. */
+  group: string | null
   from: number
   to: number
 }
@@ -89,6 +91,7 @@ class Dump {
   }
 
   #produced(body: ByteReader): Line | null {
+    if (this.#filter.group !== null) return null
     const header: ProduceRecordHeader = { timeMs: 0, file: 0, payloadPosition: 0, entryCount: 0 }
     const entry = newBatchEntry()
     readProduceHeader(body, header)
@@ -115,16 +118,21 @@ class Dump {
 
   #changed(type: number, version: number, body: ByteReader): Line | null {
     const { timeMs, change } = decodeChange(type, version, body)
-    const { topic, partition } = this.#filter
-    if (partition !== null) return null
+    const { topic, partition, group } = this.#filter
+    if (partition !== null || (group !== null && !('groupId' in change && change.groupId === group))) return null
+    const { kind: _, ...fields } = change
+    if ('topics' in change) {
+      const topics = this.#named(change.topics).filter(one => topic === null || one.topic === topic)
+      return topic !== null && topics.length === 0 ? null : { timeMs, ...fields, topics }
+    }
     const about = this.#topicOf(change)
     if (topic !== null && about !== topic) return null
-    const { kind: _, ...fields } = change
-    const shown = Object.entries(fields).map(([name, value]) => [
-      name,
-      value instanceof Map ? Object.fromEntries(value) : value,
-    ])
-    return { timeMs, ...(about === undefined ? {} : { topic: about }), ...Object.fromEntries(shown) }
+    return { timeMs, ...(about === undefined ? {} : { topic: about }), ...(readable(fields) as Line) }
+  }
+
+  /** Null: the topic is gone. */
+  #named(topics: readonly { readonly topicId: string }[]): { readonly topic: string | null }[] {
+    return topics.map(one => ({ topic: this.#state.topicsById.get(one.topicId)?.name ?? null, ...one }))
   }
 
   #topicOf(change: ReturnType<typeof decodeChange>['change']): string | undefined {
@@ -134,6 +142,15 @@ class Dump {
     else if (change.kind === 'log-start-moved') topic = this.#state.partitions[change.ordinal]?.topic
     return topic?.name
   }
+}
+
+/** What JSON has no form for: maps become objects, bytes base64. */
+function readable(value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
+  if (Array.isArray(value)) return value.map(readable)
+  const entries =
+    value instanceof Map ? [...value] : typeof value === 'object' && value !== null ? Object.entries(value) : null
+  return entries === null ? value : Object.fromEntries(entries.map(([name, inner]) => [name, readable(inner)]))
 }
 
 function producerOf(entry: ReturnType<typeof newBatchEntry>): Line {

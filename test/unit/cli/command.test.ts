@@ -59,7 +59,7 @@ describe('wrong use of a command', () => {
 
 describe('help', () => {
   it('names every option of log, of repair and of group', () => {
-    for (const option of ['data-dir', 'type', 'topic', 'partition', 'from', 'to']) {
+    for (const option of ['data-dir', 'type', 'topic', 'group', 'partition', 'from', 'to']) {
       expect(logCommand.help()).toContain(`\n  --${option} `)
     }
     for (const option of ['data-dir', 'cut-at']) expect(repairCommand.help()).toContain(`\n  --${option} `)

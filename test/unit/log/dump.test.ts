@@ -2,7 +2,14 @@ import { describe, expect, it } from 'vitest'
 import { type DumpFilter, dumpLog } from '#log/dump.ts'
 import { LogLab } from '#test/support/log-lab.ts'
 
-const ALL: DumpFilter = { types: null, topic: null, partition: null, from: 0, to: Number.POSITIVE_INFINITY }
+const ALL: DumpFilter = {
+  types: null,
+  topic: null,
+  group: null,
+  partition: null,
+  from: 0,
+  to: Number.POSITIVE_INFINITY,
+}
 
 async function livedLab(): Promise<LogLab> {
   const lab = await LogLab.open({ walFileBytes: 4096 })
@@ -47,6 +54,46 @@ describe('the dump of a log', () => {
     expect(await linesOf(lab, { topic: 'orders', partition: 1 })).toEqual([all[2]])
     const [from, to] = [all[1]!.position as number, all[3]!.position as number]
     expect(await linesOf(lab, { from, to })).toEqual(all.slice(1, 3))
+  })
+
+  it('names groups and the topics of their offsets, has bytes as base64, and is filtered by both', async () => {
+    const lab = await LogLab.open()
+    for (const topic of ['orders', 'audit']) await lab.topic(topic)
+    const offset = { partition: 0, offset: 5, leaderEpoch: -1, metadata: '', expiresMs: -1 }
+    const at = (name: string) => ({ topicId: `id-of-${name}`, partitions: [offset] })
+    const member = {
+      id: 'm',
+      instanceId: null,
+      clientId: 'c',
+      clientHost: '/h',
+      sessionTimeoutMs: 1,
+      rebalanceTimeoutMs: 1,
+    }
+    const saved = {
+      ...{ generation: 1, protocolType: 'consumer', protocol: 'range', leaderId: 'm' },
+      members: [{ ...member, metadata: Buffer.from([0, 1]), assignment: Buffer.alloc(0) }],
+    }
+    await lab.propose({ kind: 'group-saved', groupId: 'billing', saved })
+    await lab.propose({ kind: 'offsets-committed', groupId: 'billing', topics: [at('orders'), at('audit')] })
+    await lab.propose({
+      kind: 'offsets-removed',
+      groupId: 'other',
+      topics: [{ topicId: 'id-of-audit', partitions: [0] }],
+    })
+    await lab.clock.run(lab.log.close())
+    expect(await linesOf(lab, { group: 'billing' })).toMatchObject([
+      { type: 'group-saved', groupId: 'billing', saved: { members: [{ id: 'm', metadata: 'AAE=', assignment: '' }] } },
+      {
+        type: 'offsets-committed',
+        topics: [
+          { topic: 'orders', topicId: 'id-of-orders', partitions: [{ partition: 0, offset: 5 }] },
+          { topic: 'audit', topicId: 'id-of-audit' },
+        ],
+      },
+    ])
+    const about = await linesOf(lab, { topic: 'audit', types: ['offsets-committed', 'offsets-removed'] })
+    expect(about).toMatchObject([{ topics: [{ topic: 'audit' }] }, { topics: [{ topic: 'audit' }] }])
+    expect(about[0]?.topics).toHaveLength(1)
   })
 
   it('names the topics of records behind a checkpoint, and says where the log cannot be read', async () => {
