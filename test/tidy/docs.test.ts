@@ -3,6 +3,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { handlers } from '#kafka/handlers/handlers.ts'
+import { apisOfKafka } from '#scripts/docs/apis-of-kafka.ts'
 import { generatedPages } from '#scripts/docs/generated.ts'
 import { layers } from './layers.ts'
 import { filesUnder, readSources, root } from './source.ts'
@@ -21,6 +23,13 @@ const ownPath = /^(src|indexer|query|test|fixtures|bench|docs|scripts|bin)\/[\w.
 describe('the documents', () => {
   it.each(Object.keys(generatedPages))('%s is what the code says (npm run docs)', path => {
     expect(existsSync(join(root, path)) ? read(path) : '').toBe(generatedPages[path]!())
+  })
+
+  it('list every API of Kafka once, with what it is for, and all that are served here among them', () => {
+    const keys = apisOfKafka.map(({ key }) => key)
+    expect(new Set(keys).size).toBe(keys.length)
+    expect(apisOfKafka.filter(({ area }) => area === '').map(({ name }) => name)).toEqual([])
+    expect([...handlers.keys()].filter(key => !keys.includes(key))).toEqual([])
   })
 
   it('name only files that exist', () => {
