@@ -1,9 +1,8 @@
 import { ChronikError } from '#base/errors.ts'
 import type { Topic } from '#core/state.ts'
 import type { Broker } from './broker.ts'
-import { type AssignedTopic, assignmentIn, CONSUMER_PROTOCOL } from './coordinator/consumer-protocol.ts'
-import type { DescribedGroup } from './coordinator/group-coordinator.ts'
 import { lagRecords, Walk } from './group-lag.ts'
+import { type GroupView, isIdle, type MemberView, viewGroup } from './group-view.ts'
 import { type KafkaErrorName, kafkaErrors } from './protocol/protocol.ts'
 import { propose } from './refusal.ts'
 
@@ -27,15 +26,6 @@ export interface GroupPage {
   readonly next: number | null
 }
 
-export interface MemberDescription {
-  readonly member: string
-  readonly instance: string | null
-  readonly client: string
-  readonly host: string
-  /** Null: its bytes are none that a consumer would understand. */
-  readonly assignment: readonly AssignedTopic[] | null
-}
-
 export interface PartitionDescription {
   readonly topic: string
   readonly partition: number
@@ -54,11 +44,10 @@ export interface GroupDescription extends Omit<GroupSummary, 'members' | 'partit
   readonly protocol: string
   /** Number of the broker. */
   readonly coordinator: number
-  readonly members: readonly MemberDescription[]
+  readonly members: readonly MemberView[]
   readonly partitions: readonly PartitionDescription[]
 }
 
-const CLASSIC = 'classic'
 const GROUPS_OF_A_PAGE = 1000
 
 export async function listGroups(broker: Broker, from: number): Promise<GroupPage> {
@@ -67,7 +56,7 @@ export async function listGroups(broker: Broker, from: number): Promise<GroupPag
   let place = 0
   for (const id of broker.groups.ids()) {
     if (place++ < from) continue
-    const found = broker.groups.describe(id)
+    const found = viewGroup(broker.groups, id)
     if (found === null) continue
     if (groups.length === GROUPS_OF_A_PAGE) return { groups, next: place - 1 }
     const summary = summaryOf(broker, found)
@@ -77,38 +66,31 @@ export async function listGroups(broker: Broker, from: number): Promise<GroupPag
   return { groups, next: null }
 }
 
-function summaryOf({ log }: Broker, { id, protocolType, phase, members }: DescribedGroup): GroupSummary {
+function summaryOf({ log }: Broker, { id, type, protocolType, state, memberCount }: GroupView): GroupSummary {
   let [partitions, lag] = [0, 0]
   for (const [topicId, offsets] of log.state.groups.get(id)?.offsets ?? []) {
     const topic = log.state.topicsById.get(topicId)!
     for (const [index, { offset }] of offsets) lag += lagRecords(topic.partitions[index]!, offset)
     partitions += offsets.size
   }
-  const type = CLASSIC
-  return { group: id, type, protocolType: protocolType ?? '', state: phase, members: members.length, partitions, lag }
+  return { group: id, type, protocolType, state, members: memberCount, partitions, lag }
 }
 
 export function describeGroup(broker: Broker, id: string): GroupDescription {
   const found = requireGroup(broker, id)
-  const members = found.members.map(member => ({
-    member: member.id,
-    instance: member.instanceId,
-    client: member.clientId,
-    host: member.clientHost,
-    assignment: found.protocolType === CONSUMER_PROTOCOL ? assignmentIn(member.assignment) : null,
-  }))
+  const members = found.members()
   const { members: _, partitions: __, ...summary } = summaryOf(broker, found)
   return {
     ...summary,
-    protocol: found.protocol ?? '',
+    protocol: found.protocol,
     coordinator: broker.settings.nodeId,
     members,
     partitions: partitionsOf(broker, id, members),
   }
 }
 
-function requireGroup(broker: Broker, id: string): DescribedGroup {
-  const found = broker.groups.describe(id)
+function requireGroup(broker: Broker, id: string): GroupView {
+  const found = viewGroup(broker.groups, id)
   if (found !== null) return found
   throw new ChronikError('GROUP_NOT_FOUND', 'invalid', `there is no group '${id}': 'chronik group list' has all`)
 }
@@ -117,7 +99,7 @@ function requireGroup(broker: Broker, id: string): DescribedGroup {
 function partitionsOf(
   { log }: Broker,
   groupId: string,
-  members: readonly MemberDescription[],
+  members: readonly MemberView[],
 ): readonly PartitionDescription[] {
   const readers = readersOf(members)
   const group = log.state.groups.get(groupId)
@@ -149,11 +131,11 @@ function partitionsOf(
 }
 
 /** By topic and partition. */
-function readersOf(members: readonly MemberDescription[]): Map<string, Map<number, MemberDescription>> {
-  const readers = new Map<string, Map<number, MemberDescription>>()
+function readersOf(members: readonly MemberView[]): Map<string, Map<number, MemberView>> {
+  const readers = new Map<string, Map<number, MemberView>>()
   for (const member of members) {
     for (const { topic, partitions } of member.assignment ?? []) {
-      const ofTopic = readers.get(topic) ?? new Map<number, MemberDescription>()
+      const ofTopic = readers.get(topic) ?? new Map<number, MemberView>()
       readers.set(topic, ofTopic)
       for (const partition of partitions) ofTopic.set(partition, member)
     }
@@ -200,10 +182,10 @@ async function deleteOffsets(broker: Broker, id: string, { topic: name, partitio
 
 /** Members would go on from where they are, and commit over whatever is set. */
 export function refuseIfActive({ groups }: Broker, id: string, what: string): void {
-  const found = groups.describe(id)
-  if (found === null || found.phase === 'Empty') return
-  const count = found.members.length === 1 ? '1 member' : `${found.members.length} members`
-  const message = `group '${id}' is ${found.phase} with ${count}: ${what} when its consumers have ended`
+  const found = viewGroup(groups, id)
+  if (found === null || isIdle(found)) return
+  const count = found.memberCount === 1 ? '1 member' : `${found.memberCount} members`
+  const message = `group '${id}' is ${found.state} with ${count}: ${what} when its consumers have ended`
   throw new ChronikError('GROUP_ACTIVE', 'conflict', message)
 }
 

@@ -3,6 +3,7 @@ import type { Partition } from '#core/state.ts'
 import type { Series } from '#observe/metrics.ts'
 import { type GroupFigures, NO_GROUPS } from '#observe/product-metrics.ts'
 import type { Broker } from './broker.ts'
+import { viewGroup } from './group-view.ts'
 
 // How far groups are behind. Nothing is kept for it: it is computed when somebody asks, from the committed offsets and the ends
 // of the partitions, with breaks in which others have their turn.
@@ -61,12 +62,12 @@ export class GroupMeter {
     const lags: Series[] = []
     const walk = new Walk(clock)
     for (const id of groups.ids()) {
-      const found = groups.describe(id)
+      const found = viewGroup(groups, id)
       if (found === null) continue
-      this.#states.add(found.phase)
-      counted.groupsInState.set(found.phase, (counted.groupsInState.get(found.phase) ?? 0) + 1)
-      counted.members += found.members.length
-      if (walk.stepped(1 + found.members.length)) await walk.rest()
+      this.#states.add(found.state)
+      counted.groupsInState.set(found.state, (counted.groupsInState.get(found.state) ?? 0) + 1)
+      counted.members += found.memberCount
+      if (walk.stepped(1 + found.memberCount)) await walk.rest()
       counted.committedOffsets += await this.#addLags(id, lags, walk)
     }
     return { ...counted, lags }

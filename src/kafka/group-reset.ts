@@ -5,6 +5,7 @@ import type { Partition, Topic } from '#core/state.ts'
 import { offsetForTimestamp } from '#log/find-by-timestamp.ts'
 import type { Broker } from './broker.ts'
 import { refuseIfActive, refuseUnless, type TopicChoice } from './group-admin.ts'
+import { viewGroup } from './group-view.ts'
 import { propose } from './refusal.ts'
 
 // Sets the committed offsets of a group that nobody reads in (Kafka: kafka-consumer-groups --reset-offsets).
@@ -50,7 +51,7 @@ const NOBODY = { memberId: '', instanceId: null, generation: -1 }
 
 export async function resetOffsets(broker: Broker, request: ResetRequest, signal: AbortSignal): Promise<ResetOutcome> {
   const { group: groupId, dryRun } = request
-  const isNew = broker.groups.describe(groupId) === null
+  const isNew = viewGroup(broker.groups, groupId) === null
   refuseIfActive(broker, groupId, RESET)
   const group = broker.log.state.groups.get(groupId)
   const chosen = choose(broker, request, group)

@@ -1,0 +1,53 @@
+import { type AssignedTopic, assignmentIn, CONSUMER_PROTOCOL } from './coordinator/consumer-protocol.ts'
+import type { GroupCoordinator } from './coordinator/group-coordinator.ts'
+
+// A group as operators see it, whatever its type: everything that shows groups asks here.
+
+export interface GroupView {
+  readonly id: string
+  readonly type: string
+  readonly state: string
+  /** '' for a group that only keeps offsets. */
+  readonly protocolType: string
+  /** What the members have agreed on. */
+  readonly protocol: string
+  readonly memberCount: number
+  members(): MemberView[]
+}
+
+export interface MemberView {
+  readonly member: string
+  readonly instance: string | null
+  readonly client: string
+  readonly host: string
+  /** Null: its bytes are none that a consumer would understand. */
+  readonly assignment: readonly AssignedTopic[] | null
+}
+
+/** Without members, and so nobody's but the operator's. */
+export function isIdle({ state }: GroupView): boolean {
+  return state === 'Empty'
+}
+
+/** Null: there is no such group. */
+export function viewGroup(groups: GroupCoordinator, id: string): GroupView | null {
+  const found = groups.describe(id)
+  if (found === null) return null
+  const { phase, protocolType, protocol, members } = found
+  return {
+    id,
+    type: 'classic',
+    state: phase,
+    protocolType: protocolType ?? '',
+    protocol: protocol ?? '',
+    memberCount: members.length,
+    members: () =>
+      members.map(({ id: member, instanceId, clientId, clientHost, assignment }) => ({
+        member,
+        instance: instanceId,
+        client: clientId,
+        host: clientHost,
+        assignment: protocolType === CONSUMER_PROTOCOL ? assignmentIn(assignment) : null,
+      })),
+  }
+}
