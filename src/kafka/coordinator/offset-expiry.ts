@@ -1,4 +1,5 @@
 import type { CommittedOffset, Group, RemovedTopic } from '#core/groups.ts'
+import { CONSUMER_PROTOCOL } from './consumer-protocol.ts'
 import type { DescribedGroup } from './group-coordinator.ts'
 
 // Which committed offsets nobody needs any more (Kafka: offsets.retention.minutes, ClassicGroup.offsetExpirationCondition).
@@ -43,6 +44,8 @@ function expiryOf(
     case 'Empty':
       return (_, committed) => isOver(committed, Math.max(group.savedMs, committed.committedMs))
     case 'Stable':
+      // What members of another type want is known to them alone.
+      if (protocolType !== CONSUMER_PROTOCOL) return () => false
       return (topicId, committed) => !isSubscribed(topicId) && isOver(committed, committed.committedMs)
     default:
       return () => false
