@@ -1,5 +1,7 @@
 // What `chronik group` shows and sets, against a broker in a process of its own and clients that it does not know of.
 
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import { type Admin, type Consumer, Kafka, logLevel, type Producer } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { groupCommand } from '#cli/group.ts'
@@ -229,6 +231,33 @@ describe('chronik group', () => {
         stdout: '',
         stderr: `chronik group: no broker is running on the data directory ${dataDir}: name the one it was started with\n`,
       })
+    }
+  })
+
+  it('does what docs/CONSUMER-GROUPS.md shows', async () => {
+    const page = await readFile(fileURLToPath(new URL('../../docs/CONSUMER-GROUPS.md', import.meta.url)), 'utf8')
+    const commands = [...page.matchAll(/^chronik (.*) --data-dir \.\/data$/gm)].map(match => match[1]!.split(' '))
+    expect(commands.map(words => words[1])).toEqual([
+      ...[
+        'list',
+        'describe',
+        'describe',
+        'reset-offsets',
+        'reset-offsets',
+        'reset-offsets',
+        'delete',
+        'delete',
+        'dump',
+      ],
+    ])
+    for (const words of commands) {
+      const ran = await chronik(...words, '--data-dir', broker.dataDir)
+      expect({ words, ...ran }).toMatchObject({ words, code: 0, stderr: '' })
+      expect(ran.stdout).not.toBe('')
+    }
+    // What its outputs begin with.
+    for (const names of ['GROUP    TYPE', 'TOPIC   PARTITION  COMMITTED', 'TOPIC   PARTITION  BEFORE', 'MEMBER ']) {
+      expect(page).toContain(`\n${names}`)
     }
   })
 

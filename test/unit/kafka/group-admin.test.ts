@@ -106,6 +106,16 @@ describe('the description of a group', () => {
     })
   })
 
+  it('is the same after a restart, and its member goes on in its generation', async () => {
+    const fixture = await start()
+    await commitOffsets(fixture, 'billing', { orders: { 0: 4 } })
+    const memberId = await joinAlone(fixture, 'billing', { topics: ['orders'], assignment: { orders: [0] } })
+    const before = describeGroup(fixture.broker, 'billing')
+    const { broker } = await fixture.restart()
+    expect(describeGroup(broker, 'billing')).toEqual(before)
+    expect(broker.groups.heartbeat('billing', { memberId, instanceId: null, generation: 1 })).toBe('NONE')
+  })
+
   it('does not fail on what cannot be read, or is not there', async () => {
     const fixture = await start()
     await joinAlone(fixture, 'broken', { assignment: Buffer.from('00017fffffff', 'hex') })
