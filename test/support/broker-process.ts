@@ -68,10 +68,12 @@ export class BrokerStartFailed extends Error {
 export async function startBrokerProcess(options: BrokerProcessOptions = {}): Promise<BrokerProcess> {
   const temporary = options.dataDir === undefined ? await mkdtemp(join(tmpdir(), 'chronik-test-')) : null
   const dataDir = options.dataDir ?? join(temporary!, 'data')
-  const [freePort, metricsPort] = await freePorts(2)
+  const [freePort, otherPort] = await freePorts(2)
   const kafkaPort = options.kafkaPort ?? freePort!
+  // The port to come back to is as free as any.
+  const metricsPort = otherPort === kafkaPort ? freePort! : otherPort!
   const beganAtMs = performance.now()
-  const child = spawnBroker({ dataDir, kafkaPort, metricsPort: metricsPort!, options })
+  const child = spawnBroker({ dataDir, kafkaPort, metricsPort, options })
   const address = `${HOST}:${kafkaPort}`
 
   const remove = async () => {
@@ -89,7 +91,7 @@ export async function startBrokerProcess(options: BrokerProcessOptions = {}): Pr
   }
   return {
     kafka: { host: HOST, port: kafkaPort, address },
-    metricsPort: metricsPort!,
+    metricsPort,
     dataDir,
     pid: child.pid,
     startedInMs: performance.now() - beganAtMs,
