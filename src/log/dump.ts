@@ -3,7 +3,7 @@ import type { ByteReader } from '#bytes/cursor.ts'
 import { readNewestCheckpoint } from '#commit/checkpoint-files.ts'
 import { eachRecord, FILE_HEADER_BYTES } from '#commit/wal-format.ts'
 import { findFiles, type RecoveredGroup, readGroups } from '#commit/wal-recovery.ts'
-import { decodeChange, PRODUCE_RECORD, RECORD_TYPE_NAMES } from '#core/change-records.ts'
+import { type Change, decodeChange, PRODUCE_RECORD, RECORD_TYPE_NAMES } from '#core/change-records.ts'
 import { decodeState } from '#core/checkpoint.ts'
 import { apply, NO_EFFECTS } from '#core/core.ts'
 import {
@@ -119,7 +119,7 @@ class Dump {
   #changed(type: number, version: number, body: ByteReader): Line | null {
     const { timeMs, change } = decodeChange(type, version, body)
     const { topic, partition, group } = this.#filter
-    if (partition !== null || (group !== null && !('groupId' in change && change.groupId === group))) return null
+    if (partition !== null || (group !== null && !isAboutGroup(change, group))) return null
     const { kind: _, ...fields } = change
     if ('topics' in change) {
       const topics = this.#named(change.topics).filter(one => topic === null || one.topic === topic)
@@ -135,13 +135,18 @@ class Dump {
     return topics.map(one => ({ topic: this.#state.topicsById.get(one.topicId)?.name ?? null, ...one }))
   }
 
-  #topicOf(change: ReturnType<typeof decodeChange>['change']): string | undefined {
+  #topicOf(change: Change): string | undefined {
     if (change.kind === 'topic-created') return change.name
     let topic: Topic | undefined
     if ('id' in change) topic = this.#state.topicsById.get(change.id)
     else if (change.kind === 'log-start-moved') topic = this.#state.partitions[change.ordinal]?.topic
     return topic?.name
   }
+}
+
+function isAboutGroup(change: Change, group: string): boolean {
+  if ('groupId' in change) return change.groupId === group
+  return 'groupIds' in change && change.groupIds.includes(group)
 }
 
 /** What JSON has no form for: maps become objects, bytes base64. */

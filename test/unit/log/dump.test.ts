@@ -80,6 +80,8 @@ describe('the dump of a log', () => {
       groupId: 'other',
       topics: [{ topicId: 'id-of-audit', partitions: [0] }],
     })
+    const join = { transactionalId: 'x', producerId: 1, epoch: 0, ordinals: [], groupIds: ['billing'] }
+    await lab.propose({ kind: 'transaction-joined', ...join })
     await lab.clock.run(lab.log.close())
     expect(await linesOf(lab, { group: 'billing' })).toMatchObject([
       { type: 'group-saved', groupId: 'billing', saved: { members: [{ id: 'm', metadata: 'AAE=', assignment: '' }] } },
@@ -90,6 +92,7 @@ describe('the dump of a log', () => {
           { topic: 'audit', topicId: 'id-of-audit' },
         ],
       },
+      { type: 'transaction-joined', groupIds: ['billing'] },
     ])
     const about = await linesOf(lab, { topic: 'audit', types: ['offsets-committed', 'offsets-removed'] })
     expect(about).toMatchObject([{ topics: [{ topic: 'audit' }] }, { topics: [{ topic: 'audit' }] }])
