@@ -13,7 +13,7 @@ export type TransactionOutcome =
   | 'CONCURRENT_TRANSACTIONS'
   | 'INVALID_TXN_STATE'
 
-export function claimTransactionalId(state: State, claim: TransactionalIdClaim): TransactionOutcome {
+export function claimTransactionalId(state: State, claim: TransactionalIdClaim, timeMs: number): TransactionOutcome {
   const { transactionalId, fromProducerId, fromEpoch, producerId, epoch } = claim
   let transaction = state.transactions.get(transactionalId)
   if ((transaction?.producerId ?? -1) !== fromProducerId || (transaction?.epoch ?? NO_EPOCH) !== fromEpoch) {
@@ -25,10 +25,10 @@ export function claimTransactionalId(state: State, claim: TransactionalIdClaim):
   }
   if (transaction.isOngoing) return 'CONCURRENT_TRANSACTIONS'
   handOver(state, transaction, producerId, epoch)
-  if (!claim.isSameProducer) transaction.previousEpoch = NO_EPOCH
+  if (!claim.isNamed) transaction.previousEpoch = NO_EPOCH
   transaction.timeoutMs = claim.timeoutMs
   transaction.phase = 'Empty'
-  transaction.updatedMs = state.timeMs
+  transaction.updatedMs = timeMs
   return 'NONE'
 }
 
@@ -41,11 +41,11 @@ function handOver(state: State, transaction: Transaction, producerId: number, ep
   state.transactionOfProducer.set(producerId, transaction)
 }
 
-export function joinTransaction(state: State, join: TransactionJoin): TransactionOutcome {
+export function joinTransaction(state: State, join: TransactionJoin, timeMs: number): TransactionOutcome {
   const transaction = state.transactions.get(join.transactionalId)
   if (transaction?.producerId !== join.producerId) return 'INVALID_PRODUCER_ID_MAPPING'
-  if (transaction.epoch !== join.epoch) return 'PRODUCER_FENCED'
-  begin(state, transaction)
+  if (!transaction.isHeldBy(join.producerId, join.epoch)) return 'PRODUCER_FENCED'
+  begin(state, transaction, timeMs)
   // What was deleted meanwhile takes no part.
   for (const ordinal of join.ordinals) if (state.partitions[ordinal] !== undefined) transaction.partitions.add(ordinal)
   for (const groupId of join.groupIds) transaction.groups.add(groupId)
@@ -53,21 +53,22 @@ export function joinTransaction(state: State, join: TransactionJoin): Transactio
 }
 
 /** The first partition or group begins it. */
-export function begin(state: State, transaction: Transaction): void {
+export function begin(state: State, transaction: Transaction, timeMs: number): void {
   if (transaction.isOngoing) return
   transaction.phase = 'Ongoing'
-  transaction.startedMs = state.timeMs
-  transaction.updatedMs = state.timeMs
+  transaction.startedMs = timeMs
+  transaction.updatedMs = timeMs
+  transaction.begunCount++
   state.openTransactions.add(transaction)
 }
 
-export function commitTransactionOffsets(state: State, commit: TransactionOffsets): TransactionOutcome {
+export function commitTransactionOffsets(state: State, commit: TransactionOffsets, timeMs: number): TransactionOutcome {
   const { producerId, groupId, topics } = commit
   const transaction = state.transactionOfProducer.get(producerId)
   if (transaction === undefined) return 'INVALID_PRODUCER_ID_MAPPING'
-  if (transaction.epoch !== commit.epoch) return 'PRODUCER_FENCED'
+  if (!transaction.isHeldBy(producerId, commit.epoch)) return 'PRODUCER_FENCED'
   if (!transaction.groups.has(groupId) && !commit.joins) return 'INVALID_TXN_STATE'
-  begin(state, transaction)
+  begin(state, transaction, timeMs)
   transaction.groups.add(groupId)
   const pending = state.group(groupId).pendingOf(producerId)
   const order = state.commitCount++
@@ -102,7 +103,7 @@ export function endTransaction(
   transaction.partitions.clear()
   transaction.groups.clear()
   transaction.phase = end.isCommit ? 'CompleteCommit' : 'CompleteAbort'
-  transaction.updatedMs = state.timeMs
+  transaction.updatedMs = timeMs
   state.openTransactions.delete(transaction)
   if (end.nextProducerId !== end.producerId || end.nextEpoch !== end.epoch) {
     handOver(state, transaction, end.nextProducerId, end.nextEpoch)
@@ -171,10 +172,12 @@ function takeOver(state: State, offsets: Offsets, pending: Offsets): void {
 
 export function removeTransactionalId(
   state: State,
-  removed: { transactionalId: string; producerId: number },
+  removed: { transactionalId: string; producerId: number; epoch: number },
 ): TransactionOutcome {
   const transaction = state.transactions.get(removed.transactionalId)
   if (transaction?.producerId !== removed.producerId) return 'INVALID_PRODUCER_ID_MAPPING'
+  // It was taken again meanwhile.
+  if (transaction.epoch !== removed.epoch) return 'PRODUCER_FENCED'
   if (transaction.isOngoing) return 'CONCURRENT_TRANSACTIONS'
   state.transactions.delete(transaction.id)
   state.transactionOfProducer.delete(transaction.producerId)

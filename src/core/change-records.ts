@@ -49,7 +49,7 @@ export type Change =
   | TransactionalIdClaim
   | TransactionJoin
   | TransactionEnd
-  | { kind: 'transactional-id-removed'; transactionalId: string; producerId: number }
+  | { kind: 'transactional-id-removed'; transactionalId: string; producerId: number; epoch: number }
   | TransactionOffsets
 
 export type ChangeKind = Change['kind']
@@ -160,11 +160,12 @@ const CODECS: { readonly [K in ChangeKind]: ChangeCodec<K> } = {
   'transaction-ended': { type: 17, write: writeTransactionEnd, read: readTransactionEnd },
   'transactional-id-removed': {
     type: 18,
-    write(into, { transactionalId, producerId }) {
+    write(into, { transactionalId, producerId, epoch }) {
       writeText(into, transactionalId)
       into.i64(producerId)
+      into.i16(epoch)
     },
-    read: from => ({ transactionalId: readText(from), producerId: from.i64() }),
+    read: from => ({ transactionalId: readText(from), producerId: from.i64(), epoch: from.i16() }),
   },
   'transaction-offsets-committed': { type: 19, write: writeTransactionOffsets, read: readTransactionOffsets },
 }

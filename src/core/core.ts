@@ -89,7 +89,7 @@ export function apply(state: State, record: Appliable, effects: Effects): void {
   const { timeMs, change } = decodeChange(type, version, body)
   if (timeMs > state.timeMs) state.timeMs = timeMs
   const outcome =
-    change.kind === 'transaction-ended' ? applyEnd(state, change, timeMs, effects) : applyChange(state, change)
+    change.kind === 'transaction-ended' ? applyEnd(state, change, timeMs, effects) : applyChange(state, change, timeMs)
   effects.change(change, outcome)
 }
 
@@ -157,7 +157,7 @@ function applyBatch(state: State, partition: Partition, effects: Effects): void 
 function checkTransaction(state: State, partition: Partition): number {
   const transaction = state.transactionOfProducer.get(entry.producerId)
   if (transaction === undefined) return NO_TRANSACTIONAL_ID
-  if (transaction.epoch !== entry.producerEpoch) return FENCED
+  if (!transaction.isHeldBy(entry.producerId, entry.producerEpoch)) return FENCED
   return transaction.partitions.has(partition.ordinal) || joins(entry.attributes) ? ACCEPTED : NOT_IN_TRANSACTION
 }
 
@@ -172,7 +172,7 @@ function joins(attributes: number): boolean {
 function openInPartition(state: State, partition: Partition): void {
   const transaction = state.transactionOfProducer.get(entry.producerId)
   assert(transaction !== undefined, 'a transactional batch was checked')
-  begin(state, transaction)
+  begin(state, transaction, header.timeMs)
   transaction.partitions.add(partition.ordinal)
   partition.openTransactions ??= new Map()
   const { openTransactions, nextOffset } = partition
@@ -195,7 +195,7 @@ function rememberProduced(state: State, partition: Partition): void {
   rememberBatch(producer, entry.producerEpoch, batch, state.timeMs)
 }
 
-function applyChange(state: State, change: Exclude<Change, TransactionEnd>): Outcome {
+function applyChange(state: State, change: Exclude<Change, TransactionEnd>, timeMs: number): Outcome {
   switch (change.kind) {
     case 'cluster-created':
       if (state.clusterId === '') state.clusterId = change.clusterId
@@ -243,11 +243,11 @@ function applyChange(state: State, change: Exclude<Change, TransactionEnd>): Out
       state.groups.delete(change.groupId)
       return 'NONE'
     case 'transactional-id-claimed':
-      return claimTransactionalId(state, change)
+      return claimTransactionalId(state, change, timeMs)
     case 'transaction-joined':
-      return joinTransaction(state, change)
+      return joinTransaction(state, change, timeMs)
     case 'transaction-offsets-committed':
-      return commitTransactionOffsets(state, change)
+      return commitTransactionOffsets(state, change, timeMs)
     case 'transactional-id-removed':
       return removeTransactionalId(state, change)
     default:

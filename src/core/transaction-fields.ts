@@ -17,8 +17,8 @@ export interface TransactionalIdClaim {
   readonly fromEpoch: number
   readonly producerId: number
   readonly epoch: number
-  /** The claimer named itself as who has it so far, so it may ask again. Others who name it are zombies. */
-  readonly isSameProducer: boolean
+  /** The claimer named who has it so far as itself, so it may ask again. Others who name that one are zombies. */
+  readonly isNamed: boolean
 }
 
 /** A transaction is in further partitions and groups; it begins if it is in none. */
@@ -71,7 +71,7 @@ export function writeTransactionalIdClaim(into: ByteWriter, claim: Fields<Transa
   into.i16(claim.fromEpoch)
   into.i64(claim.producerId)
   into.i16(claim.epoch)
-  into.u8(claim.isSameProducer ? 1 : 0)
+  into.u8(claim.isNamed ? 1 : 0)
 }
 
 export function readTransactionalIdClaim(from: ByteReader): Fields<TransactionalIdClaim> {
@@ -82,7 +82,7 @@ export function readTransactionalIdClaim(from: ByteReader): Fields<Transactional
     fromEpoch: from.i16(),
     producerId: from.i64(),
     epoch: from.i16(),
-    isSameProducer: from.u8() === 1,
+    isNamed: from.u8() === 1,
   }
 }
 

@@ -18,10 +18,12 @@ export class Transaction {
   previousEpoch = NO_EPOCH
   timeoutMs = 0
   phase: TransactionPhase = 'Empty'
-  /** State time at which the open one began. */
+  /** When the open one began, by the clock of who proposed it. */
   startedMs = -1
-  /** State time of its last change. */
+  /** When it last began or ended. */
   updatedMs = 0
+  /** How many have begun in this process: tells one from the next. Not stored. */
+  begunCount = 0
   /** Ordinals of the partitions that the open one is in. */
   readonly partitions = new Set<number>()
   /** Ids of the groups that the open one commits offsets of. */
@@ -33,6 +35,11 @@ export class Transaction {
 
   get isOngoing(): boolean {
     return this.phase === 'Ongoing'
+  }
+
+  /** Is this who may write? Who was fenced with the last epoch has left an epoch that nobody was given. */
+  isHeldBy(producerId: number, epoch: number): boolean {
+    return this.producerId === producerId && this.epoch === epoch && epoch <= LAST_EPOCH
   }
 }
 

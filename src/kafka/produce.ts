@@ -2,7 +2,7 @@ import { type ByteReader, MalformedBytes } from '#bytes/cursor.ts'
 import { type BatchEntry, JOINS_TRANSACTION_BIT, newBatchEntry } from '#core/produce-record.kernel.ts'
 import { NO_PRODUCER } from '#core/producers.ts'
 import type { Partition, Topic } from '#core/state.ts'
-import { isTransactional } from '#records/batch.ts'
+import { isTransactional, KNOWN_ATTRIBUTES } from '#records/batch.ts'
 import { BatchFacts, type LongContext, NO_ERROR, type ProduceContext } from '#records/facts.ts'
 import { inspectBatch } from '#records/validate.ts'
 import type { Broker } from './broker.ts'
@@ -107,7 +107,7 @@ function stage(ticket: ProduceTicket, slot: number, bytes: Buffer, facts: BatchF
     return
   }
   broker.metrics.messagesReceived.value += facts.recordCount
-  let { attributes } = facts
+  let attributes = facts.attributes & KNOWN_ATTRIBUTES
   if (isTransactional(attributes)) {
     const problem = broker.transactions.mayProduce(ticket.transactionalId, facts.producerId)
     if (problem !== 'NONE') {

@@ -86,9 +86,9 @@ function hasSilentProducer(partition: Partition | undefined, lastAppendBeforeMs:
 async function expireTransactionalIds(broker: Broker): Promise<void> {
   const { log, clock, settings } = broker
   const unusedBeforeMs = clock.nowMs() - settings.transactionalIdExpirationMs
-  for (const { id, producerId, isOngoing, updatedMs } of [...log.state.transactions.values()]) {
+  for (const { id, producerId, epoch, isOngoing, updatedMs } of [...log.state.transactions.values()]) {
     if (isOngoing || updatedMs >= unusedBeforeMs) continue
-    await log.propose({ kind: 'transactional-id-removed', transactionalId: id, producerId })
+    await log.propose({ kind: 'transactional-id-removed', transactionalId: id, producerId, epoch })
   }
 }
 

@@ -50,6 +50,8 @@ export const LOG_APPEND_TIME_BIT = 0x08
 export const TRANSACTIONAL_BIT = 0x10
 export const CONTROL_BIT = 0x20
 export const DELETE_HORIZON_BIT = 0x40
+/** What Kafka gives a meaning; a producer may set the others, and nobody looks. */
+export const KNOWN_ATTRIBUTES = 0x7f
 
 const TWO_32 = 4294967296
 

@@ -67,6 +67,20 @@ async function produce(records: Buffer): Promise<number> {
   return responses[0]!.partitionResponses[0]!.errorCode
 }
 
+describe('a batch', () => {
+  it('may have attributes that mean nothing, and brings nobody into a transaction with them', async () => {
+    const client = await WireClient.connect(broker.kafka)
+    const all = buildBatch([{ value: 'x' }], { attributes: -128 })
+    const good = buildBatch([{ value: 'good' }])
+    const partitionData = [good, all, good].map(records => ({ index: 0, records }))
+    const body = { acks: -1, timeoutMs: 1000, topicData: [{ name: TOPIC, partitionData }] }
+    const { responses } = await client.send('Produce', 9, body)
+    expect(responses[0]!.partitionResponses.map(({ errorCode }) => errorCode)).toEqual([0, 0, 0])
+    client.close()
+    await mustAnswer(broker)
+  })
+})
+
 describe('the size of a request', () => {
   it.each([0, -1, -(2 ** 31), 2 ** 31 - 1, MAX_REQUEST_BYTES + 1])('of %i closes the connection', async size => {
     const bytes = Buffer.alloc(8)

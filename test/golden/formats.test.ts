@@ -50,7 +50,7 @@ async function coordinate(lab: LogLab): Promise<void> {
   await lab.propose({ kind: 'offsets-committed', groupId: 'readers', topics })
   for (const [i, transactionalId] of ['aborter', 'copier'].entries()) {
     const producer = { id: i, epoch: 0, sequence: 0, isTransactional: true }
-    const from = { fromProducerId: -1, fromEpoch: -1, isSameProducer: false }
+    const from = { fromProducerId: -1, fromEpoch: -1, isNamed: false }
     const claim = { transactionalId, timeoutMs: 60_000, ...from, producerId: i, epoch: 0 }
     await lab.propose({ kind: 'transactional-id-claimed', ...claim })
     await lab.append(ledger.partitions[0]!, { recordCount: 2, producer })
@@ -131,7 +131,7 @@ const CHANGES: Change[] = [
     fromEpoch: -1,
     producerId: 1000,
     epoch: 0,
-    isSameProducer: true,
+    isNamed: true,
   },
   { kind: 'transaction-joined', ...COPIER, transactionalId: 'copier', ordinals: [1, 2], groupIds: ['readers'] },
   { kind: 'transaction-offsets-committed', ...COPIER, groupId: 'readers', joins: true, topics: [COMMITTED] },
@@ -148,7 +148,7 @@ const CHANGES: Change[] = [
     payloadPosition: 60,
     markers: [{ ordinal: 1, place: 100, sizeBytes: 78, crc: 4_000_000_000 }],
   },
-  { kind: 'transactional-id-removed', transactionalId: 'copier', producerId: 1000 },
+  { kind: 'transactional-id-removed', transactionalId: 'copier', ...COPIER },
 ]
 
 describe('what is stored', () => {

@@ -15,10 +15,10 @@ import {
   decideFencing,
   decideInit,
   decideJoin,
-  overdue,
   type ProducerIdentity,
   type TransactionAnswer,
 } from '#kafka/coordinator/transaction-steps.ts'
+import { TransactionTimers } from '#kafka/coordinator/transaction-timers.ts'
 import type { ProposedEnd } from '#log/log.ts'
 import { TRANSACTIONAL_BIT } from '#records/batch.ts'
 
@@ -31,6 +31,7 @@ import { TRANSACTIONAL_BIT } from '#records/batch.ts'
 //   offsets a g p0=5 [tv=1]
 //   commit a, abort a [tv=1]
 //   plain g p0=5                  offsets without a transaction
+//   pose a 1000 5                as whom the producer asks from now on
 //   epoch a 32765                 what a producer has after a long life
 //   wait 60                       seconds
 //   read p0 [from=0]              what a read_committed consumer is told
@@ -46,6 +47,7 @@ const VERDICTS = ['written', 'duplicate', 'no partition', 'FENCED', 'OUT OF ORDE
 
 export class TransactionScript {
   readonly #state = new State()
+  readonly #timers = new TransactionTimers(this.#state, 0, 0)
   readonly #producers = new Map<string, ProducerIdentity>()
   /** Next sequence by producer name and partition. */
   readonly #sequences = new Map<string, number>()
@@ -79,6 +81,7 @@ export class TransactionScript {
     )
     this.#out = []
     this.#act(verb, names, options)
+    for (const transaction of this.#state.openTransactions) this.#timers.began(transaction, this.#nowMs)
     return [...this.#out, `= ${this.#summary()}`]
   }
 
@@ -119,6 +122,9 @@ export class TransactionScript {
         return
       case 'epoch':
         this.#age(name, Number(more[0]))
+        return
+      case 'pose':
+        this.#producers.set(name, { producerId: Number(more[0]), epoch: Number(more[1]) })
         return
       case 'wait':
         this.#wait(Number(name) * 1000)
@@ -176,7 +182,7 @@ export class TransactionScript {
 
   #age(name: string, epoch: number): void {
     const found = this.#state.transactions.get(idOf(name))
-    const from = { fromProducerId: found?.producerId ?? -1, fromEpoch: found?.epoch ?? -1, isSameProducer: false }
+    const from = { fromProducerId: found?.producerId ?? -1, fromEpoch: found?.epoch ?? -1, isNamed: false }
     const producerId = found?.producerId ?? this.#nextProducerId++
     const claim = { transactionalId: idOf(name), timeoutMs: 60_000, ...from, producerId, epoch }
     this.#out.push(`${name}: ${this.#apply({ kind: 'transactional-id-claimed', ...claim })}`)
@@ -259,7 +265,7 @@ export class TransactionScript {
 
   #wait(forMs: number): void {
     this.#nowMs += forMs
-    for (const transaction of overdue(this.#state, this.#nowMs)) {
+    for (const transaction of this.#timers.overdue(this.#nowMs)) {
       this.#out.push(`${transaction.id} was open for too long`)
       this.#end(decideFencing(transaction).end)
     }

@@ -16,17 +16,15 @@ import {
   decideInit,
   decideJoin,
   type EndRequest,
-  firstDeadlineMs,
   type InitRequest,
-  isOverdue,
   type JoinRequest,
   mayBegin,
   NOBODY,
-  overdue,
   type ProducerIdentity,
   problemWith,
   type TransactionAnswer,
 } from './transaction-steps.ts'
+import { TransactionTimers } from './transaction-timers.ts'
 
 // The coordinator of all transactions: decides (transaction-steps.ts), makes what was decided durable, and decides again if the
 // state moved on meanwhile. It holds nothing but the timer for transactions that are left open: all it knows is in the log's
@@ -42,6 +40,8 @@ export interface TransactionLimits {
 const ATTEMPTS = 10
 /** What could not be aborted in time is tried again after this long. */
 const RETRY_MS = 1000
+/** Proposed before the first of them is in force. */
+const ABORTS_AT_ONCE = 256
 
 export class TransactionCoordinator {
   readonly #log: Log
@@ -50,6 +50,7 @@ export class TransactionCoordinator {
   readonly #metrics: Metrics
   readonly #producerIds: ProducerIds
   readonly #limits: TransactionLimits
+  readonly #timers: TransactionTimers
   #timer: { timer: Timer; atMs: number } | null = null
   #aborting: Promise<void> = Promise.resolve()
   #isClosed = false
@@ -68,7 +69,8 @@ export class TransactionCoordinator {
     this.#metrics = options.metrics
     this.#producerIds = options.producerIds
     this.#limits = options.limits
-    this.#watch(firstDeadlineMs(this.#log.state))
+    this.#timers = new TransactionTimers(options.log.state, options.clock.monotonicMs(), options.clock.nowMs())
+    this.#ringAt(this.#timers.firstMs())
   }
 
   // ---- requests
@@ -84,7 +86,7 @@ export class TransactionCoordinator {
   async join(request: JoinRequest): Promise<KafkaErrorName> {
     if (request.transactionalId === '') return 'INVALID_REQUEST'
     const { error } = await this.#settle(() => decideJoin(this.#log.state, request, this.#limits))
-    this.#watchOpen(this.#log.state.transactions.get(request.transactionalId))
+    this.#watch(this.#log.state.transactions.get(request.transactionalId))
     return error
   }
 
@@ -111,7 +113,7 @@ export class TransactionCoordinator {
 
   /** A batch of a transaction was stored. */
   produced(transactionalId: string): void {
-    this.#watchOpen(this.#log.state.transactions.get(transactionalId))
+    this.#watch(this.#log.state.transactions.get(transactionalId))
   }
 
   /** May this producer commit offsets of a group with its transaction? */
@@ -127,7 +129,7 @@ export class TransactionCoordinator {
   async commitOffsets(commit: Omit<TransactionOffsets, 'kind'>): Promise<KafkaErrorName> {
     try {
       const outcome = await this.#log.propose({ kind: 'transaction-offsets-committed', ...commit })
-      this.#watchOpen(this.#log.state.transactionOfProducer.get(commit.producerId))
+      this.#watch(this.#log.state.transactionOfProducer.get(commit.producerId))
       return outcome
     } catch (thrown) {
       storageRefusal(thrown)
@@ -160,47 +162,52 @@ export class TransactionCoordinator {
 
   // ---- time
 
-  #watchOpen(transaction: Transaction | undefined): void {
-    if (transaction?.isOngoing) this.#watch(transaction.startedMs + transaction.timeoutMs)
+  /** It may have begun just now. */
+  #watch(transaction: Transaction | undefined): void {
+    if (!transaction?.isOngoing) return
+    const atMs = this.#timers.began(transaction, this.#clock.monotonicMs())
+    if (atMs !== null) this.#ringAt(atMs)
   }
 
   /** Sets the timer, unless one is set that rings early enough. */
-  #watch(atMs: number): void {
+  #ringAt(atMs: number): void {
     if (this.#isClosed || atMs === Number.POSITIVE_INFINITY) return
     if (this.#timer !== null && this.#timer.atMs <= atMs) return
     this.#timer?.timer.cancel()
-    const timer = this.#clock.after(Math.max(0, atMs - this.#clock.nowMs()), () => {
+    const timer = this.#clock.after(Math.max(0, atMs - this.#clock.monotonicMs()), () => {
       this.#timer = null
-      this.#aborting = this.#abortOverdue()
+      this.#aborting = this.#aborting.then(() => this.#abortOverdue())
     })
     this.#timer = { timer, atMs }
   }
 
+  /** Many at once: their ends share a sync. What could not be aborted is tried again. */
   async #abortOverdue(): Promise<void> {
-    const nowMs = this.#clock.nowMs()
-    try {
-      for (const transaction of overdue(this.#log.state, nowMs)) {
-        // While others were aborted, its producer may have ended it, and begun another one.
-        if (isOverdue(transaction, nowMs)) await this.#abortOne(transaction)
-      }
-      this.#watch(firstDeadlineMs(this.#log.state))
-    } catch (thrown) {
-      this.#logger.warn(`transactions could not be aborted in time, it is tried again: ${messageOf(thrown)}`)
-      this.#watch(nowMs + RETRY_MS)
+    const overdue = this.#timers.overdue(this.#clock.monotonicMs())
+    for (let i = 0; i < overdue.length && !this.#isClosed; i += ABORTS_AT_ONCE) {
+      const some = overdue.slice(i, i + ABORTS_AT_ONCE)
+      await Promise.all(some.map(transaction => this.#abortInTime(transaction)))
     }
+    const isLeft = overdue.some(transaction => this.#timers.isOverdue(transaction, this.#clock.monotonicMs()))
+    this.#ringAt(isLeft ? this.#clock.monotonicMs() + RETRY_MS : this.#timers.firstMs())
   }
 
-  /** The producer may have ended it in this moment. */
-  async #abortOne(transaction: Transaction): Promise<void> {
+  async #abortInTime(transaction: Transaction): Promise<void> {
+    // While others were aborted, its producer may have ended it, and begun another one.
+    if (!this.#timers.isOverdue(transaction, this.#clock.monotonicMs())) return
     const { id, startedMs, timeoutMs } = transaction
-    const outcome = await this.#log.endTransaction(decideFencing(transaction).end)
-    if (outcome === 'NONE') {
+    try {
+      const outcome = await this.#log.endTransaction(decideFencing(transaction).end)
+      if (outcome !== 'NONE') return
       this.#metrics.transactionsTimedOut.value++
       const openMs = this.#clock.nowMs() - startedMs
       this.#logger.info('transaction aborted: it was open for too long', { transactionalId: id, openMs, timeoutMs })
+    } catch (thrown) {
+      this.#logger.warn(`transaction ${id} could not be aborted in time, it is tried again: ${messageOf(thrown)}`)
     }
   }
 
+  /** Resolves when nothing more is proposed. */
   async close(): Promise<void> {
     this.#isClosed = true
     this.#timer?.timer.cancel()

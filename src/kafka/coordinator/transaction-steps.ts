@@ -72,7 +72,7 @@ function claim(from: ProducerIdentity, to: ProducerIdentity, request: InitReques
     fromProducerId: from.producerId,
     fromEpoch: from.epoch,
     ...to,
-    isSameProducer: request.from !== null,
+    isNamed: request.from !== null,
   }
   return { kind: 'propose', change, answer: { error: 'NONE', ...to } }
 }
@@ -112,7 +112,7 @@ export function mayBegin(
 /** Is this the producer that has the transactional id? */
 export function problemWith(transaction: Transaction | undefined, asking: ProducerIdentity): KafkaErrorName {
   if (transaction?.producerId !== asking.producerId) return 'INVALID_PRODUCER_ID_MAPPING'
-  return transaction.epoch === asking.epoch ? 'NONE' : 'PRODUCER_FENCED'
+  return transaction.isHeldBy(asking.producerId, asking.epoch) ? 'NONE' : 'PRODUCER_FENCED'
 }
 
 // ---- EndTxn
@@ -188,25 +188,4 @@ function isCurrent(transaction: Transaction, { producerId, epoch }: ProducerIden
 /** The producer was told who it is now, and did not hear it. */
 function isPrevious(transaction: Transaction, { producerId, epoch }: ProducerIdentity): boolean {
   return epoch >= 0 && transaction.previousProducerId === producerId && transaction.previousEpoch === epoch
-}
-
-// ---- time
-
-/** When the first open transaction is given up, in state time. */
-export function firstDeadlineMs(state: State): number {
-  let firstMs = Number.POSITIVE_INFINITY
-  for (const transaction of state.openTransactions) firstMs = Math.min(firstMs, deadlineMs(transaction))
-  return firstMs
-}
-
-export function overdue(state: State, nowMs: number): Transaction[] {
-  return [...state.openTransactions].filter(transaction => isOverdue(transaction, nowMs))
-}
-
-export function isOverdue(transaction: Transaction, nowMs: number): boolean {
-  return transaction.isOngoing && deadlineMs(transaction) <= nowMs
-}
-
-function deadlineMs({ startedMs, timeoutMs }: Transaction): number {
-  return startedMs + timeoutMs
 }

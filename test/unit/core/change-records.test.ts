@@ -70,7 +70,7 @@ const changes: fc.Arbitrary<Change> = fc.oneof(
     fromEpoch: epoch,
     producerId,
     epoch,
-    isSameProducer: fc.boolean(),
+    isNamed: fc.boolean(),
   }),
   fc.record({
     kind: fc.constant('transaction-joined' as const),
@@ -94,7 +94,7 @@ const changes: fc.Arbitrary<Change> = fc.oneof(
     payloadPosition: whole,
     markers: fc.array(fc.record({ ordinal: count, place: count, sizeBytes: count, crc: count }), { maxLength: 3 }),
   }),
-  fc.record({ kind: fc.constant('transactional-id-removed' as const), transactionalId: text, producerId }),
+  fc.record({ kind: fc.constant('transactional-id-removed' as const), transactionalId: text, producerId, epoch }),
   fc.record({
     kind: fc.constant('transaction-offsets-committed' as const),
     groupId: text,

@@ -108,7 +108,7 @@ function produced(taken: Extract<Step, { write: number }>, timeMs: number): LogR
 function changeOf(state: State, taken: Exclude<Step, { write: number }>): Change {
   if ('claim' in taken) {
     const found = state.transactions.get(idOf(taken.claim))
-    const from = { fromProducerId: found?.producerId ?? -1, fromEpoch: found?.epoch ?? -1, isSameProducer: taken.again }
+    const from = { fromProducerId: found?.producerId ?? -1, fromEpoch: found?.epoch ?? -1, isNamed: taken.again }
     const to = { producerId: taken.claim, epoch: (found?.epoch ?? -1) + 1 }
     return { kind: 'transactional-id-claimed', transactionalId: idOf(taken.claim), timeoutMs: 1000, ...from, ...to }
   }
@@ -128,7 +128,8 @@ function changeOf(state: State, taken: Exclude<Step, { write: number }>): Change
   if ('start' in taken) return { kind: 'log-start-moved', ordinal: taken.start, offset: taken.offset }
   if ('remove' in taken) return { kind: 'topic-deleted', id: `topic-${taken.remove}` }
   if ('forget' in taken) {
-    return { kind: 'transactional-id-removed', transactionalId: idOf(taken.forget), producerId: taken.forget }
+    const epoch = state.transactions.get(idOf(taken.forget))?.epoch ?? 0
+    return { kind: 'transactional-id-removed', transactionalId: idOf(taken.forget), producerId: taken.forget, epoch }
   }
   return { kind: 'group-removed', groupId: `g${taken.group}` }
 }

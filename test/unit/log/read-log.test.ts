@@ -110,7 +110,7 @@ describe('a read', () => {
   it('finds what was committed together with the end of a transaction before it', async () => {
     const lab = await LogLab.open()
     const partition = (await lab.topic('topic')).partitions[0]!
-    const from = { fromProducerId: -1, fromEpoch: -1, isSameProducer: false }
+    const from = { fromProducerId: -1, fromEpoch: -1, isNamed: false }
     const claim = { transactionalId: 'copier', timeoutMs: 1000, ...from, producerId: 1, epoch: 0 }
     await lab.propose({ kind: 'transactional-id-claimed', ...claim })
     const sequenced = { id: 1, epoch: 0, sequence: 0, isTransactional: true }

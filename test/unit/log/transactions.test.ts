@@ -22,7 +22,7 @@ async function labWithTransactions(options: LogLabOptions = {}): Promise<LogLab>
   const lab = await LogLab.open(options)
   await lab.topic('topic', 2)
   for (const [id, transactionalId] of ['aborter', 'committer'].entries()) {
-    const from = { fromProducerId: -1, fromEpoch: -1, isSameProducer: false }
+    const from = { fromProducerId: -1, fromEpoch: -1, isNamed: false }
     const claim = { transactionalId, timeoutMs: 60_000, ...from, producerId: id, epoch: 0 }
     await lab.propose({ kind: 'transactional-id-claimed', ...claim })
     for (const partition of lab.log.state.topics.get('topic')!.partitions) {

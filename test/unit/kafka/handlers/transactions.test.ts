@@ -284,6 +284,41 @@ describe('a transaction that is left open', () => {
     expect(fixture.partition(TOPIC)).toMatchObject({ lastStableOffset: 2, nextOffset: 2 })
   })
 
+  it.each([-86_400_000, 86_400_000])('has its time though somebody sets the clock by %i ms', async byMs => {
+    const before = await brokerWithTopic()
+    const producer = await begin(before, 10_000)
+    await write(before, producer)
+    before.clock.jump(byMs)
+    const fixture = await before.restart()
+    // Ahead: as if it had been open for a day. Back: it has its whole time again, and no more.
+    if (byMs < 0) {
+      await fixture.clock.runFor(9900)
+      expect(fixture.partition(TOPIC).lastStableOffset).toBe(0)
+    }
+    await fixture.clock.runFor(200)
+    expect(fixture.partition(TOPIC).lastStableOffset).toBe(2)
+  })
+
+  it('is not aborted if its producer ends it in the last moment', async () => {
+    const before = await brokerWithTopic()
+    const producers: Producer[] = []
+    for (const id of ['a', 'b', 'c']) producers.push(await begin(before, 10_000, id))
+    for (const producer of producers) await write(before, producer)
+    before.clock.jump(10_000)
+    const fixture = await before.restart()
+    const last = producers[2]!
+    const ended = fixture.begin('EndTxn', 5, { ...last, committed: true })
+    await fixture.clock.runFor(100)
+    expect(await ended).toMatchObject({ errorCode: 0, producerEpoch: 1 })
+    const phases = [...fixture.state.transactions.values()].map(({ phase, epoch }) => [phase, epoch])
+    expect(phases).toEqual([
+      ['CompleteAbort', 1],
+      ['CompleteAbort', 1],
+      ['CompleteCommit', 1],
+    ])
+    expect(fixture.broker.metrics.transactionsTimedOut.value).toBe(2)
+  })
+
   it('is listed, described and aborted by an administrator', async () => {
     const fixture = await brokerWithTopic()
     const producer = await begin(fixture)
