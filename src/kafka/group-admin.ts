@@ -56,7 +56,7 @@ export async function listGroups(broker: Broker, from: number): Promise<GroupPag
   let place = 0
   for (const id of broker.groups.ids()) {
     if (place++ < from) continue
-    const found = viewGroup(broker.groups, id)
+    const found = viewGroup(broker, id)
     if (found === null) continue
     if (groups.length === GROUPS_OF_A_PAGE) return { groups, next: place - 1 }
     const summary = summaryOf(broker, found)
@@ -90,7 +90,7 @@ export function describeGroup(broker: Broker, id: string): GroupDescription {
 }
 
 function requireGroup(broker: Broker, id: string): GroupView {
-  const found = viewGroup(broker.groups, id)
+  const found = viewGroup(broker, id)
   if (found !== null) return found
   throw new ChronikError('GROUP_NOT_FOUND', 'invalid', `there is no group '${id}': 'chronik group list' has all`)
 }
@@ -181,8 +181,8 @@ async function deleteOffsets(broker: Broker, id: string, { topic: name, partitio
 }
 
 /** Members would go on from where they are, and commit over whatever is set. */
-export function refuseIfActive({ groups }: Broker, id: string, what: string): void {
-  const found = viewGroup(groups, id)
+export function refuseIfActive(broker: Broker, id: string, what: string): void {
+  const found = viewGroup(broker, id)
   if (found === null || isIdle(found)) return
   const count = found.memberCount === 1 ? '1 member' : `${found.memberCount} members`
   const message = `group '${id}' is ${found.state} with ${count}: ${what} when its consumers have ended`

@@ -62,7 +62,7 @@ export class GroupMeter {
     const lags: Series[] = []
     const walk = new Walk(clock)
     for (const id of groups.ids()) {
-      const found = viewGroup(groups, id)
+      const found = viewGroup(this.#broker, id)
       if (found === null) continue
       this.#states.add(found.state)
       counted.groupsInState.set(found.state, (counted.groupsInState.get(found.state) ?? 0) + 1)

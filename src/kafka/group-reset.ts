@@ -51,7 +51,7 @@ const NOBODY = { memberId: '', instanceId: null, generation: -1 }
 
 export async function resetOffsets(broker: Broker, request: ResetRequest, signal: AbortSignal): Promise<ResetOutcome> {
   const { group: groupId, dryRun } = request
-  const isNew = viewGroup(broker.groups, groupId) === null
+  const isNew = viewGroup(broker, groupId) === null
   refuseIfActive(broker, groupId, RESET)
   const group = broker.log.state.groups.get(groupId)
   const chosen = choose(broker, request, group)

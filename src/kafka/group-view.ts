@@ -1,5 +1,5 @@
+import type { Broker } from './broker.ts'
 import { type AssignedTopic, assignmentIn, CONSUMER_PROTOCOL } from './coordinator/consumer-protocol.ts'
-import type { GroupCoordinator } from './coordinator/group-coordinator.ts'
 
 // A group as operators see it, whatever its type: everything that shows groups asks here.
 
@@ -30,7 +30,7 @@ export function isIdle({ state }: GroupView): boolean {
 }
 
 /** Null: there is no such group. */
-export function viewGroup(groups: GroupCoordinator, id: string): GroupView | null {
+export function viewGroup({ groups }: Broker, id: string): GroupView | null {
   const found = groups.describe(id)
   if (found === null) return null
   const { phase, protocolType, protocol, members } = found
