@@ -13,9 +13,18 @@ import (
 
 // Positions in a record batch.
 const (
-	crcAt       = 17 // the checksum covers what follows it
-	lastDeltaAt = 23
-	recordsAt   = 61
+	crcAt         = 17 // the checksum covers what follows it
+	attributesAt  = 21
+	lastDeltaAt   = 23
+	producerAt    = 43
+	recordCountAt = 57
+	recordsAt     = 61
+)
+
+// Attributes of a record batch.
+const (
+	transactionalBit = 1 << 4
+	controlBit       = 1 << 5
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -27,32 +27,33 @@ func consume(o *options) (result, error) {
 }
 
 func read(o *options) (result, error) {
-	records, bytes, err := 0, 0, error(nil)
+	want, err := offsetCount(o)
+	if err != nil {
+		return nil, err
+	}
+	var total fetched
 	observed := observe(o.pid)
 	if o.raw {
-		records, bytes, err = rawRead(o)
+		total, err = rawRead(o, want)
 	} else {
-		err = readAll(o, func(r *kgo.Record) { records++; bytes += len(r.Value) })
+		err = readAll(o, func(r *kgo.Record) { total.add(fetched{1, 1, int64(len(r.Value))}) })
 	}
 	elapsed := time.Since(observed.began)
 	out := result{"errors": int64(0)}
 	observed.report(out)
-	out.rates(records, bytes/max(records, 1), elapsed)
+	out.rates(int(total.records), int(total.bytes/max(total.records, 1)), elapsed)
 	return out, err
 }
 
-// rawRead fetches over o.conns connections, each with its share of the partitions, and counts by the batch headers.
-func rawRead(o *options) (records, size int, err error) {
-	want, err := recordCount(o)
-	if err != nil {
-		return 0, 0, err
-	}
+// rawRead fetches so many offsets over o.conns connections, each with its share of the partitions, and counts by the batch headers.
+func rawRead(o *options, want int64) (total fetched, err error) {
 	conns, err := dialMany(o, o.conns)
 	if err != nil {
-		return 0, 0, err
+		return total, err
 	}
 	defer closeAll(conns)
-	var totalRecords, totalBytes atomic.Int64
+	totals := make([]fetched, o.conns)
+	var offsets atomic.Int64
 	var running sync.WaitGroup
 	failures := make([]error, o.conns)
 	for i, c := range conns {
@@ -61,23 +62,23 @@ func rawRead(o *options) (records, size int, err error) {
 			for p := i; p < o.partitions; p += o.conns {
 				next[int32(p)] = 0
 			}
-			for len(next) > 0 && totalRecords.Load() < want {
-				records, bytes, err := c.fetch(o, next)
-				if err != nil {
-					failures[i] = err
-					return
-				}
-				totalRecords.Add(int64(records))
-				totalBytes.Add(int64(bytes))
+			for len(next) > 0 && offsets.Load() < want && failures[i] == nil {
+				var got fetched
+				got, failures[i] = c.fetch(o, next)
+				offsets.Add(got.offsets)
+				totals[i].add(got)
 			}
 		})
 	}
 	running.Wait()
 	if err := errors.Join(failures...); err != nil {
-		return 0, 0, err
+		return total, err
 	}
-	if got := totalRecords.Load(); got != want {
-		return 0, 0, fmt.Errorf("read %d records of %d", got, want)
+	for _, of := range totals {
+		total.add(of)
 	}
-	return int(totalRecords.Load()), int(totalBytes.Load()), nil
+	if total.offsets != want {
+		return total, fmt.Errorf("read %d offsets of %d", total.offsets, want)
+	}
+	return total, nil
 }

@@ -24,7 +24,7 @@ func idle(o *options) (result, error) {
 			next := map[int32]int64{int32(i % o.partitions): 0}
 			done.Go(func() {
 				for now := time.Now(); failures[i] == nil && now.Before(until); now = time.Now() {
-					_, _, failures[i] = c.fetch(o, next)
+					_, failures[i] = c.fetch(o, next)
 					if now.After(from) {
 						polls.Add(1)
 					}

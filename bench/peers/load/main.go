@@ -14,7 +14,18 @@
 //	idle               --conns N consumers that long-poll a topic nobody writes to
 //	first              time until a broker that is just starting acks a first record: start this, wait for its line
 //	                   "trying", then start the broker
+//	transactions       --records N per turn, by the idempotent and the transactional producer in turns, for --rounds;
+//	                   --per-transaction records, then a flush and a commit
+//	commit-latency     transactions of one record after each other, with pauses: the time of the commit alone
+//	consume-committed  --records N written in transactions, every tenth of which is aborted, then read without decoding,
+//	                   uncommitted and committed in turns, for --rounds; the rates count what was aborted too
 //	verify             read the topics that stream --keep wrote as --run: each of --records ids once, with its content
+//
+// Consumer groups:
+//
+//	rebalance   one group of --conns members, --rounds times: all join again, the leader assigns, all get what is theirs
+//	heartbeats  --conns members, three to a group, each with a heartbeat every three seconds
+//	commits     --rate N offset commits/s over --conns connections, a group each; where each group is, is read back at the end
 //
 // Limits of the machine, for scale:
 //
@@ -23,11 +34,13 @@
 //
 // Each run makes fresh topics named after the run, deletes them at the end unless --keep, and prints one line for people on
 // stderr and one of JSON on stdout. --pid adds the broker's CPU (cores busy) and memory, the client's own CPU, and that of
-// everything else on the machine: a run with a high "other" is noise. --verify reads all topics back.
+// everything else on the machine: a run with a high "other" is noise. --verify reads all topics back. What groups answer is checked
+// without it.
 //
-// --raw, closed-conns, idle and consume --raw speak the protocol directly (Produce and Fetch <= 12), so that the broker is the
-// limit; the others use franz-go as an application would (idempotent unless --idempotent=false, then --inflight requests). It
-// gathers the records of a closed loop into batches, see records_per_batch: only closed-conns counts requests.
+// --raw, closed-conns, idle, consume-committed and the modes of groups speak the protocol directly (Produce and Fetch <= 12), so
+// that the broker is the limit; the others use franz-go as an application would (idempotent unless --idempotent=false, then
+// --inflight requests). It gathers the records of a closed loop into batches, see records_per_batch: only closed-conns counts
+// requests.
 package main
 
 import (
@@ -38,16 +51,22 @@ import (
 )
 
 var modes = map[string]func(*options) (result, error){
-	"closed":       closed,
-	"closed-conns": closedConns,
-	"stream":       stream,
-	"consume":      consume,
-	"e2e":          endToEnd,
-	"idle":         idle,
-	"first":        firstAck,
-	"verify":       verifyRun,
-	"fsync":        fsyncLimit,
-	"loopback":     loopbackLimit,
+	"closed":            closed,
+	"closed-conns":      closedConns,
+	"stream":            stream,
+	"consume":           consume,
+	"e2e":               endToEnd,
+	"idle":              idle,
+	"first":             firstAck,
+	"transactions":      transactions,
+	"commit-latency":    commitLatency,
+	"consume-committed": consumeCommitted,
+	"verify":            verifyRun,
+	"rebalance":         rebalance,
+	"heartbeats":        heartbeats,
+	"commits":           commits,
+	"fsync":             fsyncLimit,
+	"loopback":          loopbackLimit,
 }
 
 func main() {

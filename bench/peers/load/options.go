@@ -19,10 +19,11 @@ type options struct {
 	run                                     runID
 	conc, size, topics, partitions          int
 	conns, inflight, records, rate, pid     int
-	prime                                   int
+	prime, rounds, perTransaction           int
 	batchBytes, fetchBytes                  int
 	seconds, warmup, linger, settle         time.Duration
 	idempotent, raw, verify, keep, existing bool
+	committed                               bool // what is read: set by the modes
 }
 
 var acksOf = map[string]kgo.Acks{"all": kgo.AllISRAcks(), "1": kgo.LeaderAck()}
@@ -39,12 +40,14 @@ func parse(args []string) (*options, error) {
 	flags.StringVar(&o.brokers, "brokers", "127.0.0.1:9092", "bootstrap addresses, comma-separated")
 	flags.IntVar(&o.conc, "conc", 128, "sends in flight, or connections of closed-conns")
 	flags.IntVar(&o.size, "size", 256, "bytes of a record's value, at least 16")
-	flags.IntVar(&o.records, "records", 1_000_000, "records of stream, consume and verify")
-	flags.IntVar(&o.rate, "rate", 1000, "records per second of e2e")
+	flags.IntVar(&o.records, "records", 1_000_000, "records of stream, consume, consume-committed and verify, of each turn of transactions")
+	flags.IntVar(&o.rate, "rate", 1000, "records per second of e2e, commits per second of commits")
+	flags.IntVar(&o.rounds, "rounds", 5, "rebalances, or turns of each kind in the modes that compare two")
+	flags.IntVar(&o.perTransaction, "per-transaction", 1000, "records of a transaction")
 	flags.IntVar(&o.topics, "topics", 1, "topics of stream and verify")
 	flags.IntVar(&o.partitions, "partitions", 1, "partitions of each topic")
 	flags.IntVar(&o.prime, "prime", 0, "stream: records per partition before the clock starts, for brokers whose first write into a partition is slow")
-	flags.IntVar(&o.conns, "conns", 1, "connections of stream --raw, consume --raw and idle")
+	flags.IntVar(&o.conns, "conns", 1, "connections of stream --raw, consume --raw, commits and idle, members of rebalance and heartbeats")
 	flags.IntVar(&o.inflight, "inflight", 5, "requests in flight per connection of stream --raw and of non-idempotent clients")
 	flags.IntVar(&o.batchBytes, "batch-bytes", 1_000_000, "largest batch before compression")
 	flags.IntVar(&o.fetchBytes, "fetch-bytes", 1<<20, "bytes per partition and fetch")
@@ -89,6 +92,8 @@ func (o *options) check(extra []string) error {
 		return fmt.Errorf("unknown argument %s", strings.Join(extra, " "))
 	case o.size < headerBytes || o.size > 1<<20:
 		return fmt.Errorf("--size is %d to %d", headerBytes, 1<<20)
+	case min(o.conns, o.rate, o.rounds, o.perTransaction) < 1:
+		return errors.New("--conns, --rate, --rounds and --per-transaction are at least 1")
 	case !acks:
 		return fmt.Errorf("--acks is all or 1: without answers there is nothing to wait for")
 	case !codec:

@@ -31,6 +31,8 @@ func (r *runID) parse(text string) error {
 
 func (r runID) topic(number int) string { return fmt.Sprintf("load-%s-%d", r, number) }
 
+func (r runID) group(number int) string { return fmt.Sprintf("load-group-%s-%d", r, number) }
+
 var text = sync.OnceValue(func() []byte {
 	random := rand.New(rand.NewSource(1))
 	words := make([]string, 4096)

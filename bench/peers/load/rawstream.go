@@ -55,7 +55,7 @@ func rawStream(o *options) (result, error) {
 	observed.report(out)
 	out.rates(batches*perBatch, o.size, elapsed)
 	if o.verify && o.compression != "none" {
-		count, err := recordCount(o)
+		count, err := offsetCount(o)
 		out["acked"], out["read"], out["verified"] = batches*perBatch, count, count == int64(batches*perBatch)
 		return out, err
 	}

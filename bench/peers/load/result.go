@@ -14,7 +14,7 @@ type result map[string]any
 
 // forPeople are the keys of the line on stderr, in this order.
 var forPeople = []string{
-	"records_s", "mb_s", "records_per_batch", "polls_s", "p50_ms", "p95_ms", "p99_ms", "p999_ms", "max_ms", "round_trip_us",
+	"records_s", "mb_s", "records_per_batch", "of_idempotent", "of_uncommitted", "polls_s", "commits_s", "heartbeats_s", "p50_ms", "p95_ms", "p99_ms", "p999_ms", "max_ms", "round_trip_us",
 	"broker_cpu", "client_cpu", "other_cpu", "broker_rss_mb", "broker_peak_rss_mb",
 	"acked", "read", "missing", "duplicates", "corrupt", "errors", "verified",
 }
@@ -61,4 +61,9 @@ func (l latencies) report(r result) {
 	slices.Sort(l)
 	at := func(q float64) float64 { return float64(l[int(q*float64(len(l)-1))]) / 1e6 }
 	r["p50_ms"], r["p95_ms"], r["p99_ms"], r["p999_ms"], r["max_ms"] = at(.5), at(.95), at(.99), at(.999), at(1)
+}
+
+func median(values []float64) float64 {
+	slices.Sort(values)
+	return values[len(values)/2]
 }

@@ -16,14 +16,12 @@ func stream(o *options) (result, error) {
 			return rawStream(o)
 		}
 		var written batchCounter
-		client, err := producer(o, o.linger, kgo.WithHooks(&written), kgo.MaxBufferedRecords(200_000), kgo.MaxBufferedBytes(64<<20))
+		primed := o.prime * o.topics * o.partitions
+		s, err := newStreamer(o, topicNames(o), newIDSet(primed+o.records), kgo.WithHooks(&written))
 		if err != nil {
 			return nil, err
 		}
-		defer client.Close()
-		primed := o.prime * o.topics * o.partitions
-		s := streamer{o: o, client: client, topics: topicNames(o), acked: newIDSet(primed + o.records)}
-		text() // made now, not under the clock
+		defer s.client.Close()
 		if err := s.send(0, primed); err != nil {
 			return nil, err
 		}
@@ -47,6 +45,12 @@ type streamer struct {
 	topics []string
 	acked  idSet
 	errors int64 // written by the callbacks, which kgo calls one at a time, and read after a flush
+}
+
+func newStreamer(o *options, topics []string, acked idSet, more ...kgo.Opt) (*streamer, error) {
+	client, err := producer(o, o.linger, append(more, kgo.MaxBufferedRecords(200_000), kgo.MaxBufferedBytes(64<<20))...)
+	text() // made now, not under the clock
+	return &streamer{o: o, client: client, topics: topics, acked: acked}, err
 }
 
 // send writes the records with the ids of a range, round robin over all partitions, and waits for their acks.

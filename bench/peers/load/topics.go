@@ -39,8 +39,8 @@ func admin(o *options) (*kadm.Client, error) {
 	return kadm.NewClient(client), nil
 }
 
-// recordCount is the number of records between the start and end offsets of all partitions.
-func recordCount(o *options) (count int64, err error) {
+// offsetCount is the number of offsets from the start to the end of all partitions: their records, and markers of transactions.
+func offsetCount(o *options) (count int64, err error) {
 	client, err := admin(o)
 	if err != nil {
 		return 0, err

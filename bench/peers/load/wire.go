@@ -3,8 +3,6 @@ package main
 import (
 	"bufio"
 	"encoding/binary"
-	"errors"
-	"hash/crc32"
 	"io"
 	"net"
 	"strings"
@@ -17,11 +15,7 @@ import (
 const (
 	maxProduceVersion = 12
 	maxFetchVersion   = 12
-)
-
-const (
-	maxWaitMillis = 500 // Kafka's fetch.max.wait.ms
-	maxFetchBytes = 50 << 20
+	maxOffsetsVersion = 9 // of OffsetCommit and OffsetFetch
 )
 
 // conn is one connection to a broker and the buffers of its requests and responses.
@@ -79,6 +73,12 @@ func (c *conn) ask(request kmsg.Request) (kmsg.Response, error) {
 	return response, c.receive(response)
 }
 
+// askNewest asks in the newest version that the broker knows, up to one.
+func (c *conn) askNewest(request kmsg.Request, atMost int16) (kmsg.Response, error) {
+	request.SetVersion(c.version(request.Key(), atMost))
+	return c.ask(request)
+}
+
 // receive reads the next response; it may refer to the connection's buffer, which the next receive overwrites.
 func (c *conn) receive(response kmsg.Response) error {
 	var size [4]byte
@@ -127,59 +127,4 @@ func (c *conn) receiveAck(response *kmsg.ProduceResponse) error {
 		}
 	}
 	return nil
-}
-
-// fetch asks once for the partitions of the first topic in next, and moves them forward.
-func (c *conn) fetch(o *options, next map[int32]int64) (records, size int, err error) {
-	request := kmsg.NewPtrFetchRequest()
-	request.Version = c.version(request.Key(), maxFetchVersion)
-	request.ReplicaID, request.MaxWaitMillis, request.MinBytes, request.MaxBytes = -1, maxWaitMillis, 1, maxFetchBytes
-	request.SessionEpoch = -1
-	ofTopic := kmsg.NewFetchRequestTopic()
-	ofTopic.Topic = o.run.topic(0)
-	for p, offset := range next {
-		ofPartition := kmsg.NewFetchRequestTopicPartition()
-		ofPartition.Partition, ofPartition.FetchOffset, ofPartition.PartitionMaxBytes = p, offset, int32(o.fetchBytes)
-		ofTopic.Partitions = append(ofTopic.Partitions, ofPartition)
-	}
-	request.Topics = append(request.Topics, ofTopic)
-	response, err := c.ask(request)
-	if err != nil {
-		return 0, 0, err
-	}
-	for _, t := range response.(*kmsg.FetchResponse).Topics {
-		for _, p := range t.Partitions {
-			if p.ErrorCode != 0 {
-				return 0, 0, kerr.ErrorForCode(p.ErrorCode)
-			}
-			end, bytes, err := countBatches(p.RecordBatches, next[p.Partition])
-			if err != nil {
-				return 0, 0, err
-			}
-			records += int(end - next[p.Partition])
-			size += bytes
-			next[p.Partition] = end
-		}
-	}
-	return records, size, nil
-}
-
-// countBatches checks batches that must follow each other from an offset on, and returns the offset after them.
-func countBatches(b []byte, offset int64) (end int64, size int, err error) {
-	for len(b) >= recordsAt { // the last batch may be cut off
-		length := 12 + int(binary.BigEndian.Uint32(b[8:]))
-		if length > len(b) {
-			break
-		}
-		if binary.BigEndian.Uint32(b[crcAt:]) != crc32.Checksum(b[crcAt+4:length], castagnoli) {
-			return 0, 0, errors.New("a batch has a wrong checksum")
-		}
-		if int64(binary.BigEndian.Uint64(b)) != offset {
-			return 0, 0, errors.New("a batch does not begin where the last one ended")
-		}
-		offset += int64(binary.BigEndian.Uint32(b[lastDeltaAt:])) + 1
-		size += length
-		b = b[length:]
-	}
-	return offset, size, nil
 }
