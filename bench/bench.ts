@@ -32,7 +32,7 @@ const BENCHMARKS_HEAD = `# Benchmarks
 Our broker, which syncs before every answer, beside Apache Kafka on the same machine.`
 
 // The data of all runs stays until the end: so much per run of the load rows on one broker, and for the recovery of a large log.
-const RUN_GB = 5
+const RUN_GB = 7
 const RECOVERY_GB = 15
 const QUICK_PART = 5
 

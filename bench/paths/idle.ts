@@ -13,7 +13,7 @@ export const idle: Row = {
   once: false,
   warm: false,
   lines: [
-    { figure: 'idle_cpu_percent', goal: atMost(1) },
+    { figure: 'cpu_percent', goal: atMost(1) },
     { figure: 'broker_rss_mb', goal: atMost(130) },
   ],
   measure: async (lab, target) => {
@@ -23,6 +23,6 @@ export const idle: Row = {
     const flags = { conns: CONSUMERS, partitions: CONSUMERS, warmup, seconds }
     const polled = await undisturbed(lab, () => lab.loadOn(broker, 'idle', flags))
     await lab.stop(broker)
-    return { idle_cpu_percent: 100 * numberOf(polled, 'broker_cpu'), broker_rss_mb }
+    return { cpu_percent: 100 * numberOf(polled, 'broker_cpu'), broker_rss_mb }
   },
 }

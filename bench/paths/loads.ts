@@ -13,7 +13,7 @@ export interface Spec {
   readonly title: string
   readonly mode: string
   readonly flags?: Flags
-  /** Either so many records, or a measured time of so many seconds. */
+  /** Either so many records, or a measured time of so many seconds, or what the flags say. */
   readonly records?: number
   readonly seconds?: number
   readonly lines: readonly Line[]
@@ -42,6 +42,7 @@ async function measure(lab: Lab, target: Target, spec: Spec, warmUp: boolean): P
 
 function extent(spec: Spec, short: boolean): Flags {
   if (spec.records !== undefined) return { records: short ? spec.records / 5 : spec.records }
+  if (spec.seconds === undefined) return {}
   return short ? { warmup: '1s', seconds: '2s' } : { warmup: '3s', seconds: `${spec.seconds}s` }
 }
 

@@ -1,14 +1,38 @@
+import { heartbeats } from './heartbeats.ts'
 import { idle } from './idle.ts'
 import { loadRow } from './loads.ts'
 import { manyPartitions } from './partitions.ts'
 import { startAfterKill, startManyPartitions } from './recovery.ts'
-import { atLeastTimesKafka, atMost, atMostTimesKafka, type Row } from './row.ts'
+import { atLeast, atLeastTimesKafka, atMost, atMostTimesKafka, type Row } from './row.ts'
 import { startEmpty } from './startup.ts'
 
 /** Everything that is measured, in this order: the rows that write most come last. */
 export const ROWS: readonly Row[] = [
   startEmpty,
   idle,
+  heartbeats,
+  loadRow({
+    name: 'rebalance',
+    title: 'rebalance of 100 members',
+    mode: 'rebalance',
+    flags: { conns: 100, rounds: 50 },
+    lines: [{ figure: 'p50_ms', goal: atMostTimesKafka(1.5) }, { figure: 'p99_ms' }],
+  }),
+  loadRow({
+    name: 'commits',
+    title: '5,000 offset commits a second, 50 connections',
+    mode: 'commits',
+    flags: { conns: 50, rate: 5000 },
+    seconds: 8,
+    lines: [{ figure: 'commits_s', goal: atLeast(4950) }, { figure: 'p50_ms' }, { figure: 'p99_ms', goal: atMost(25) }],
+  }),
+  loadRow({
+    name: 'commit-latency',
+    title: 'commit of a transaction of one record, when idle',
+    mode: 'commit-latency',
+    seconds: 8,
+    lines: [{ figure: 'p50_ms', goal: atMost(10) }, { figure: 'p99_ms' }],
+  }),
   loadRow({
     name: 'closed',
     title: 'closed, 128 in flight, one client, 256 B',
@@ -97,6 +121,22 @@ export const ROWS: readonly Row[] = [
     flags: { size: 1024, raw: true },
     records: 1_000_000,
     lines: [{ figure: 'mb_s', goal: atLeastTimesKafka(0.7) }],
+  }),
+  loadRow({
+    name: 'transactions',
+    title: 'transactions of 1,000 records of 1 KB',
+    mode: 'transactions',
+    flags: { size: 1024, 'per-transaction': 1000, rounds: 5 },
+    records: 100_000,
+    lines: [{ figure: 'records_s' }, { figure: 'of_idempotent', goal: atLeast(0.8) }],
+  }),
+  loadRow({
+    name: 'consume-committed',
+    title: 'consume committed 1 KB, every tenth transaction aborted',
+    mode: 'consume-committed',
+    flags: { size: 1024, 'per-transaction': 1000, rounds: 7 },
+    records: 500_000,
+    lines: [{ figure: 'records_s' }, { figure: 'of_uncommitted', goal: atLeast(0.9) }],
   }),
   manyPartitions,
   startManyPartitions,
