@@ -1,6 +1,6 @@
 import type { ByteReader, ByteWriter } from '#bytes/cursor.ts'
 import { readBlob, readOptionalText, readText, writeBlob, writeOptionalText, writeText } from './fields.ts'
-import type { CommittedOffset, CommittedTopic, Generation, Offsets, RemovedTopic, SavedMember } from './groups.ts'
+import type { CommittedTopic, Generation, Offsets, RemovedTopic, SavedMember } from './groups.ts'
 
 // Groups as bytes: in records of the commit log, and in checkpoints.
 
@@ -104,41 +104,59 @@ export function readRemovedTopics(from: ByteReader): RemovedTopic[] {
   return topics
 }
 
-function writeOffset(into: ByteWriter, committed: CommittedOffset): void {
-  into.i64(committed.offset)
-  into.i32(committed.leaderEpoch)
-  writeText(into, committed.metadata)
-  into.f64(committed.committedMs)
-  into.f64(committed.expiresMs)
-  into.i64(committed.order)
-}
+const OFFSET_BYTES = 40
 
-function readOffset(from: ByteReader): CommittedOffset {
-  return {
-    offset: from.i64(),
-    leaderEpoch: from.i32(),
-    metadata: readText(from),
-    committedMs: from.f64(),
-    expiresMs: from.f64(),
-    order: from.i64(),
-  }
-}
-
+/** There may be hundreds of thousands, so their numbers are written through one view; texts are rare, and come behind. */
 export function writeOffsets(into: ByteWriter, offsets: Offsets): void {
   into.uvarint(offsets.size)
   for (const [topicId, partitions] of offsets) {
     writeText(into, topicId)
-    into.uvarint(partitions.size)
-    for (const [partition, committed] of partitions) {
-      into.uvarint(partition)
-      writeOffset(into, committed)
+    into.u32(partitions.size)
+    let at = into.reserve(partitions.size * OFFSET_BYTES)
+    const view = viewOf(into.bytes)
+    const texts: [index: number, text: string][] = []
+    let index = 0
+    for (const [partition, { leaderEpoch, offset, committedMs, expiresMs, order, metadata }] of partitions) {
+      view.setUint32(at, partition)
+      view.setInt32(at + 4, leaderEpoch)
+      view.setFloat64(at + 8, offset)
+      view.setFloat64(at + 16, committedMs)
+      view.setFloat64(at + 24, expiresMs)
+      view.setFloat64(at + 32, order)
+      at += OFFSET_BYTES
+      if (metadata !== '') texts.push([index, metadata])
+      index++
+    }
+    into.uvarint(texts.length)
+    for (const [place, text] of texts) {
+      into.uvarint(place)
+      writeText(into, text)
     }
   }
 }
 
 export function readOffsets(from: ByteReader, offsets: Offsets): void {
+  const view = viewOf(from.bytes)
   for (let left = from.uvarint(); left > 0; left--) {
     const topicId = readText(from)
-    for (let more = from.uvarint(); more > 0; more--) offsets.commit(topicId, from.uvarint(), readOffset(from))
+    const count = from.u32()
+    const rowsAt = from.take(count * OFFSET_BYTES)
+    const texts = new Map<number, string>()
+    for (let more = from.uvarint(); more > 0; more--) texts.set(from.uvarint(), readText(from))
+    for (let index = 0; index < count; index++) {
+      const at = rowsAt + index * OFFSET_BYTES
+      offsets.commit(topicId, view.getUint32(at), {
+        leaderEpoch: view.getInt32(at + 4),
+        offset: view.getFloat64(at + 8),
+        committedMs: view.getFloat64(at + 16),
+        expiresMs: view.getFloat64(at + 24),
+        order: view.getFloat64(at + 32),
+        metadata: texts.get(index) ?? '',
+      })
+    }
   }
+}
+
+function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 }
