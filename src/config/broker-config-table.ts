@@ -124,10 +124,84 @@ function fromSettings(): [string, BrokerConfig][] {
     plain('fetch.max.bytes', 'INT', 'fetchMaxBytes', 'Largest answer to a fetch.'),
     plain('max.incremental.fetch.session.cache.slots', 'INT', 'maxFetchSessions', 'Incremental fetch sessions.'),
     plain('log.retention.check.interval.ms', 'LONG', 'retentionCheckIntervalMs', 'How often retention is applied.'),
+    ...groupConfigs(plain, constant),
     plain('producer.id.expiration.ms', 'INT', 'producerIdExpirationMs', 'When an idle producer is forgotten.'),
     plain('transaction.max.timeout.ms', 'INT', 'transactionMaxTimeoutMs', 'Longest time to keep a transaction open.'),
     plain('transactional.id.expiration.ms', 'INT', 'transactionalIdExpirationMs', 'When an unused id is forgotten.'),
   ]
+}
+
+function groupConfigs(
+  plain: (name: string, type: ConfigType, setting: SettingName, documentation: string) => [string, BrokerConfig],
+  constant: (name: string, type: ConfigType, value: string | null, documentation: string) => [string, BrokerConfig],
+): [string, BrokerConfig][] {
+  const own = 'Groups may have their own.'
+  return [
+    plain('group.initial.rebalance.delay.ms', 'INT', 'groupInitialRebalanceDelayMs', 'How long first members wait.'),
+    plain('group.min.session.timeout.ms', 'INT', 'groupMinSessionTimeoutMs', 'Shortest session of a classic member.'),
+    plain('group.max.session.timeout.ms', 'INT', 'groupMaxSessionTimeoutMs', 'Longest session of a classic member.'),
+    plain('group.max.size', 'INT', 'groupMaxSize', 'Members of one classic group.'),
+    plain('group.consumer.session.timeout.ms', 'INT', 'groupConsumerSessionTimeoutMs', `Session of a member. ${own}`),
+    plain('group.consumer.min.session.timeout.ms', 'INT', 'groupConsumerMinSessionTimeoutMs', 'Shortest for a group.'),
+    plain('group.consumer.max.session.timeout.ms', 'INT', 'groupConsumerMaxSessionTimeoutMs', 'Longest for a group.'),
+    plain('group.consumer.heartbeat.interval.ms', 'INT', 'groupConsumerHeartbeatIntervalMs', `Between two. ${own}`),
+    plain(
+      'group.consumer.min.heartbeat.interval.ms',
+      'INT',
+      'groupConsumerMinHeartbeatIntervalMs',
+      'Shortest for a group.',
+    ),
+    plain(
+      'group.consumer.max.heartbeat.interval.ms',
+      'INT',
+      'groupConsumerMaxHeartbeatIntervalMs',
+      'Longest for a group.',
+    ),
+    plain(
+      'group.consumer.assignment.interval.ms',
+      'INT',
+      'groupConsumerAssignmentIntervalMs',
+      `Between two assignments. ${own}`,
+    ),
+    plain(
+      'group.consumer.min.assignment.interval.ms',
+      'INT',
+      'groupConsumerMinAssignmentIntervalMs',
+      'Shortest for a group.',
+    ),
+    plain(
+      'group.consumer.max.assignment.interval.ms',
+      'INT',
+      'groupConsumerMaxAssignmentIntervalMs',
+      'Longest for a group.',
+    ),
+    plain('group.consumer.max.size', 'INT', 'groupConsumerMaxSize', 'Members of one consumer group.'),
+    constant('group.consumer.assignors', 'LIST', 'uniform,range', 'The first is taken unless members name another.'),
+    plain(
+      'group.consumer.migration.policy',
+      'STRING',
+      'groupConsumerMigrationPolicy',
+      'Whether groups change their type while they have members.',
+    ),
+    plain('offset.metadata.max.bytes', 'INT', 'offsetMetadataMaxBytes', 'Text that is kept with a committed offset.'),
+    [
+      'offsets.retention.minutes',
+      {
+        type: 'INT',
+        documentation: 'How long offsets are kept that no member needs.',
+        topicConfig: null,
+        alterable: null,
+        coarser: [],
+        default: inMinutes(defaultSettings()),
+        from: ['offsetsRetentionMs'],
+        value: inMinutes,
+      },
+    ],
+  ]
+}
+
+function inMinutes({ offsetsRetentionMs }: Settings): string {
+  return String(Math.ceil(offsetsRetentionMs / 60_000))
 }
 
 function listenersOf({ bindAddr, kafkaPort }: Settings): string {

@@ -216,6 +216,80 @@ export const SETTINGS = {
     default: 100_000,
     about: 'Groups in all, those that only keep offsets too; a further one is refused with POLICY_VIOLATION.',
   }),
+  groupConsumerSessionTimeoutMs: setting({
+    group: 'groups',
+    type: duration(1, DAY),
+    default: 45 * SECOND,
+    about:
+      'A member of a consumer group (KIP-848) that sends nothing for this long is out, unless its group has a ' +
+      'consumer.session.timeout.ms of its own (Kafka: group.consumer.session.timeout.ms).',
+  }),
+  groupConsumerMinSessionTimeoutMs: setting({
+    group: 'groups',
+    type: duration(1, DAY),
+    default: 45 * SECOND,
+    about: 'Shortest session that a group may be given (Kafka: group.consumer.min.session.timeout.ms).',
+  }),
+  groupConsumerMaxSessionTimeoutMs: setting({
+    group: 'groups',
+    type: duration(1, DAY),
+    default: MINUTE,
+    about: 'Longest session that a group may be given (Kafka: group.consumer.max.session.timeout.ms).',
+  }),
+  groupConsumerHeartbeatIntervalMs: setting({
+    group: 'groups',
+    type: duration(1, DAY),
+    default: 5 * SECOND,
+    about:
+      'How often members of a consumer group are told to send heartbeats, unless their group has a ' +
+      'consumer.heartbeat.interval.ms of its own (Kafka: group.consumer.heartbeat.interval.ms).',
+  }),
+  groupConsumerMinHeartbeatIntervalMs: setting({
+    group: 'groups',
+    type: duration(1, DAY),
+    default: 5 * SECOND,
+    about: 'Shortest interval that a group may be given (Kafka: group.consumer.min.heartbeat.interval.ms).',
+  }),
+  groupConsumerMaxHeartbeatIntervalMs: setting({
+    group: 'groups',
+    type: duration(1, DAY),
+    default: 15 * SECOND,
+    about: 'Longest interval that a group may be given (Kafka: group.consumer.max.heartbeat.interval.ms).',
+  }),
+  groupConsumerAssignmentIntervalMs: setting({
+    group: 'groups',
+    type: duration(0, DAY),
+    default: SECOND,
+    about:
+      'Partitions of a consumer group are not assigned anew more often, unless the group has a ' +
+      'consumer.assignment.interval.ms of its own (Kafka: group.consumer.assignment.interval.ms). Tests want 0.',
+  }),
+  groupConsumerMinAssignmentIntervalMs: setting({
+    group: 'groups',
+    type: duration(0, DAY),
+    default: 0,
+    about: 'Shortest such interval that a group may be given (Kafka: group.consumer.min.assignment.interval.ms).',
+  }),
+  groupConsumerMaxAssignmentIntervalMs: setting({
+    group: 'groups',
+    type: duration(0, DAY),
+    default: 15 * SECOND,
+    about: 'Longest such interval that a group may be given (Kafka: group.consumer.max.assignment.interval.ms).',
+  }),
+  groupConsumerMaxSize: setting({
+    group: 'groups',
+    type: count(1, 100_000),
+    default: 10_000,
+    about: 'Members of one consumer group (Kafka: group.consumer.max.size).',
+  }),
+  groupConsumerMigrationPolicy: setting({
+    group: 'groups',
+    type: choice('POLICY', ['bidirectional', 'upgrade', 'downgrade', 'disabled']),
+    default: 'bidirectional',
+    about:
+      'Whether groups change between the classic protocol and that of consumer groups while they have members ' +
+      '(Kafka: group.consumer.migration.policy).',
+  }),
   offsetMetadataMaxBytes: setting({
     group: 'groups',
     type: bytes(0, MIB),

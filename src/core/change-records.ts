@@ -1,5 +1,7 @@
 import { ChronikError } from '#base/errors.ts'
 import { type ByteReader, ByteWriter } from '#bytes/cursor.ts'
+import { readConsumerChanges, writeConsumerChanges } from './consumer-group-fields.ts'
+import type { ConsumerChange } from './consumer-groups.ts'
 import { readText, readTextMap, writeText, writeTextMap } from './fields.ts'
 import {
   readCommittedTopics,
@@ -51,6 +53,8 @@ export type Change =
   | TransactionEnd
   | { kind: 'transactional-id-removed'; transactionalId: string; producerId: number; epoch: number }
   | TransactionOffsets
+  | { kind: 'consumer-group-changed'; groupId: string; changes: readonly ConsumerChange[] }
+  | { kind: 'group-configs-set'; groupId: string; configs: ReadonlyMap<string, string> }
 
 export type ChangeKind = Change['kind']
 type Fields<K extends ChangeKind> = Omit<Extract<Change, { kind: K }>, 'kind'>
@@ -168,6 +172,22 @@ const CODECS: { readonly [K in ChangeKind]: ChangeCodec<K> } = {
     read: from => ({ transactionalId: readText(from), producerId: from.i64(), epoch: from.i16() }),
   },
   'transaction-offsets-committed': { type: 19, write: writeTransactionOffsets, read: readTransactionOffsets },
+  'consumer-group-changed': {
+    type: 20,
+    write(into, { groupId, changes }) {
+      writeText(into, groupId)
+      writeConsumerChanges(into, changes)
+    },
+    read: from => ({ groupId: readText(from), changes: readConsumerChanges(from) }),
+  },
+  'group-configs-set': {
+    type: 21,
+    write(into, { groupId, configs }) {
+      writeText(into, groupId)
+      writeTextMap(into, configs)
+    },
+    read: from => ({ groupId: readText(from), configs: readTextMap(from) }),
+  },
 }
 
 const KINDS = new Map<number, ChangeKind>((Object.keys(CODECS) as ChangeKind[]).map(kind => [CODECS[kind].type, kind]))

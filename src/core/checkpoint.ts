@@ -2,6 +2,7 @@ import { assert } from '#base/assert.ts'
 import { ChronikError } from '#base/errors.ts'
 import { asOrdinal } from '#base/numbers.ts'
 import { ByteReader, ByteWriter } from '#bytes/cursor.ts'
+import { readConsumerGroup, writeConsumerGroup } from './consumer-group-fields.ts'
 import { Extents } from './extents.ts'
 import { readText, readTextMap, writeText, writeTextMap } from './fields.ts'
 import { readGeneration, readOffsets, writeGeneration, writeOffsets } from './group-fields.ts'
@@ -50,6 +51,11 @@ export function encodeState(state: State): Buffer {
   for (const group of state.groups.values()) writeGroup(into, group)
   into.u32(state.transactions.size)
   for (const transaction of state.transactions.values()) writeTransaction(into, transaction)
+  into.u32(state.groupConfigs.size)
+  for (const [groupId, configs] of state.groupConfigs) {
+    writeText(into, groupId)
+    writeTextMap(into, configs)
+  }
   return into.written()
 }
 
@@ -196,6 +202,7 @@ function writeGroup(into: ByteWriter, group: Group): void {
   writeText(into, group.id)
   writeGeneration(into, group.saved)
   into.f64(group.savedMs)
+  writeConsumerGroup(into, group.consumer)
   writeOffsets(into, group.offsets)
   into.uvarint(group.pending.size)
   for (const [producerId, offsets] of group.pending) {
@@ -213,12 +220,14 @@ function readGroupsAndTransactions(from: ByteReader, state: State): void {
     state.transactionOfProducer.set(transaction.producerId, transaction)
     if (transaction.isOngoing) state.openTransactions.add(transaction)
   }
+  for (let left = from.u32(); left > 0; left--) state.groupConfigs.set(readText(from), readTextMap(from))
 }
 
 function readGroup(from: ByteReader, state: State): void {
   const group = state.group(readText(from))
   group.saved = readGeneration(from)
   group.savedMs = from.f64()
+  group.consumer = readConsumerGroup(from)
   readOffsets(from, group.offsets)
   for (let left = from.uvarint(); left > 0; left--) readOffsets(from, group.pendingOf(from.i64()))
 }

@@ -12,6 +12,8 @@ import {
   type TransactionOutcome,
 } from './apply-transactions.ts'
 import { type Change, decodeChange, PRODUCE_RECORD, RECORD_VERSION } from './change-records.ts'
+import { ConsumerGroup } from './consumer-groups.ts'
+import { NO_GENERATION } from './groups.ts'
 import {
   type BatchEntry,
   JOINS_TRANSACTION_BIT,
@@ -226,6 +228,7 @@ function applyChange(state: State, change: Exclude<Change, TransactionEnd>, time
     case 'group-saved': {
       const group = state.group(change.groupId)
       group.saved = change.saved
+      group.consumer = null
       group.savedMs = state.timeMs
       return 'NONE'
     }
@@ -250,9 +253,28 @@ function applyChange(state: State, change: Exclude<Change, TransactionEnd>, time
       return commitTransactionOffsets(state, change, timeMs)
     case 'transactional-id-removed':
       return removeTransactionalId(state, change)
+    case 'consumer-group-changed':
+      changeConsumerGroup(state, change)
+      return 'NONE'
+    case 'group-configs-set':
+      if (change.configs.size > 0) state.groupConfigs.set(change.groupId, change.configs)
+      else state.groupConfigs.delete(change.groupId)
+      return 'NONE'
     default:
       return unreachable(change)
   }
+}
+
+/** All of it or nothing: a step of the coordinator is one record. It makes the group one of the consumer type. */
+function changeConsumerGroup(
+  state: State,
+  { groupId, changes }: Extract<Change, { kind: 'consumer-group-changed' }>,
+): void {
+  const group = state.group(groupId)
+  group.consumer ??= new ConsumerGroup()
+  group.saved = NO_GENERATION
+  group.savedMs = state.timeMs
+  for (const change of changes) group.consumer.apply(change)
 }
 
 function createTopic(state: State, change: Extract<Change, { kind: 'topic-created' }>): Outcome {
@@ -261,6 +283,7 @@ function createTopic(state: State, change: Extract<Change, { kind: 'topic-create
   const topic = new Topic(change.id, change.name, change.configs, state.brokerConfigs)
   state.topics.set(topic.name, topic)
   state.topicsById.set(topic.id, topic)
+  state.topicsEpoch++
   growTopic(state, topic, change.partitionCount)
   return 'NONE'
 }
@@ -270,6 +293,7 @@ function addPartitions(state: State, change: Extract<Change, { kind: 'partitions
   if (topic === undefined) return 'UNKNOWN_TOPIC_ID'
   if (change.partitionCount <= topic.partitions.length) return 'INVALID_PARTITIONS'
   growTopic(state, topic, change.partitionCount)
+  state.topicsEpoch++
   return 'NONE'
 }
 
@@ -286,6 +310,7 @@ function deleteTopic(state: State, id: string): Outcome {
   if (topic === undefined) return 'UNKNOWN_TOPIC_ID'
   state.topics.delete(topic.name)
   state.topicsById.delete(id)
+  state.topicsEpoch++
   for (const group of state.groups.values()) group.offsets.delete(id)
   for (const partition of topic.partitions) {
     partition.extents.dropBefore(partition.nextOffset, state.releaseFile)

@@ -1,3 +1,5 @@
+import type { ConsumerGroup } from './consumer-groups.ts'
+
 // Consumer groups as far as they outlive the process: who was a member of which generation with what assignment, and which
 // offsets were committed. What members wait for is the coordinator's (kafka/coordinator).
 
@@ -60,6 +62,8 @@ export class Offsets extends Map<string, Map<number, CommittedOffset>> {
 export class Group {
   readonly id: string
   saved = NO_GENERATION
+  /** Null unless the group is of the consumer type (KIP-848); then it has no generation. */
+  consumer: ConsumerGroup | null = null
   /** State time of the last change of its generation: for a group without members, since when it has none. */
   savedMs = 0
   readonly offsets = new Offsets()

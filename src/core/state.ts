@@ -94,6 +94,10 @@ export class State {
   readonly transactionOfProducer = new Map<number, Transaction>()
   /** Those that are open: derived. */
   readonly openTransactions = new Set<Transaction>()
+  /** Configs of groups, which need not exist, by group id. */
+  readonly groupConfigs = new Map<string, Configs>()
+  /** Another number whenever topics come, grow or go: derived, not in the checkpoint. */
+  topicsEpoch = 0
   /** By ordinal; a deleted partition leaves its place empty. */
   readonly partitions: (Partition | undefined)[] = []
   /** How many extents still need a WAL file, by the file's start position: derived, not in the checkpoint. */

@@ -1,3 +1,4 @@
+import { unreachable } from '#base/assert.ts'
 import type { AlteredConfigs } from '#config/alter-configs.ts'
 import type { Change } from '#core/change-records.ts'
 import type { Broker } from './broker.ts'
@@ -55,6 +56,9 @@ async function alterResource<W extends WantedResource>(
   if (resourceType === RESOURCE_TYPES.topic && resourceName === '') {
     return refusal('INVALID_REQUEST', 'Default topic resources are not allowed.')
   }
+  if (resourceType === RESOURCE_TYPES.group && resourceName === '') {
+    return refusal('INVALID_REQUEST', 'Default group resources are not allowed.')
+  }
   const found = findResource(broker, resourceType, resourceName)
   if (!found.ok) return found
   const altered = alter(found.resource, wanted)
@@ -66,7 +70,14 @@ async function alterResource<W extends WantedResource>(
 }
 
 function changeOf(resource: ConfigResource, configs: ReadonlyMap<string, string>): Change {
-  return resource.kind === 'topic'
-    ? { kind: 'topic-configs-set', id: resource.topic.id, configs }
-    : { kind: 'broker-configs-set', configs }
+  switch (resource.kind) {
+    case 'topic':
+      return { kind: 'topic-configs-set', id: resource.topic.id, configs }
+    case 'broker':
+      return { kind: 'broker-configs-set', configs }
+    case 'group':
+      return { kind: 'group-configs-set', groupId: resource.groupId, configs }
+    default:
+      return unreachable(resource)
+  }
 }

@@ -1,5 +1,5 @@
 import { type BrokerScope, brokerScopeOf } from '#config/broker-config.ts'
-import type { Topic } from '#core/state.ts'
+import type { Configs, Topic } from '#core/state.ts'
 import type { Broker } from './broker.ts'
 import { type Refusal, refusal } from './refusal.ts'
 import { topicNameProblem } from './topic-names.ts'
@@ -11,6 +11,10 @@ export const RESOURCE_TYPES = { topic: 2, broker: 4, brokerLogger: 8, clientMetr
 export type ConfigResource =
   | { readonly kind: 'topic'; readonly topic: Topic }
   | { readonly kind: 'broker'; readonly scope: BrokerScope }
+  /** It need not exist. */
+  | { readonly kind: 'group'; readonly groupId: string }
+
+export const NO_CONFIGS: Configs = new Map()
 
 /** What a request means. */
 export function findResource(
@@ -30,10 +34,13 @@ export function findResource(
       const found = brokerScopeOf(name, broker.settings.nodeId)
       return found.ok ? { ok: true, resource: { kind: 'broker', scope: found.scope } } : found
     }
+    case RESOURCE_TYPES.group:
+      if (name === '') return refusal('INVALID_REQUEST', 'Group name must not be empty')
+      return { ok: true, resource: { kind: 'group', groupId: name } }
     default:
       return refusal(
         'INVALID_REQUEST',
-        `Topics (2) and brokers (4) have configs here, resources of type ${type} have none`,
+        `Topics (2), brokers (4) and groups (32) have configs here, resources of type ${type} have none`,
       )
   }
 }

@@ -47,7 +47,6 @@ export interface ResetOutcome {
 }
 
 const RESET = 'its offsets are reset'
-const NOBODY = { memberId: '', instanceId: null, generation: -1 }
 
 export async function resetOffsets(broker: Broker, request: ResetRequest, signal: AbortSignal): Promise<ResetOutcome> {
   const { group: groupId, dryRun } = request
@@ -72,7 +71,7 @@ export async function resetOffsets(broker: Broker, request: ResetRequest, signal
   }
   // While records were searched, members may have come.
   refuseIfActive(broker, groupId, RESET)
-  refuseUnless(broker.groups.mayCommit(groupId, NOBODY), 'there are as many groups as max-groups allows')
+  refuseUnless(broker.groups.mayKeep(groupId), 'there are as many groups as max-groups allows')
   if (!dryRun) {
     const refused = await propose(broker, { kind: 'offsets-committed', groupId, topics: commits })
     if (refused !== null) refuseUnless(refused.code)

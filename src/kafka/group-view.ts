@@ -1,5 +1,10 @@
+import { type ConsumerGroup, partitionsIn } from '#core/consumer-groups.ts'
 import type { Broker } from './broker.ts'
+import { namedPartitions } from './coordinator/consumer-migration.ts'
 import { type AssignedTopic, assignmentIn, CONSUMER_PROTOCOL } from './coordinator/consumer-protocol.ts'
+import { preferredAssignor } from './coordinator/consumer-target.ts'
+import { consumerPhase } from './coordinator/consumer-view.ts'
+import type { GroupCoordinator } from './coordinator/group-coordinator.ts'
 
 // A group as operators see it, whatever its type: everything that shows groups asks here.
 
@@ -31,6 +36,8 @@ export function isIdle({ state }: GroupView): boolean {
 
 /** Null: there is no such group. */
 export function viewGroup({ groups }: Broker, id: string): GroupView | null {
+  const consumer = groups.describeConsumer(id)
+  if (consumer !== null) return viewConsumer(id, consumer, groups)
   const found = groups.describe(id)
   if (found === null) return null
   const { phase, protocolType, protocol, members } = found
@@ -48,6 +55,29 @@ export function viewGroup({ groups }: Broker, id: string): GroupView | null {
         client: clientId,
         host: clientHost,
         assignment: protocolType === CONSUMER_PROTOCOL ? assignmentIn(assignment) : null,
+      })),
+  }
+}
+
+function viewConsumer(id: string, group: ConsumerGroup, groups: GroupCoordinator): GroupView {
+  const { topics } = groups
+  return {
+    id,
+    type: 'consumer',
+    state: consumerPhase(group),
+    protocolType: CONSUMER_PROTOCOL,
+    protocol: preferredAssignor(group),
+    memberCount: group.members.size,
+    members: () =>
+      [...group.members.values()].map(({ id: member, instanceId, clientId, clientHost, assigned }) => ({
+        member,
+        instance: instanceId,
+        client: clientId,
+        host: clientHost,
+        assignment: [...namedPartitions(topics, partitionsIn(assigned))].map(([topic, partitions]) => ({
+          topic,
+          partitions,
+        })),
       })),
   }
 }

@@ -18,6 +18,7 @@ import { FetchSessions } from './fetch-sessions.ts'
 import { FramePool } from './frame-pool.ts'
 import { GroupMeter } from './group-lag.ts'
 import { groupRoutes } from './group-routes.ts'
+import { GroupRules } from './group-rules.ts'
 import { handlers } from './handlers/handlers.ts'
 import { OpeningBudget } from './opening-budget.ts'
 import { ProducerIds } from './producer-ids.ts'
@@ -63,6 +64,7 @@ const SESSIONS_PER_PARTITION = 10
 export function createBroker(options: KafkaOptions): Broker {
   const { settings, sources, clock, random, logger, metrics, log } = options
   const fixedConfigs = fixedBrokerLayers(settings, sources)
+  const groupRules = new GroupRules(log.state, settings, fixedConfigs)
   const decompressLimitBytes = settings.maxDecompressedBytes
   const producerIds = new ProducerIds(log)
   return {
@@ -95,6 +97,7 @@ export function createBroker(options: KafkaOptions): Broker {
         maxGroups: settings.maxGroups,
         minSessionTimeoutMs: settings.groupMinSessionTimeoutMs,
         maxSessionTimeoutMs: settings.groupMaxSessionTimeoutMs,
+        consumerLimitsOf: groupId => groupRules.of(groupId),
       },
       rebalances: metrics.groupRebalances,
     }),
@@ -149,6 +152,7 @@ export async function listenKafka(options: KafkaOptions): Promise<KafkaListener>
       endWatch()
       await hub.close(clock, deadlineMs)
       await broker.transactions.close()
+      broker.groups.close()
       await endRetention()
     },
   }

@@ -1,6 +1,7 @@
 import type { CommittedTopic } from '#core/groups.ts'
 import type { Topic } from '#core/state.ts'
 import type { Broker } from './broker.ts'
+import type { CommitRule } from './coordinator/consumer-view.ts'
 import { errorCode, type KafkaErrorName } from './protocol/protocol.ts'
 
 // What a request asks to commit: which of its offsets can be, and how each is answered. OffsetCommit and TxnOffsetCommit name them
@@ -31,8 +32,7 @@ interface AnsweredTopic {
 export interface CommitRules {
   /** Topics are named by id. */
   readonly byId: boolean
-  /** Why nothing of it can be committed, or NONE. */
-  readonly refused: KafkaErrorName
+  readonly mayCommit: CommitRule
   /** -1: as the broker's retention says. */
   readonly expiresMs: number
 }
@@ -74,10 +74,11 @@ function problemWith(
   { settings }: Broker,
   topic: Topic | undefined,
   { partitionIndex, committedMetadata }: WantedPartition,
-  { byId, refused }: CommitRules,
+  { byId, mayCommit }: CommitRules,
 ): KafkaErrorName {
   if (topic === undefined && byId) return 'UNKNOWN_TOPIC_ID'
   if (topic?.partitions[partitionIndex] === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
+  const refused = mayCommit(topic.id, partitionIndex)
   if (refused !== 'NONE') return refused
   const isTooLong = (committedMetadata?.length ?? 0) > settings.offsetMetadataMaxBytes
   return isTooLong ? 'OFFSET_METADATA_TOO_LARGE' : 'NONE'

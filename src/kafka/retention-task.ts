@@ -4,6 +4,7 @@ import type { Change } from '#core/change-records.ts'
 import type { Partition } from '#core/state.ts'
 import { retainedFrom } from '#log/retention.ts'
 import type { Broker } from './broker.ts'
+import { CONSUMER_PROTOCOL } from './coordinator/consumer-protocol.ts'
 import { expiredOffsets } from './coordinator/offset-expiry.ts'
 
 // What time alone brings about: records that have been kept long enough go, and so does what is remembered of producers that
@@ -96,7 +97,9 @@ async function expireOffsets(broker: Broker): Promise<void> {
   const { log, clock, groups, settings } = broker
   const time = { nowMs: clock.nowMs(), retentionMs: settings.offsetsRetentionMs }
   for (const group of [...log.state.groups.values()]) {
-    const described = groups.describe(group.id)
+    const consumer = groups.describeConsumer(group.id)
+    const phase = consumer?.members.size === 0 ? ('Empty' as const) : ('Stable' as const)
+    const described = consumer === null ? groups.describe(group.id) : { phase, protocolType: CONSUMER_PROTOCOL }
     if (described === null) continue
     const isNameSubscribed = groups.subscriptions(group.id)
     const isSubscribed = (topicId: string): boolean => isNameSubscribed(log.state.topicsById.get(topicId)?.name ?? '')

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { ByteReader } from '#bytes/cursor.ts'
 import { type Change, decodeChange, encodeChange, RECORD_VERSION, typeOfChange } from '#core/change-records.ts'
 import { encodeState } from '#core/checkpoint.ts'
+import type { ConsumerChange } from '#core/consumer-groups.ts'
 import type { CommittedTopic, Generation } from '#core/groups.ts'
 import { type Appended, LogLab, served } from '#test/support/log-lab.ts'
 import { SimClock } from '#test/support/sim/sim-clock.ts'
@@ -18,7 +19,7 @@ const VERSIONS = ['v1', 'v2'] as const
 type Version = (typeof VERSIONS)[number]
 const NEWEST = 'v2'
 /** So that the first file ends in the middle. */
-const OPTIONS = { v1: { walFileBytes: 1200 }, v2: { walFileBytes: 2600 } }
+const OPTIONS = { v1: { walFileBytes: 1200 }, v2: { walFileBytes: 3300 } }
 
 /** A short life: everything that a version can store, over two files of the log, killed in the end. */
 async function live(version: Version): Promise<{ lab: LogLab; orders: Appended[]; audit: Appended[] }> {
@@ -58,6 +59,8 @@ async function coordinate(lab: LogLab): Promise<void> {
   const commit = { groupId: 'readers', producerId: 1, epoch: 0, joins: true, topics }
   await lab.propose({ kind: 'transaction-offsets-committed', ...commit })
   await lab.endTransaction('aborter', false)
+  await lab.propose({ kind: 'consumer-group-changed', groupId: 'followers', changes: CONSUMER_CHANGES })
+  await lab.propose({ kind: 'group-configs-set', groupId: 'followers', configs: new Map([['a', 'b']]) })
 }
 
 const hexOf = (bytes: Buffer): string => `${bytes.toString('hex').replace(/.{64}/g, '$&\n').trimEnd()}\n`
@@ -66,7 +69,7 @@ const bytesOf = (hex: string): Buffer => Buffer.from(hex.replaceAll('\n', ''), '
 const WAL_FILES = ['wal/0000000000000001.wal', 'wal/0000000000000001.idx', 'wal/0000000000000002.wal']
 const FILES = {
   v1: [...WAL_FILES, 'checkpoints/0000000000001093.ckpt'],
-  v2: [...WAL_FILES, 'checkpoints/0000000000002399.ckpt'],
+  v2: [...WAL_FILES, 'checkpoints/0000000000003186.ckpt'],
 }
 
 const GENERATION: Generation = {
@@ -91,6 +94,52 @@ const COMMITTED: CommittedTopic = {
   topicId: 'AQIDBAUGBwgJCgsMDQ4PEA',
   partitions: [{ partition: 300, offset: 2 ** 40, leaderEpoch: 0, metadata: 'ü', expiresMs: -1 }],
 }
+const CONSUMER_CHANGES: ConsumerChange[] = [
+  {
+    kind: 'member',
+    member: {
+      id: 'm-2',
+      instanceId: 'i-2',
+      rackId: 'r',
+      clientId: 'client',
+      clientHost: '/10.0.0.2',
+      rebalanceTimeoutMs: 300_000,
+      topicNames: ['orders'],
+      topicRegex: 'or.*',
+      assignor: 'range',
+      classic: null,
+    },
+  },
+  {
+    kind: 'member',
+    member: {
+      id: 'm-3',
+      instanceId: null,
+      rackId: null,
+      clientId: 'old',
+      clientHost: '/10.0.0.3',
+      rebalanceTimeoutMs: 60_000,
+      topicNames: [],
+      topicRegex: '',
+      assignor: null,
+      classic: { sessionTimeoutMs: 10_000, protocols: [{ name: 'range', metadata: Buffer.of(0, 1) }] },
+    },
+  },
+  { kind: 'epoch', epoch: 300, topicsHash: 2 ** 52 + 1 },
+  { kind: 'target', memberId: 'm-2', target: new Map([['id-of-orders', [0, 1]]]) },
+  { kind: 'target-epoch', epoch: 300 },
+  {
+    kind: 'progress',
+    memberId: 'm-2',
+    progress: {
+      epoch: 300,
+      previousEpoch: -2,
+      state: 'unrevoked',
+      assigned: new Map([['id-of-orders', new Map([[0, 299]])]]),
+      revoking: new Map([['id-of-audit', new Map([[0, 7]])]]),
+    },
+  },
+]
 const COPIER = { producerId: 1000, epoch: 0 }
 
 const CHANGES: Change[] = [
@@ -149,6 +198,12 @@ const CHANGES: Change[] = [
     markers: [{ ordinal: 1, place: 100, sizeBytes: 78, crc: 4_000_000_000 }],
   },
   { kind: 'transactional-id-removed', transactionalId: 'copier', ...COPIER },
+  {
+    kind: 'consumer-group-changed',
+    groupId: 'followers',
+    changes: [...CONSUMER_CHANGES, { kind: 'member-gone', memberId: 'm-3' }],
+  },
+  { kind: 'group-configs-set', groupId: 'followers', configs: new Map([['consumer.session.timeout.ms', '50000']]) },
 ]
 
 describe('what is stored', () => {

@@ -99,6 +99,12 @@ export class BrokerFixture {
     return BrokerFixture.#on(this.disk.copy(), this.clock, this.#overrides)
   }
 
+  /** The same broker after kill -9 and a start. */
+  async kill(): Promise<BrokerFixture> {
+    this.clock.forgetAll()
+    return BrokerFixture.#on(this.disk.kill(), this.clock, this.#overrides)
+  }
+
   get state() {
     return this.broker.log.state
   }
@@ -193,5 +199,9 @@ export class BrokerFixture {
   /** From now on the disk takes no more. */
   fillDisk(): void {
     this.disk.onCall = ({ kind }) => (kind === 'write' ? 'ENOSPC' : null)
+  }
+
+  freeDisk(): void {
+    this.disk.onCall = () => null
   }
 }

@@ -69,7 +69,8 @@ export async function joinAlone(
 }
 
 export async function leave(fixture: BrokerFixture, groupId: string, memberId: string): Promise<void> {
-  const error = await fixture.clock.run(fixture.broker.groups.leave(groupId, { memberId, instanceId: null }))
+  const left = fixture.broker.groups.leave(groupId, [{ memberId, instanceId: null }])
+  const [error] = await fixture.clock.run(Promise.resolve(left))
   assert(error === 'NONE', `a member leaves ${groupId}: ${error}`)
 }
 

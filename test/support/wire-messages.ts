@@ -43,6 +43,8 @@ import * as describeCluster from '#kafka/protocol/apis/60-describe-cluster.ts'
 import * as describeProducers from '#kafka/protocol/apis/61-describe-producers.ts'
 import * as describeTransactions from '#kafka/protocol/apis/65-describe-transactions.ts'
 import * as listTransactions from '#kafka/protocol/apis/66-list-transactions.ts'
+import * as consumerGroupHeartbeat from '#kafka/protocol/apis/68-consumer-group-heartbeat.ts'
+import * as consumerGroupDescribe from '#kafka/protocol/apis/69-consumer-group-describe.ts'
 import * as listConfigResources from '#kafka/protocol/apis/74-list-config-resources.ts'
 import * as describeTopicPartitions from '#kafka/protocol/apis/75-describe-topic-partitions.ts'
 import type { Decoded, Encodable } from '#kafka/protocol/protocol.ts'
@@ -138,6 +140,14 @@ export const wireMessages = {
   DescribeProducers: {
     request: describeProducers.DescribeProducersRequest,
     response: describeProducers.DescribeProducersResponse,
+  },
+  ConsumerGroupHeartbeat: {
+    request: consumerGroupHeartbeat.ConsumerGroupHeartbeatRequest,
+    response: consumerGroupHeartbeat.ConsumerGroupHeartbeatResponse,
+  },
+  ConsumerGroupDescribe: {
+    request: consumerGroupDescribe.ConsumerGroupDescribeRequest,
+    response: consumerGroupDescribe.ConsumerGroupDescribeResponse,
   },
   ListConfigResources: {
     request: listConfigResources.ListConfigResourcesRequest,

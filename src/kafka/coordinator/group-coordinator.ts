@@ -1,44 +1,50 @@
-import type { Clock, Random, Timer } from '#base/ports.ts'
-import type { SavedMember } from '#core/groups.ts'
+import type { Clock, Random } from '#base/ports.ts'
+import type { ConsumerGroup } from '#core/consumer-groups.ts'
 import type { KafkaErrorName } from '#kafka/protocol/protocol.ts'
 import { storageRefusal } from '#kafka/refusal.ts'
 import type { Log } from '#log/log.ts'
 import type { Counter } from '#observe/metrics.ts'
-import { ClassicGroup, metadataFor, NO_BYTES, type Phase, type Token } from './classic-group.ts'
-import { type JoinRequest, joinClassic } from './classic-join.ts'
+import { ClassicCoordinator, type OnGone } from './classic-coordinator.ts'
+import { type ClassicGroup, metadataFor, NO_BYTES, type Phase } from './classic-group.ts'
+import type { JoinRequest } from './classic-join.ts'
+import type { Caller, SyncRequest } from './classic-requests.ts'
+import { type ClassicLimits, type JoinAnswer, joinRefusal, type SyncAnswer, syncRefusal } from './classic-steps.ts'
+import { classicHeartbeat, classicJoin, classicLeave, classicSync } from './consumer-classic.ts'
+import { ConsumerCoordinator } from './consumer-coordinator.ts'
 import {
-  type Caller,
-  checkCommit,
-  heartbeatClassic,
-  leaveClassic,
-  type SyncRequest,
-  syncClassic,
-} from './classic-requests.ts'
-import {
-  type ClassicLimits,
-  classicSaved,
-  classicTick,
-  type JoinAnswer,
-  joinRefusal,
-  type Save,
-  Step,
-  type SyncAnswer,
-  syncRefusal,
-} from './classic-steps.ts'
+  consumerHeartbeat,
+  consumerLeave,
+  type HeartbeatAnswer,
+  type HeartbeatRequest,
+  heartbeatRefusal,
+  JOINS,
+  problemWithHeartbeat,
+} from './consumer-heartbeat.ts'
+import { upgradeFrom } from './consumer-migration.ts'
 import { CONSUMER_PROTOCOL, subscriptionsOf } from './consumer-protocol.ts'
+import type { ConsumerLimits, ConsumerRefusal } from './consumer-step.ts'
+import { type CommitRule, consumerCommitRule, consumerPhase, consumerSubscriptions } from './consumer-view.ts'
+import type { TopicView } from './topic-view.ts'
 
-// The coordinator of all groups: lets their steps happen, one after the other, and sees to what comes of them: answers go to
-// who waits, what is to be saved becomes a record of the log, and a timer is set for what happens by itself.
-//
-// What is known of a group comes from the log's state when it is first asked for. After a restart its members go on as if
-// nothing had happened: their generation is the same, and their sessions begin anew.
+// The coordinator of all groups, of both types: finds out of which type a group is, and lets its shell do what is asked. Here
+// groups change their type; while a record of one is on its way, whatever else is asked of it waits.
 
 export interface CoordinatorLimits extends ClassicLimits {
   readonly maxGroups: number
   readonly minSessionTimeoutMs: number
   readonly maxSessionTimeoutMs: number
+  /** Of groups of the consumer type, some of them as configured for the group. */
+  consumerLimitsOf(groupId: string): ConsumerLimits
 }
 
+export interface ListedGroup {
+  readonly id: string
+  readonly type: 'classic' | 'consumer'
+  readonly state: string
+  readonly protocolType: string | null
+}
+
+/** A classic group, or one that only keeps offsets. */
 export interface DescribedGroup {
   readonly id: string
   readonly phase: Phase
@@ -57,32 +63,47 @@ export interface DescribedGroup {
 /** Of a topic by its name. */
 export type IsSubscribed = (topic: string) => boolean
 
-/** Registers what is to be done if nobody waits for the answer any more. */
-type OnGone = (call: () => void) => void
-
+/** The disk is full, or has failed. */
+const NOT_STORED = 'COORDINATOR_NOT_AVAILABLE'
+const NOT_TAKEN: ConsumerRefusal = { error: NOT_STORED, message: 'The change could not be stored.' }
 const NOBODY = { phase: 'Empty', protocolType: null, protocol: null, members: [] } as const
 
 export class GroupCoordinator {
   readonly #log: Log
-  readonly #clock: Clock
   readonly #random: Random
   readonly #limits: CoordinatorLimits
-  readonly #rebalances: Counter
-  readonly #groups = new Map<string, ClassicGroup>()
-  readonly #timers = new Map<ClassicGroup, { timer: Timer; atMs: number }>()
-  readonly #waiting = new Map<Token, (answer: JoinAnswer | SyncAnswer) => void>()
-  #lastToken = 0
+  readonly #classic: ClassicCoordinator
+  readonly #consumers: ConsumerCoordinator
 
   constructor(options: { log: Log; clock: Clock; random: Random; limits: CoordinatorLimits; rebalances: Counter }) {
-    this.#log = options.log
-    this.#clock = options.clock
+    const { log, clock, limits, rebalances } = options
+    this.#log = log
     this.#random = options.random
-    this.#limits = options.limits
-    this.#rebalances = options.rebalances
-    for (const [id, { saved }] of this.#log.state.groups) if (saved.members.length > 0) this.#find(id)
+    this.#limits = limits
+    this.#classic = new ClassicCoordinator({
+      log,
+      clock,
+      limits,
+      rebalances,
+      isMoving: groupId => this.#consumers.isBusy(groupId),
+    })
+    this.#consumers = new ConsumerCoordinator({
+      log,
+      clock,
+      rebalances,
+      limitsOf: groupId => limits.consumerLimitsOf(groupId),
+      becameClassic: (group, isToRebalance) => this.#classic.adopt(group, isToRebalance),
+    })
+    this.#classic.begin()
   }
 
-  // ---- requests
+  /** Nothing happens by itself any more. */
+  close(): void {
+    this.#classic.close()
+    this.#consumers.close()
+  }
+
+  // ---- the classic protocol
 
   join(
     groupId: string,
@@ -95,63 +116,148 @@ export class GroupCoordinator {
     if (sessionTimeoutMs < minSessionTimeoutMs || sessionTimeoutMs > maxSessionTimeoutMs) {
       return joinRefusal('INVALID_SESSION_TIMEOUT', memberId)
     }
-    const group = this.#find(groupId) ?? (memberId === '' ? this.#create(groupId) : null)
-    if (group === null) return joinRefusal(memberId === '' ? 'POLICY_VIOLATION' : 'UNKNOWN_MEMBER_ID', memberId)
-    const newMemberId = `${request.instanceId ?? request.clientId}-${this.#uuid()}`
-    const { token, answer } = this.#wait<JoinAnswer>(onGone, joinRefusal('NOT_COORDINATOR', memberId))
-    this.#step(group, step => joinClassic(group, { ...request, token, newMemberId }, step))
-    return answer
+    const wanted = { ...request, newMemberId: `${request.instanceId ?? request.clientId}-${this.#uuid()}` }
+    return this.#consumers.whenSettled(groupId, () => {
+      if ((this.#consumerGroup(groupId)?.members.size ?? 0) > 0) {
+        const refused = joinRefusal(NOT_STORED, memberId)
+        return this.#consumers.step(groupId, { act: step => classicJoin(step, wanted), refused })
+      }
+      const known = this.#classic.find(groupId)
+      if (known === null && memberId !== '') return joinRefusal('UNKNOWN_MEMBER_ID', memberId)
+      if (known === null && !this.#hasRoomFor(groupId)) return joinRefusal('POLICY_VIOLATION', memberId)
+      return this.#classic.join(known ?? this.#classic.create(groupId), wanted, onGone)
+    })
   }
 
   sync(groupId: string, request: Omit<SyncRequest, 'token'>, onGone: OnGone): Promise<SyncAnswer> | SyncAnswer {
-    const group = this.#find(groupId)
     if (groupId === '') return syncRefusal('INVALID_GROUP_ID')
-    if (group === null) return syncRefusal('UNKNOWN_MEMBER_ID')
-    const { token, answer } = this.#wait<SyncAnswer>(onGone, syncRefusal('NOT_COORDINATOR'))
-    this.#step(group, step => syncClassic(group, { ...request, token }, step))
+    return this.#consumers.whenSettled(groupId, () => {
+      if (this.#consumerGroup(groupId) !== null) {
+        const refused = syncRefusal(NOT_STORED)
+        return this.#consumers.step(groupId, { act: step => classicSync(step, request), refused })
+      }
+      const group = this.#classic.find(groupId)
+      return group === null ? syncRefusal('UNKNOWN_MEMBER_ID') : this.#classic.sync(group, request, onGone)
+    })
+  }
+
+  heartbeat(groupId: string, caller: Caller): KafkaErrorName | Promise<KafkaErrorName> {
+    if (groupId === '') return 'INVALID_GROUP_ID'
+    return this.#consumers.whenSettled<KafkaErrorName>(groupId, () => {
+      if (this.#consumerGroup(groupId) !== null) {
+        const act = (step: Parameters<typeof classicHeartbeat>[0]) => classicHeartbeat(step, caller)
+        return this.#consumers.step<KafkaErrorName>(groupId, { act, refused: NOT_STORED })
+      }
+      const group = this.#classic.find(groupId)
+      return group === null ? 'UNKNOWN_MEMBER_ID' : this.#classic.heartbeat(group, caller)
+    })
+  }
+
+  /** An error for each that leaves. */
+  leave(
+    groupId: string,
+    leaving: readonly Omit<Caller, 'generation'>[],
+  ): readonly KafkaErrorName[] | Promise<readonly KafkaErrorName[]> {
+    const all = (error: KafkaErrorName): KafkaErrorName[] => leaving.map(() => error)
+    if (groupId === '') return all('INVALID_GROUP_ID')
+    return this.#consumers.whenSettled<readonly KafkaErrorName[]>(groupId, () => {
+      if (this.#consumerGroup(groupId) !== null) {
+        const act = (step: Parameters<typeof classicLeave>[0]) => classicLeave(step, leaving)
+        return this.#consumers.step<readonly KafkaErrorName[]>(groupId, { act, refused: all(NOT_STORED) })
+      }
+      const group = this.#classic.find(groupId)
+      if (group === null) return all('UNKNOWN_MEMBER_ID')
+      return Promise.all(leaving.map(member => this.#classic.leave(group, member)))
+    })
+  }
+
+  // ---- the consumer protocol
+
+  /** ConsumerGroupHeartbeat; `version` is that of the request. */
+  consumerHeartbeat(
+    groupId: string,
+    request: Omit<HeartbeatRequest, 'newMemberId'>,
+    version: number,
+  ): HeartbeatAnswer | Promise<HeartbeatAnswer> {
+    const wanted = { ...request, newMemberId: request.memberId === '' ? this.#uuid() : '' }
+    const problem = problemWithHeartbeat(groupId, wanted, version)
+    if (problem !== null) return heartbeatRefusal(problem)
+    return this.#consumers.whenSettled(groupId, () => this.#consumerHeartbeat(groupId, wanted))
+  }
+
+  #consumerHeartbeat(groupId: string, request: HeartbeatRequest): HeartbeatAnswer | Promise<HeartbeatAnswer> {
+    const joins = request.memberEpoch === JOINS
+    const classic = this.#classic.find(groupId)
+    const refuse = (error: KafkaErrorName, message: string): HeartbeatAnswer => heartbeatRefusal({ error, message })
+    if (classic !== null && joins) return this.#toConsumer(classic, request)
+    if (classic !== null) return refuse('GROUP_ID_NOT_FOUND', `Group ${groupId} is not a consumer group.`)
+    if (this.#consumers.find(groupId) === null) {
+      if (!joins) return refuse('GROUP_ID_NOT_FOUND', `Consumer group ${groupId} not found.`)
+      if (!this.#hasRoomFor(groupId)) return refuse('POLICY_VIOLATION', 'There are as many groups as there may be.')
+    }
+    const act = request.memberEpoch < JOINS ? consumerLeave : consumerHeartbeat
+    return this.#consumers.step(groupId, { act: step => act(step, request), refused: heartbeatRefusal(NOT_TAKEN) })
+  }
+
+  /** A member that speaks the consumer protocol joins a classic group, which becomes one of the consumer type. */
+  #toConsumer(classic: ClassicGroup, request: HeartbeatRequest): HeartbeatAnswer | Promise<HeartbeatAnswer> {
+    const answer = this.#consumers.step(classic.id, {
+      act: step => {
+        const refused = classic.phase === 'Empty' ? null : upgradeFrom(classic, step)
+        if (refused !== null) return heartbeatRefusal(refused)
+        const result = consumerHeartbeat(step, request)
+        if (result.error !== 'NONE') step.discard()
+        return result
+      },
+      refused: heartbeatRefusal(NOT_TAKEN),
+      landed: isDurable => {
+        if (isDurable) this.#classic.forget(classic)
+        else this.#classic.resume(classic)
+      },
+    })
+    if (this.#consumers.isBusy(classic.id)) this.#classic.suspend(classic)
     return answer
   }
 
-  heartbeat(groupId: string, caller: Caller): KafkaErrorName {
-    const group = this.#find(groupId)
-    if (groupId === '') return 'INVALID_GROUP_ID'
-    // A heartbeat only puts deadlines off: the timer that is set finds out.
-    return group === null ? 'UNKNOWN_MEMBER_ID' : heartbeatClassic(group, caller, this.#newStep())
-  }
+  // ---- offsets
 
-  /** If nobody is left, the answer comes when that is durable: after a restart nobody waits for who has gone. */
-  async leave(groupId: string, member: Omit<Caller, 'generation'>): Promise<KafkaErrorName> {
-    const group = this.#find(groupId)
-    if (groupId === '') return 'INVALID_GROUP_ID'
-    if (group === null) return 'UNKNOWN_MEMBER_ID'
-    const { result, saved } = this.#step(group, step => leaveClassic(group, member, step))
-    return result === 'NONE' && saved !== null ? saved : result
-  }
-
-  /** May the caller commit offsets now? */
-  mayCommit(groupId: string, caller: Caller): KafkaErrorName {
+  /** Which offsets the caller may commit now; `version` is that of the request. */
+  mayCommit(groupId: string, caller: Caller, version: number): CommitRule {
+    const consumer = this.#consumerGroup(groupId)
+    if (consumer !== null) return consumerCommitRule(consumer, caller, version)
     return this.#mayCommit(groupId, caller, false)
   }
 
   /** The same for offsets that count once a transaction commits. */
-  mayCommitInTransaction(groupId: string, caller: Caller): KafkaErrorName {
+  mayCommitInTransaction(groupId: string, caller: Caller): CommitRule {
+    const consumer = this.#consumerGroup(groupId)
+    if (consumer !== null) return consumerCommitRule(consumer, caller, null)
     return this.#mayCommit(groupId, caller, true)
   }
 
-  #mayCommit(groupId: string, caller: Caller, isTransactional: boolean): KafkaErrorName {
-    const group = this.#find(groupId)
-    if (group !== null) return checkCommit(group, caller, isTransactional, this.#newStep())
-    // Nobody manages this group: whoever names no generation may use it to keep offsets.
-    const isKnown = this.#log.state.groups.has(groupId)
-    if (caller.generation >= 0) return isKnown ? 'UNKNOWN_MEMBER_ID' : 'ILLEGAL_GENERATION'
-    return isKnown || this.#log.state.groups.size < this.#limits.maxGroups ? 'NONE' : 'POLICY_VIOLATION'
+  #mayCommit(groupId: string, caller: Caller, isTransactional: boolean): CommitRule {
+    const group = this.#classic.find(groupId)
+    const error =
+      group === null ? this.#mayKeep(groupId, caller) : this.#classic.checkCommit(group, caller, isTransactional)
+    return () => error
+  }
+
+  #mayKeep(groupId: string, { generation }: Caller): KafkaErrorName {
+    if (generation < 0) return this.mayKeep(groupId)
+    return this.#log.state.groups.has(groupId) ? 'UNKNOWN_MEMBER_ID' : 'ILLEGAL_GENERATION'
+  }
+
+  /** Nobody manages this group: may it keep offsets for whoever commits them? */
+  mayKeep(groupId: string): KafkaErrorName {
+    return this.#hasRoomFor(groupId) ? 'NONE' : 'POLICY_VIOLATION'
   }
 
   /** Which topics a group's members are subscribed to, or why no offset of it is deleted. */
   mayDeleteOffsets(groupId: string): { ok: true; isSubscribed: IsSubscribed } | { ok: false; error: KafkaErrorName } {
+    if (groupId === '') return { ok: false, error: 'INVALID_GROUP_ID' }
+    if (this.#consumerGroup(groupId) !== null) return { ok: true, isSubscribed: this.subscriptions(groupId) }
     const found = this.describe(groupId)
-    if (groupId === '' || found === null)
-      return { ok: false, error: groupId === '' ? 'INVALID_GROUP_ID' : 'GROUP_ID_NOT_FOUND' }
+    if (found === null) return { ok: false, error: 'GROUP_ID_NOT_FOUND' }
     // What members of another type want is known to them alone.
     if (found.phase !== 'Empty' && found.protocolType !== CONSUMER_PROTOCOL)
       return { ok: false, error: 'NON_EMPTY_GROUP' }
@@ -160,15 +266,25 @@ export class GroupCoordinator {
 
   /** Is some member of a group subscribed to a topic? Where that is not to be known, yes. */
   subscriptions(groupId: string): IsSubscribed {
-    const group = this.#find(groupId)
-    if (group?.protocolType !== CONSUMER_PROTOCOL) return () => false
-    const topics = subscriptionsOf(group)
+    const consumer = this.#consumerGroup(groupId)
+    const group = this.#classic.find(groupId)
+    const isManaged = consumer !== null || group?.protocolType === CONSUMER_PROTOCOL
+    if (!isManaged) return () => false
+    const topics = consumer === null ? subscriptionsOf(group!) : consumerSubscriptions(consumer, this.#consumers.topics)
     return topic => topics?.has(topic) ?? true
   }
 
-  /** Null: there is no such group. */
+  // ---- all groups
+
+  /** As they are seen here. */
+  get topics(): TopicView {
+    return this.#consumers.topics
+  }
+
+  /** Null: there is no such group, or it is of the consumer type. */
   describe(id: string): DescribedGroup | null {
-    const group = this.#find(id)
+    if (this.#consumerGroup(id) !== null) return null
+    const group = this.#classic.find(id)
     if (group === null) return this.#log.state.groups.has(id) ? { id, ...NOBODY } : null
     const { phase, protocolType, protocol } = group
     const isStable = phase === 'Stable'
@@ -183,160 +299,71 @@ export class GroupCoordinator {
     return { id, phase, protocolType, protocol, members }
   }
 
-  list(): Pick<DescribedGroup, 'id' | 'phase' | 'protocolType'>[] {
-    return [...this.ids()].map(id => this.describe(id) ?? { id, ...NOBODY })
+  /** A group of the consumer type; null: there is none of this name, or it is of another type. */
+  describeConsumer(id: string): ConsumerGroup | null {
+    return this.#consumerGroup(id)
+  }
+
+  #consumerGroup(id: string): ConsumerGroup | null {
+    // A classic group that is not stored yet takes the place of an empty consumer group.
+    return this.#classic.ids.has(id) ? null : this.#consumers.find(id)
+  }
+
+  list(): ListedGroup[] {
+    return [...this.ids()].map(id => {
+      const consumer = this.#consumerGroup(id)
+      if (consumer !== null) {
+        return { id, type: 'consumer', state: consumerPhase(consumer), protocolType: CONSUMER_PROTOCOL }
+      }
+      const { phase, protocolType } = this.describe(id) ?? NOBODY
+      return { id, type: 'classic', state: phase, protocolType }
+    })
   }
 
   /** Of all groups. Groups may come and go while who asks takes them one by one. */
   *ids(): Generator<string> {
-    const known = this.#log.state.groups
-    yield* known.keys()
-    for (const id of this.#groups.keys()) if (!known.has(id)) yield id
+    const stored = this.#log.state.groups
+    yield* stored.keys()
+    for (const id of this.#classic.ids.keys()) if (!stored.has(id)) yield id
+  }
+
+  #hasRoomFor(id: string): boolean {
+    const stored = this.#log.state.groups
+    const { ids } = this.#classic
+    const isNew = !stored.has(id) && !ids.has(id)
+    return Math.max(ids.size, stored.size) + (isNew ? 1 : 0) <= this.#limits.maxGroups
   }
 
   /** Removes a group without members, and its offsets. */
   async remove(id: string): Promise<KafkaErrorName> {
-    const found = this.describe(id)
-    if (found === null) return 'GROUP_ID_NOT_FOUND'
-    if (found.phase !== 'Empty') return 'NON_EMPTY_GROUP'
+    return this.#consumers.whenSettled<KafkaErrorName>(id, async () => {
+      const consumer = this.#consumerGroup(id)
+      const found = this.describe(id)
+      if (consumer === null && found === null) return 'GROUP_ID_NOT_FOUND'
+      if (consumer === null ? found?.phase !== 'Empty' : consumer.members.size > 0) return 'NON_EMPTY_GROUP'
+      const error = await this.#consumers.exclusively(id, () => this.#remove(id))
+      const group = this.#classic.find(id)
+      if (group !== null) this.#classic.resume(group)
+      return error
+    })
+  }
+
+  async #remove(id: string): Promise<KafkaErrorName> {
     try {
       await this.#log.propose({ kind: 'group-removed', groupId: id })
     } catch (thrown) {
       storageRefusal(thrown)
-      return 'COORDINATOR_NOT_AVAILABLE'
+      return NOT_STORED
     }
-    // Only now: until then it could be found in the state again. Who joined meanwhile stays.
-    const group = this.#groups.get(id)
-    if (group?.isDeserted === true) this.#forget(group)
+    // Only now: until then it could be found in the state again.
+    const group = this.#classic.find(id)
+    if (group?.isDeserted === true) this.#classic.forget(group)
+    this.#consumers.forget(id)
     return 'NONE'
-  }
-
-  #forget(group: ClassicGroup): void {
-    this.#groups.delete(group.id)
-    this.#timers.get(group)?.timer.cancel()
-    this.#timers.delete(group)
-  }
-
-  // ---- groups
-
-  /** Null: there is no such group, or only its offsets are known. */
-  #find(id: string): ClassicGroup | null {
-    const found = this.#groups.get(id)
-    if (found !== undefined) return found
-    const saved = this.#log.state.groups.get(id)?.saved
-    if (saved === undefined || saved.generation === 0) return null
-    const group = this.#adopt(new ClassicGroup(id))
-    const { generation, protocolType, protocol, leaderId, members } = saved
-    Object.assign(group, { generation, protocolType, protocol, phase: members.length === 0 ? 'Empty' : 'Stable' })
-    for (const member of members) group.add(restored(member, protocol ?? '', this.#clock.monotonicMs()))
-    group.leaderId = leaderId
-    this.#arm(group)
-    return group
-  }
-
-  #create(id: string): ClassicGroup | null {
-    const known = this.#log.state.groups
-    const count = this.#groups.size + (known.has(id) ? 0 : 1)
-    return Math.max(count, known.size) > this.#limits.maxGroups ? null : this.#adopt(new ClassicGroup(id))
-  }
-
-  #adopt(group: ClassicGroup): ClassicGroup {
-    this.#groups.set(group.id, group)
-    return group
-  }
-
-  // ---- steps
-
-  #newStep(): Step {
-    return new Step(this.#clock.monotonicMs(), this.#limits)
-  }
-
-  #step<T>(group: ClassicGroup, act: (step: Step) => T): { result: T; saved: Promise<KafkaErrorName> | null } {
-    const step = this.#newStep()
-    const { generation } = group
-    const result = act(step)
-    this.#rebalances.value += group.generation - generation
-    for (const { token, answer } of step.answers) this.#answer(token, answer)
-    const saved = step.save === null ? null : this.#save(group, step.save)
-    // Nobody joined it, and nothing of it is in the state: as if nobody had asked.
-    if (group.isDeserted && group.generation === 0) this.#forget(group)
-    else this.#arm(group)
-    return { result, saved }
-  }
-
-  async #save(group: ClassicGroup, save: Save): Promise<KafkaErrorName> {
-    let error: KafkaErrorName = 'NONE'
-    try {
-      await this.#log.propose({ kind: 'group-saved', groupId: group.id, saved: generationOf(group, save) })
-    } catch (thrown) {
-      storageRefusal(thrown)
-      error = 'COORDINATOR_NOT_AVAILABLE'
-    }
-    this.#step(group, step => classicSaved(group, save, error, step))
-    return error
-  }
-
-  /** Sets the timer of a group, unless one is set that rings early enough: then it is set anew when it rings. */
-  #arm(group: ClassicGroup): void {
-    const atMs = group.deadlineMs()
-    const set = this.#timers.get(group)
-    if (set !== undefined && set.atMs <= atMs) return
-    set?.timer.cancel()
-    this.#timers.delete(group)
-    if (atMs === Number.POSITIVE_INFINITY) return
-    const timer = this.#clock.after(Math.max(0, atMs - this.#clock.monotonicMs()), () => {
-      this.#timers.delete(group)
-      this.#step(group, step => classicTick(group, step))
-    })
-    this.#timers.set(group, { timer, atMs })
-  }
-
-  // ---- waiting
-
-  /** A request's place among those that wait. If its connection ends, or the broker does, it hears `otherwise`. */
-  #wait<A extends JoinAnswer | SyncAnswer>(onGone: OnGone, otherwise: A): { token: Token; answer: Promise<A> } {
-    const token = ++this.#lastToken
-    const { promise, resolve } = Promise.withResolvers<A>()
-    this.#waiting.set(token, resolve as (answer: JoinAnswer | SyncAnswer) => void)
-    onGone(() => this.#answer(token, otherwise))
-    return { token, answer: promise }
-  }
-
-  /** Nothing if it was answered: its connection ended meanwhile. */
-  #answer(token: Token, answer: JoinAnswer | SyncAnswer): void {
-    this.#waiting.get(token)?.(answer)
-    this.#waiting.delete(token)
   }
 
   #uuid(): string {
     const hex = this.#random.bytes(16).toString('hex')
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
   }
-}
-
-function restored(saved: SavedMember, protocol: string, nowMs: number) {
-  const { id, instanceId, clientId, clientHost, sessionTimeoutMs, rebalanceTimeoutMs, metadata, assignment } = saved
-  return {
-    ...{ id, instanceId, clientId, clientHost, sessionTimeoutMs, rebalanceTimeoutMs, assignment },
-    protocols: [{ name: protocol, metadata }],
-    joinToken: null,
-    syncToken: null,
-    isNew: false,
-    expiresMs: nowMs + sessionTimeoutMs,
-  }
-}
-
-function generationOf(group: ClassicGroup, save: Save) {
-  const { generation, protocolType, protocol, leaderId } = group
-  const members = [...group.members.values()].map(member => ({
-    id: member.id,
-    instanceId: member.instanceId,
-    clientId: member.clientId,
-    clientHost: member.clientHost,
-    sessionTimeoutMs: member.sessionTimeoutMs,
-    rebalanceTimeoutMs: member.rebalanceTimeoutMs,
-    metadata: metadataFor(member, protocol),
-    assignment: save.kind === 'assigned' ? (save.assignments.get(member.id) ?? NO_BYTES) : member.assignment,
-  }))
-  return { generation, protocolType, protocol, leaderId, members }
 }

@@ -38,6 +38,10 @@ function expiryOf(
 ): (topicId: string, committed: CommittedOffset) => boolean {
   const isOver = ({ expiresMs }: CommittedOffset, sinceMs: number): boolean =>
     expiresMs >= 0 ? nowMs >= expiresMs : nowMs - sinceMs >= retentionMs
+  // Kafka: ConsumerGroup.offsetExpirationCondition, which knows nothing of when the group became empty.
+  if (group.consumer !== null) {
+    return (topicId, committed) => !isSubscribed(topicId) && isOver(committed, committed.committedMs)
+  }
   // Nobody manages the group: each offset counts for itself.
   if (protocolType === null) return (_, committed) => isOver(committed, committed.committedMs)
   switch (phase) {

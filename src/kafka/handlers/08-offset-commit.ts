@@ -14,7 +14,7 @@ export const offsetCommit = defineHandler(
     const caller = { memberId, instanceId: groupInstanceId, generation: request.generationIdOrMemberEpoch }
     const { commits, answer } = sortCommits(broker, request.topics, {
       byId: version >= IDS_FROM,
-      refused: broker.groups.mayCommit(groupId, caller),
+      mayCommit: broker.groups.mayCommit(groupId, caller, version),
       expiresMs: retentionTimeMs < 0 ? -1 : broker.clock.nowMs() + retentionTimeMs,
     })
     if (commits.length === 0) return { topics: answer('NONE') }

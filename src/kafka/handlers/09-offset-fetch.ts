@@ -1,5 +1,6 @@
 import type { CommittedOffset, Group } from '#core/groups.ts'
 import type { RequestContext } from '#kafka/broker.ts'
+import { checkFetch } from '#kafka/coordinator/consumer-view.ts'
 import { defineHandler } from '#kafka/handler.ts'
 import { OffsetFetchRequest, OffsetFetchResponse } from '#kafka/protocol/apis/09-offset-fetch.ts'
 import { errorCode, type KafkaErrorName } from '#kafka/protocol/protocol.ts'
@@ -42,8 +43,11 @@ interface Reading extends Pick<RequestContext, 'broker' | 'version'> {
 }
 
 function answerGroup(wanted: WantedGroup, reading: Reading): GroupAnswer {
-  const { groupId } = wanted
+  const { groupId, memberId, memberEpoch } = wanted
   const group = reading.broker.log.state.groups.get(groupId)
+  // KIP-848: who says that it is a member must be one.
+  const refused = group?.consumer ? checkFetch(group.consumer, memberId, memberEpoch) : 'NONE'
+  if (refused !== 'NONE') return { groupId, topics: [], errorCode: errorCode(refused) }
   const topics =
     wanted.topics === null ? allOf(group, reading) : wanted.topics.map(topic => answerTopic(group, topic, reading))
   return { groupId, topics, errorCode: NONE }

@@ -6,8 +6,8 @@ import { errorCode } from '#kafka/protocol/protocol.ts'
 
 export const heartbeat = defineHandler(
   { request: HeartbeatRequest, response: HeartbeatResponse, versions: [0, 4] },
-  ({ groupId, memberId, groupInstanceId, generationId }, { broker }) => {
+  async ({ groupId, memberId, groupInstanceId, generationId }, { broker }) => {
     const caller = { memberId, instanceId: groupInstanceId, generation: generationId }
-    return { errorCode: errorCode(broker.groups.heartbeat(groupId, caller)) }
+    return { errorCode: errorCode(await broker.groups.heartbeat(groupId, caller)) }
   },
 )

@@ -10,15 +10,17 @@ export const leaveGroup = defineHandler(
   { request: LeaveGroupRequest, response: LeaveGroupResponse, versions: [0, 5] },
   async ({ groupId, memberId, members }, { broker, version }) => {
     if (groupId === '') return { errorCode: errorCode('INVALID_GROUP_ID') }
-    if (version < SEVERAL_FROM) {
-      return { errorCode: errorCode(await broker.groups.leave(groupId, { memberId, instanceId: null })) }
-    }
-    const leaving = members.map(async ({ memberId: id, groupInstanceId }) => ({
-      memberId: id,
-      groupInstanceId,
-      errorCode: errorCode(await broker.groups.leave(groupId, { memberId: id, instanceId: groupInstanceId })),
+    const isOne = version < SEVERAL_FROM
+    const leaving = isOne
+      ? [{ memberId, instanceId: null }]
+      : members.map(member => ({ memberId: member.memberId, instanceId: member.groupInstanceId }))
+    const errors = await broker.groups.leave(groupId, leaving)
+    if (isOne) return { errorCode: errorCode(errors[0] ?? 'NONE') }
+    const answers = leaving.map((member, i) => ({
+      memberId: member.memberId,
+      groupInstanceId: member.instanceId,
+      errorCode: errorCode(errors[i] ?? 'NONE'),
     }))
-    const answers = await Promise.all(leaving)
     return { errorCode: errorCode('NONE'), members: answers }
   },
 )

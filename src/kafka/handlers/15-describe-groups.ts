@@ -3,7 +3,7 @@ import { defineHandler } from '#kafka/handler.ts'
 import { DescribeGroupsRequest, DescribeGroupsResponse } from '#kafka/protocol/apis/15-describe-groups.ts'
 import { errorCode } from '#kafka/protocol/protocol.ts'
 
-// DescribeGroups v0-6: classic groups with their members. v6 says that a group is not there (KIP-1043); before, it is Dead.
+// DescribeGroups v0-6: classic groups with their members; those of the consumer type are not among them. v6 says that a group is not there (KIP-1043); before, it is Dead.
 
 const NOT_FOUND_FROM = 6
 
@@ -17,7 +17,8 @@ export const describeGroups = defineHandler(
         if (found === null) {
           const dead = { groupId, groupState: 'Dead', protocolType: '', protocolData: '', members: [] }
           if (version < NOT_FOUND_FROM) return { errorCode: errorCode('NONE'), ...dead, authorizedOperations }
-          const errorMessage = `Group ${groupId} not found.`
+          const isConsumer = broker.groups.describeConsumer(groupId) !== null
+          const errorMessage = isConsumer ? `Group ${groupId} is not a classic group.` : `Group ${groupId} not found.`
           return { errorCode: errorCode('GROUP_ID_NOT_FOUND'), errorMessage, ...dead }
         }
         const { phase, protocolType, protocol, members } = found

@@ -4,8 +4,6 @@ import { errorCode } from '#kafka/protocol/protocol.ts'
 
 // ListGroups v0-5. v4: only those in given states. v5: only those of given types. Names are compared without case, as in Kafka.
 
-const CLASSIC = 'classic'
-
 export const listGroups = defineHandler(
   { request: ListGroupsRequest, response: ListGroupsResponse, versions: [0, 5] },
   ({ statesFilter, typesFilter }, { broker }) => {
@@ -13,12 +11,12 @@ export const listGroups = defineHandler(
       filter.length === 0 || filter.some(one => one.toLowerCase() === name.toLowerCase())
     const groups = broker.groups
       .list()
-      .filter(({ phase }) => isWanted(statesFilter, phase) && isWanted(typesFilter, CLASSIC))
-      .map(({ id, phase, protocolType }) => ({
+      .filter(({ state, type }) => isWanted(statesFilter, state) && isWanted(typesFilter, type))
+      .map(({ id, type, state, protocolType }) => ({
         groupId: id,
         protocolType: protocolType ?? '',
-        groupState: phase,
-        groupType: CLASSIC,
+        groupState: state,
+        groupType: type,
       }))
     return { errorCode: errorCode('NONE'), groups }
   },

@@ -1,4 +1,5 @@
 import type { Broker } from '#kafka/broker.ts'
+import type { CommitRule } from '#kafka/coordinator/consumer-view.ts'
 import { defineHandler } from '#kafka/handler.ts'
 import { sortCommits } from '#kafka/offset-commits.ts'
 import { TxnOffsetCommitRequest, TxnOffsetCommitResponse } from '#kafka/protocol/apis/28-txn-offset-commit.ts'
@@ -17,7 +18,7 @@ export const txnOffsetCommit = defineHandler(
     const joins = version >= JOINS_FROM
     const { commits, answer } = sortCommits(broker, request.topics, {
       byId: version >= IDS_FROM,
-      refused: problemWith(broker, request, joins),
+      mayCommit: ruleFor(broker, request, joins),
       expiresMs: -1,
     })
     if (commits.length === 0) return { topics: answer('NONE') }
@@ -26,12 +27,12 @@ export const txnOffsetCommit = defineHandler(
   },
 )
 
-function problemWith(broker: Broker, request: TxnOffsetCommitRequest, joins: boolean): KafkaErrorName {
+function ruleFor(broker: Broker, request: TxnOffsetCommitRequest, joins: boolean): CommitRule {
   const { transactionalId, producerId, producerEpoch, groupId, memberId, groupInstanceId } = request
-  if (groupId === '') return 'INVALID_GROUP_ID'
+  if (groupId === '') return () => 'INVALID_GROUP_ID'
   const producer = { transactionalId, producerId, epoch: producerEpoch }
   const problem = broker.transactions.mayCommit({ ...producer, groupId, joins })
-  if (problem !== 'NONE') return asOffsetError(problem)
+  if (problem !== 'NONE') return () => asOffsetError(problem)
   const caller = { memberId, instanceId: groupInstanceId, generation: request.generationIdOrMemberEpoch }
   return broker.groups.mayCommitInTransaction(groupId, caller)
 }

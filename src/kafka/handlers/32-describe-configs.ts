@@ -1,13 +1,21 @@
+import { unreachable } from '#base/assert.ts'
 import { describeBrokerConfigs } from '#config/broker-config.ts'
+import { describeGroupConfigs } from '#config/group-config.ts'
 import { CONFIG_TYPES, type DescribedConfig } from '#config/kafka-config.ts'
 import { describeTopicConfigs } from '#config/topic-config.ts'
 import type { Broker } from '#kafka/broker.ts'
-import { type ConfigResource, findResource, repeatedResource, repeatedResources } from '#kafka/config-resources.ts'
+import {
+  type ConfigResource,
+  findResource,
+  NO_CONFIGS,
+  repeatedResource,
+  repeatedResources,
+} from '#kafka/config-resources.ts'
 import { defineHandler } from '#kafka/handler.ts'
 import { DescribeConfigsRequest, DescribeConfigsResponse } from '#kafka/protocol/apis/32-describe-configs.ts'
 import { errorCode } from '#kafka/protocol/protocol.ts'
 
-// DescribeConfigs v1-4: every config of topics and brokers, with where its value comes from. v3: types and documentation.
+// DescribeConfigs v1-4: every config of topics, brokers and groups, with where its value comes from. v3: types and documentation.
 
 type ConfigAnswer = DescribeConfigsResponse['results'][number]['configs'][number]
 
@@ -36,18 +44,25 @@ export const describeConfigs = defineHandler(
 )
 
 /** Without keys all. */
-function describe(
-  { topicRules }: Broker,
-  resource: ConfigResource,
-  wantedNames: readonly string[] | null,
-): DescribedConfig[] {
-  const configs =
-    resource.kind === 'topic'
-      ? describeTopicConfigs(resource.topic.configs, topicRules.layers())
-      : describeBrokerConfigs(topicRules.layers(), resource.scope)
+function describe(broker: Broker, resource: ConfigResource, wantedNames: readonly string[] | null): DescribedConfig[] {
+  const configs = describeAll(broker, resource)
   if (wantedNames === null || wantedNames.length === 0) return configs
   const wanted = new Set(wantedNames)
   return configs.filter(({ name }) => wanted.has(name))
+}
+
+function describeAll({ topicRules, log }: Broker, resource: ConfigResource): DescribedConfig[] {
+  const layers = topicRules.layers()
+  switch (resource.kind) {
+    case 'topic':
+      return describeTopicConfigs(resource.topic.configs, layers)
+    case 'broker':
+      return describeBrokerConfigs(layers, resource.scope)
+    case 'group':
+      return describeGroupConfigs(log.state.groupConfigs.get(resource.groupId) ?? NO_CONFIGS, layers)
+    default:
+      return unreachable(resource)
+  }
 }
 
 function configAnswer(

@@ -1,6 +1,9 @@
+import { unreachable } from '#base/assert.ts'
 import { incrementalAlterBrokerConfigs } from '#config/broker-config.ts'
+import { incrementalAlterGroupConfigs } from '#config/group-config.ts'
 import { incrementalAlterTopicConfigs } from '#config/topic-config.ts'
 import { alterResources } from '#kafka/config-alteration.ts'
+import { NO_CONFIGS } from '#kafka/config-resources.ts'
 import { defineHandler } from '#kafka/handler.ts'
 import {
   IncrementalAlterConfigsRequest,
@@ -13,9 +16,19 @@ export const incrementalAlterConfigs = defineHandler(
   async ({ resources, validateOnly }, { broker }) => ({
     responses: await alterResources(broker, resources, validateOnly, (resource, { configs }) => {
       const ops = configs.map(({ name, value, configOperation: op }) => ({ name, value, op }))
-      return resource.kind === 'topic'
-        ? incrementalAlterTopicConfigs(resource.topic.configs, ops, broker.topicRules.layers())
-        : incrementalAlterBrokerConfigs(broker.log.state.brokerConfigs, resource.scope, ops)
+      const { state } = broker.log
+      switch (resource.kind) {
+        case 'topic':
+          return incrementalAlterTopicConfigs(resource.topic.configs, ops, broker.topicRules.layers())
+        case 'broker':
+          return incrementalAlterBrokerConfigs(state.brokerConfigs, resource.scope, ops)
+        case 'group': {
+          const current = state.groupConfigs.get(resource.groupId) ?? NO_CONFIGS
+          return incrementalAlterGroupConfigs(current, ops, broker.topicRules.layers())
+        }
+        default:
+          return unreachable(resource)
+      }
     }),
   }),
 )

@@ -29,5 +29,6 @@ export const listConfigResources = defineHandler(
 
 function namesOf({ log, settings }: Broker, type: number): string[] {
   if (type === RESOURCE_TYPES.topic) return [...log.state.topics.keys()]
+  if (type === RESOURCE_TYPES.group) return [...log.state.groupConfigs.keys()]
   return type === RESOURCE_TYPES.broker ? [`${settings.nodeId}`] : []
 }

@@ -66,6 +66,8 @@ describe('the table of broker configs', () => {
       'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT',
       'log.dir': './data',
       'log.dirs': './data',
+      'group.consumer.max.size': '10000',
+      'group.max.size': '10000',
       'max.connections': '10000',
       'queued.max.request.bytes': '134217728',
     })

@@ -9,6 +9,7 @@ import {
   RECORD_VERSION,
   typeOfChange,
 } from '#core/change-records.ts'
+import type { ConsumerChange } from '#core/consumer-groups.ts'
 
 const text = fc.string({ unit: 'grapheme', maxLength: 30 })
 const configs = fc.array(fc.tuple(text, text), { maxLength: 5 }).map(entries => new Map(entries))
@@ -48,6 +49,46 @@ const topicsOf = <T>(partition: fc.Arbitrary<T>) =>
 const producerId = fc.integer({ min: -1, max: Number.MAX_SAFE_INTEGER })
 const epoch = fc.integer({ min: -1, max: 32767 })
 
+const memberEpoch = fc.integer({ min: -2, max: 2 ** 31 - 1 })
+const texts = fc.array(text, { maxLength: 3 })
+const mapOf = <T>(value: fc.Arbitrary<T>) =>
+  fc.array(fc.tuple(text, value), { maxLength: 3 }).map(entries => new Map(entries))
+const indexes = fc.array(count, { maxLength: 3 })
+const assignment = mapOf(fc.array(fc.tuple(count, count), { maxLength: 3 }).map(entries => new Map(entries)))
+const description = fc.record({
+  id: text,
+  instanceId: optionalText,
+  rackId: optionalText,
+  clientId: text,
+  clientHost: text,
+  rebalanceTimeoutMs: int32,
+  topicNames: texts,
+  topicRegex: text,
+  assignor: optionalText,
+  classic: fc.option(
+    fc.record({
+      sessionTimeoutMs: int32,
+      protocols: fc.array(fc.record({ name: text, metadata: bytes }), { maxLength: 2 }),
+    }),
+    { nil: null },
+  ),
+})
+const progress = fc.record({
+  epoch: memberEpoch,
+  previousEpoch: memberEpoch,
+  state: fc.constantFrom('stable' as const, 'unrevoked' as const, 'unreleased' as const),
+  assigned: assignment,
+  revoking: assignment,
+})
+const consumerChange: fc.Arbitrary<ConsumerChange> = fc.oneof(
+  fc.record({ kind: fc.constant('epoch' as const), epoch: count, topicsHash: whole }),
+  fc.record({ kind: fc.constant('member' as const), member: description }),
+  fc.record({ kind: fc.constant('progress' as const), memberId: text, progress }),
+  fc.record({ kind: fc.constant('target' as const), memberId: text, target: mapOf(indexes) }),
+  fc.record({ kind: fc.constant('target-epoch' as const), epoch: count }),
+  fc.record({ kind: fc.constant('member-gone' as const), memberId: text }),
+)
+
 const changes: fc.Arbitrary<Change> = fc.oneof(
   fc.record({ kind: fc.constant('cluster-created' as const), clusterId: text }),
   fc.record({ kind: fc.constant('topic-created' as const), id: text, name: text, partitionCount: count, configs }),
@@ -62,6 +103,12 @@ const changes: fc.Arbitrary<Change> = fc.oneof(
   fc.record({ kind: fc.constant('offsets-committed' as const), groupId: text, topics: topicsOf(committed) }),
   fc.record({ kind: fc.constant('offsets-removed' as const), groupId: text, topics: topicsOf(count) }),
   fc.record({ kind: fc.constant('group-removed' as const), groupId: text }),
+  fc.record({
+    kind: fc.constant('consumer-group-changed' as const),
+    groupId: text,
+    changes: fc.array(consumerChange, { maxLength: 4 }),
+  }),
+  fc.record({ kind: fc.constant('group-configs-set' as const), groupId: text, configs }),
   fc.record({
     kind: fc.constant('transactional-id-claimed' as const),
     transactionalId: text,
@@ -137,6 +184,8 @@ describe('the record of a change', () => {
       [17, 'transaction-ended'],
       [18, 'transactional-id-removed'],
       [19, 'transaction-offsets-committed'],
+      [20, 'consumer-group-changed'],
+      [21, 'group-configs-set'],
     ])
   })
 

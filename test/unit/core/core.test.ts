@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { ByteReader, ByteWriter } from '#bytes/cursor.ts'
 import { type Change, encodeChange, PRODUCE_RECORD, RECORD_VERSION, typeOfChange } from '#core/change-records.ts'
 import { decodeState, encodeState } from '#core/checkpoint.ts'
+import type { ConsumerChange } from '#core/consumer-groups.ts'
 import {
   ACCEPTED,
   apply,
@@ -13,6 +14,7 @@ import {
   OUT_OF_ORDER,
   type Outcome,
 } from '#core/core.ts'
+import { NO_GENERATION } from '#core/groups.ts'
 import {
   addProduceEntry,
   type BatchEntry,
@@ -233,6 +235,24 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ configure: nat(3), segmentBytes: nat(300) }) },
   { weight: 2, arbitrary: fc.record({ move: nat(6), offset: nat(40) }) },
   { weight: 1, arbitrary: fc.record({ allocate: nat(9) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      group: nat(1),
+      what: fc.constantFrom(
+        'joins',
+        'joins',
+        'moves on',
+        'moves on',
+        'leaves',
+        'is classic',
+        'commits',
+        'goes',
+        'is set',
+      ),
+      member: nat(2),
+    }),
+  },
 )
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
 
@@ -258,6 +278,11 @@ class RandomHistory {
         })
         expect(batches[i]).toMatchObject(expected)
       }
+      return
+    }
+    if ('group' in taken) {
+      const change = groupChangeOf(taken, this.state)
+      if (change !== null) expect(this.#record(changed(change, timeMs)).outcomes).toEqual(['NONE'])
       return
     }
     const change = changeOf(taken)
@@ -291,7 +316,55 @@ interface BatchStep {
 
 const filled = (entry: Partial<BatchEntry>): BatchEntry => ({ ...newBatchEntry(), ...entry })
 
-function changeOf(taken: Exclude<Step, { batches: unknown }>): Change {
+/** Null: it cannot happen now. */
+function groupChangeOf({ group, what, member }: Extract<Step, { group: number }>, state: State): Change | null {
+  const groupId = `g${group}`
+  const id = `m${member}`
+  const consumer = state.groups.get(groupId)?.consumer ?? null
+  const isMember = consumer?.members.has(id) === true
+  const epoch = (consumer?.epoch ?? 1) + 1
+  switch (what) {
+    case 'joins': {
+      const described = { id, instanceId: member === 0 ? 'i' : null, rackId: null, clientId: 'c', clientHost: '/h' }
+      const wants = { rebalanceTimeoutMs: 1, topicNames: [`t${epoch}`], topicRegex: '', assignor: null, classic: null }
+      const changes: ConsumerChange[] = [
+        { kind: 'member', member: { ...described, ...wants } },
+        { kind: 'epoch', epoch, topicsHash: epoch * 7 },
+      ]
+      return { kind: 'consumer-group-changed', groupId, changes }
+    }
+    case 'moves on': {
+      if (!isMember) return null
+      const partitions = new Map([[`id-t${epoch % 2}`, new Map([[member * 10 + (epoch % 3), epoch]])]])
+      const target = new Map([[`id-t${epoch % 2}`, [member * 10]]])
+      const none = new Map()
+      const isRevoking = epoch % 2 === 0
+      const progress = { epoch, previousEpoch: epoch - 1, state: isRevoking ? 'unrevoked' : 'stable' } as const
+      const held = isRevoking ? { assigned: none, revoking: partitions } : { assigned: partitions, revoking: none }
+      const changes: ConsumerChange[] = [
+        { kind: 'target', memberId: id, target },
+        { kind: 'target-epoch', epoch },
+        { kind: 'progress', memberId: id, progress: { ...progress, ...held } },
+      ]
+      return { kind: 'consumer-group-changed', groupId, changes }
+    }
+    case 'leaves':
+      if (!isMember) return null
+      return { kind: 'consumer-group-changed', groupId, changes: [{ kind: 'member-gone', memberId: id }] }
+    case 'is classic':
+      return { kind: 'group-saved', groupId, saved: { ...NO_GENERATION, generation: epoch, leaderId: id } }
+    case 'commits': {
+      const partitions = [{ partition: member, offset: epoch, leaderEpoch: 0, metadata: '', expiresMs: -1 }]
+      return { kind: 'offsets-committed', groupId, topics: [{ topicId: '0', partitions }] }
+    }
+    case 'goes':
+      return { kind: 'group-removed', groupId }
+    default:
+      return { kind: 'group-configs-set', groupId, configs: new Map(member === 0 ? [] : [['a', `${member}`]]) }
+  }
+}
+
+function changeOf(taken: Exclude<Step, { batches: unknown } | { group: number }>): Change {
   if ('create' in taken) {
     const { create, partitionCount } = taken
     // Names come again, under other ids.
@@ -336,6 +409,7 @@ describe('any history', () => {
         for (const record of history.records.slice(at)) applyTo(restored, record)
         expect(encodeState(restored)).toEqual(encodeState(history.state))
         expect(new Map(restored.extentsOfFile)).toEqual(history.state.extentsOfFile)
+        expect(restored.groups).toEqual(history.state.groups)
       }),
       { numRuns: 200 },
     )

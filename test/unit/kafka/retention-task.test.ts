@@ -133,3 +133,48 @@ describe('what is remembered of producers', () => {
     expect(fixture.broker.log.commits.position).toBe(position)
   })
 })
+
+describe('offsets of a consumer group', () => {
+  const JOINS = { memberEpoch: 0, rebalanceTimeoutMs: 60_000, subscribedTopicNames: ['t'], topicPartitions: [] }
+
+  /** Offsets of a topic that the group's only member wants, and of one that it does not. */
+  async function groupWithOffsets(): Promise<BrokerFixture> {
+    const fixture = await startWithRetention({ offsetsRetentionMs: 60 * MINUTE_MS })
+    await fixture.createTopic('t')
+    await fixture.createTopic('other')
+    await fixture.ask('ConsumerGroupHeartbeat', 1, { groupId: 'g', memberId: 'a', ...JOINS })
+    for (const name of ['t', 'other']) {
+      await fixture.ask('OffsetCommit', 9, {
+        groupId: 'g',
+        memberId: 'a',
+        generationIdOrMemberEpoch: 2,
+        groupInstanceId: null,
+        topics: [{ name, partitions: [{ partitionIndex: 0, committedOffset: 1, committedMetadata: '' }] }],
+      })
+    }
+    return fixture
+  }
+
+  async function stayAlive(fixture: BrokerFixture, minutes: number): Promise<void> {
+    for (let i = 0; i < minutes * 2; i++) {
+      await fixture.clock.runFor(MINUTE_MS / 2)
+      await fixture.ask('ConsumerGroupHeartbeat', 1, { groupId: 'g', memberId: 'a', memberEpoch: 2 })
+    }
+  }
+
+  it('stay while a member wants their topic', async () => {
+    const fixture = await groupWithOffsets()
+    await stayAlive(fixture, 75)
+    const topics = [...fixture.state.groups.get('g')!.offsets.keys()].map(id => fixture.state.topicsById.get(id)?.name)
+    expect(topics).toEqual(['t'])
+  })
+
+  it('go when nobody does, and the group with the last of them', async () => {
+    const fixture = await groupWithOffsets()
+    await fixture.clock.runFor(50 * MINUTE_MS)
+    expect(fixture.state.groups.get('g')!.consumer!.members.size).toBe(0)
+    expect(fixture.state.groups.get('g')!.offsets.size).toBe(2)
+    await fixture.clock.runFor(30 * MINUTE_MS)
+    expect(fixture.state.groups.size).toBe(0)
+  })
+})

@@ -37,8 +37,19 @@ describe('ApiVersions', () => {
     expect(levels).toEqual([
       ['metadata.version', 33],
       ['transaction.version', 2],
+      ['group.version', 1],
     ])
     expect(answer.finalizedFeaturesEpoch).toBeGreaterThanOrEqual(0)
+  })
+
+  it('does not tell version 3 of features that begin at 0, which older clients cannot read', async () => {
+    const fixture = await BrokerFixture.start()
+    const names = async (version: number) => {
+      const { supportedFeatures } = await fixture.ask('ApiVersions', version, client)
+      return supportedFeatures.map(({ name }) => name)
+    }
+    expect(await names(3)).toEqual(['metadata.version'])
+    expect(await names(4)).toEqual(['metadata.version', 'transaction.version', 'group.version'])
   })
 
   it.each([

@@ -80,7 +80,8 @@ describe('DescribeConfigs', () => {
     [resource(BROKER, 'x'), 'INVALID_REQUEST'],
     [resource(8, '1'), 'INVALID_REQUEST'],
     [resource(16, 'a'), 'INVALID_REQUEST'],
-    [resource(32, 'a'), 'INVALID_REQUEST'],
+    [resource(16, 'a'), 'INVALID_REQUEST'],
+    [resource(32, ''), 'INVALID_REQUEST'],
     [resource(0, ''), 'INVALID_REQUEST'],
   ])('refuses %j with %s', async (wanted, error) => {
     const fixture = await BrokerFixture.start()

@@ -23,6 +23,7 @@ describe('UpdateFeatures', () => {
     ['metadata.version', 33, { upgradeType: 4 }, 'upgrade type'],
     ['transaction.version', 1, {}, 'level 2'],
     ['share.version', 1, {}, 'does not have this feature'],
+    ['group.version', 0, { upgradeType: 3 }, 'level 1'],
     ['', 1, {}, 'does not have this feature'],
   ])('refuses %j at level %i %j', async (feature, level, fields, message) => {
     const answer = await update(1, feature, level, fields)

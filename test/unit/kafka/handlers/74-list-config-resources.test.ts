@@ -23,6 +23,18 @@ describe('ListConfigResources', () => {
     expect(await list([8, 16, 32])).toEqual(['NONE', []])
   })
 
+  it('lists the groups that have configs of their own', async () => {
+    const fixture = await BrokerFixture.start()
+    const configs = new Map([['consumer.session.timeout.ms', '50000']])
+    await fixture.propose({ kind: 'group-configs-set', groupId: 'g', configs })
+    const restarted = await fixture.restart()
+    const asked = await restarted.ask('ListConfigResources', 1, { resourceTypes: [32] })
+    expect(asked.configResources).toMatchObject([{ resourceType: 32, resourceName: 'g' }])
+    await restarted.propose({ kind: 'group-configs-set', groupId: 'g', configs: new Map() })
+    const then = await restarted.ask('ListConfigResources', 1, { resourceTypes: [32] })
+    expect(then.configResources).toEqual([])
+  })
+
   it('knows no other types', async () => {
     expect(await list([2, 64])).toEqual(['UNSUPPORTED_VERSION', []])
     expect(await list([0])).toEqual(['UNSUPPORTED_VERSION', []])

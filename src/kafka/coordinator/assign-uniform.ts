@@ -1,0 +1,156 @@
+import type { Target } from '#core/consumer-groups.ts'
+import type { Assignee, PartitionCounts, Targets } from './assignors.ts'
+
+// The uniform assignor: members get as many partitions as each other, as far as their subscriptions allow, and keep what they
+// were to have as far as that allows.
+//
+//   same subscriptions    everybody has its quota, which differ by one at most; only what is beyond a quota moves
+//   others                free partitions go to who has least; then partitions move, one by one, from who has more to who has
+//                         less, until no single move makes it more even. Each move lowers the sum of squares, so it ends.
+
+export function assignUniform(members: readonly Assignee[], counts: PartitionCounts): Targets {
+  const holdings = members.map(member => new Holding(member, counts))
+  const free = takeOver(holdings, counts)
+  if (holdings.every(({ member }) => member.topicIds.size === counts.size)) fillQuotas(holdings, free)
+  else {
+    giveToLeast(holdings, free)
+    evenOut(holdings, counts)
+  }
+  return new Map(holdings.map(holding => [holding.member.id, holding.target()]))
+}
+
+class Holding {
+  readonly member: Assignee
+  readonly topics = new Map<string, Set<number>>()
+  size = 0
+
+  constructor(member: Assignee, counts: PartitionCounts) {
+    this.member = member
+    // Every topic that it may have, in one order for all.
+    for (const topicId of counts.keys()) if (member.topicIds.has(topicId)) this.topics.set(topicId, new Set())
+  }
+
+  add(topicId: string, partition: number): void {
+    this.topics.get(topicId)!.add(partition)
+    this.size++
+  }
+
+  remove(topicId: string, partition: number): void {
+    if (this.topics.get(topicId)!.delete(partition)) this.size--
+  }
+
+  target(): Map<string, number[]> {
+    const target = new Map<string, number[]>()
+    for (const [topicId, partitions] of this.topics) {
+      if (partitions.size > 0)
+        target.set(
+          topicId,
+          [...partitions].sort((a, b) => a - b),
+        )
+    }
+    return target
+  }
+}
+
+interface Free {
+  readonly topicId: string
+  readonly partition: number
+}
+
+/** Members begin with what they were to have and may still have; returns what nobody has. */
+function takeOver(holdings: readonly Holding[], counts: PartitionCounts): Free[] {
+  const taken = new Map<string, Set<number>>([...counts.keys()].map(topicId => [topicId, new Set()]))
+  for (const holding of holdings) {
+    for (const [topicId, partition] of eachOf(holding.member.target)) {
+      const isOurs = holding.topics.has(topicId) && partition < counts.get(topicId)!
+      if (!isOurs || taken.get(topicId)!.has(partition)) continue
+      taken.get(topicId)!.add(partition)
+      holding.add(topicId, partition)
+    }
+  }
+  const free: Free[] = []
+  for (const [topicId, count] of counts) {
+    for (let partition = 0; partition < count; partition++) {
+      if (!taken.get(topicId)!.has(partition)) free.push({ topicId, partition })
+    }
+  }
+  return free
+}
+
+function* eachOf(target: Target): Generator<[topicId: string, partition: number]> {
+  for (const [topicId, partitions] of target) for (const partition of partitions) yield [topicId, partition]
+}
+
+// ---- everybody wants the same
+
+function fillQuotas(holdings: readonly Holding[], free: Free[]): void {
+  const total = free.length + holdings.reduce((sum, { size }) => sum + size, 0)
+  const least = Math.floor(total / holdings.length)
+  const larger = total % holdings.length
+  // Who has most gets the larger quota: so fewest move. Who came first goes before others that have as much.
+  const bySize = [...holdings].sort((a, b) => b.size - a.size)
+  const quotas = new Map(bySize.map((holding, i) => [holding, least + (i < larger ? 1 : 0)]))
+  for (const [holding, quota] of quotas) {
+    for (const [topicId, partitions] of [...holding.topics].reverse()) {
+      for (const partition of [...partitions].reverse()) {
+        if (holding.size <= quota) break
+        holding.remove(topicId, partition)
+        free.push({ topicId, partition })
+      }
+    }
+  }
+  // In turn, so that the partitions of a topic are spread.
+  let open = holdings.filter(holding => holding.size < quotas.get(holding)!)
+  let next = 0
+  for (const { topicId, partition } of free) {
+    if (next >= open.length) {
+      open = open.filter(holding => holding.size < quotas.get(holding)!)
+      next = 0
+    }
+    open[next++]!.add(topicId, partition)
+  }
+}
+
+// ---- members want different things
+
+function giveToLeast(holdings: readonly Holding[], free: readonly Free[]): void {
+  const candidates = new Map<string, Holding[]>()
+  for (const { topicId } of free) {
+    if (!candidates.has(topicId)) candidates.set(topicId, subscribersOf(holdings, topicId))
+  }
+  // Topics that few may have go first: they leave least choice.
+  const inOrder = [...free].sort((a, b) => candidates.get(a.topicId)!.length - candidates.get(b.topicId)!.length)
+  for (const { topicId, partition } of inOrder) leastOf(candidates.get(topicId)!)?.add(topicId, partition)
+}
+
+function evenOut(holdings: readonly Holding[], counts: PartitionCounts): void {
+  const subscribers = [...counts.keys()].map(topicId => [topicId, subscribersOf(holdings, topicId)] as const)
+  for (let moved = true; moved; ) {
+    moved = false
+    for (const [topicId, candidates] of subscribers) while (moveOne(topicId, candidates)) moved = true
+  }
+}
+
+/** From the one with most that has some of the topic to the one with least, if that makes it more even. */
+function moveOne(topicId: string, candidates: readonly Holding[]): boolean {
+  let from: Holding | undefined
+  for (const holding of candidates) {
+    if (holding.topics.get(topicId)!.size > 0 && (from === undefined || holding.size > from.size)) from = holding
+  }
+  const to = leastOf(candidates)
+  if (from === undefined || to === undefined || from.size <= to.size + 1) return false
+  const partition = Math.max(...from.topics.get(topicId)!)
+  from.remove(topicId, partition)
+  to.add(topicId, partition)
+  return true
+}
+
+function subscribersOf(holdings: readonly Holding[], topicId: string): Holding[] {
+  return holdings.filter(({ topics }) => topics.has(topicId))
+}
+
+function leastOf(candidates: readonly Holding[]): Holding | undefined {
+  let least: Holding | undefined
+  for (const holding of candidates) if (least === undefined || holding.size < least.size) least = holding
+  return least
+}

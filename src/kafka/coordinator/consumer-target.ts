@@ -1,0 +1,90 @@
+import type { ConsumerGroup, ConsumerMember, Target } from '#core/consumer-groups.ts'
+import { ASSIGNORS, type Assignee, type Assignor, DEFAULT_ASSIGNOR } from './assignors.ts'
+import type { ConsumerStep } from './consumer-step.ts'
+
+// What a group's members are to have (Kafka: TargetAssignmentBuilder): computed again when what they want has changed, or the
+// topics that they want.
+
+/** The assignor that most members name. */
+export function preferredAssignor({ members }: Pick<ConsumerGroup, 'members'>): string {
+  const votes = new Map<string, number>()
+  for (const { assignor } of members.values()) {
+    if (assignor !== null) votes.set(assignor, (votes.get(assignor) ?? 0) + 1)
+  }
+  let [preferred, most] = [DEFAULT_ASSIGNOR, 0]
+  for (const [name, count] of votes) if (count > most) [preferred, most] = [name, count]
+  return preferred
+}
+
+/** A new epoch of the group if members want other things than before, or what they want has become another. */
+export function updateEpoch(step: ConsumerStep, hasChanged: boolean): void {
+  const { timers, topics } = step
+  if (!hasChanged && timers.topicsEpoch === topics.epoch) return
+  const topicsHash = hashOfTopics(step)
+  timers.topicsEpoch = topics.epoch
+  if (!hasChanged && topicsHash === step.group.topicsHash) return
+  step.change({ kind: 'epoch', epoch: step.group.epoch + 1, topicsHash })
+}
+
+/** Computes the targets of the epoch, unless they were computed a moment ago: then a later heartbeat does. */
+export function updateTargets(step: ConsumerStep): void {
+  const { timers, nowMs, limits } = step
+  const { epoch, targetEpoch } = step.group
+  if (targetEpoch >= epoch) return
+  if (timers.assignedMs !== null && nowMs < timers.assignedMs + limits.assignmentIntervalMs) return
+  const { assignees, counts } = assignmentOf(step)
+  const targets = assignorOf(step)(assignees, counts)
+  for (const { id, target } of assignees) {
+    const next = targets.get(id)!
+    if (!isSame(target, next)) step.change({ kind: 'target', memberId: id, target: next })
+  }
+  step.change({ kind: 'target-epoch', epoch })
+  timers.assignedMs = nowMs
+}
+
+function assignorOf(step: ConsumerStep): Assignor {
+  return ASSIGNORS.get(preferredAssignor(step.group)) ?? ASSIGNORS.get(DEFAULT_ASSIGNOR)!
+}
+
+function assignmentOf(step: ConsumerStep): { assignees: Assignee[]; counts: Map<string, number> } {
+  const assignees = [...step.group.members.values()].map(
+    (member: ConsumerMember): Assignee => ({
+      id: member.id,
+      instanceId: member.instanceId,
+      topicIds: new Set(step.topicIdsOf(member)),
+      target: member.target,
+    }),
+  )
+  const wanted = new Set<string>()
+  for (const { topicIds } of assignees) for (const id of topicIds) wanted.add(id)
+  return { assignees, counts: new Map([...wanted].sort().map(id => [id, step.topics.partitionCountOf(id)])) }
+}
+
+function isSame(a: Target, b: Target): boolean {
+  if (a.size !== b.size) return false
+  for (const [topicId, partitions] of a) {
+    const others = b.get(topicId)
+    if (others?.length !== partitions.length || !partitions.every((partition, i) => partition === others[i]))
+      return false
+  }
+  return true
+}
+
+/** Of ids and sizes of all topics that are wanted: below 2^53, and 0 for none. */
+function hashOfTopics(step: ConsumerStep): number {
+  const wanted = new Set<string>()
+  for (const member of step.group.members.values()) for (const id of step.topicIdsOf(member)) wanted.add(id)
+  if (wanted.size === 0) return 0
+  let low = 0x811c9dc5
+  let high = 0x9e3779b9
+  for (const id of [...wanted].sort()) {
+    const text = `${id}${step.topics.partitionCountOf(id)};`
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i)
+      low = Math.imul(low ^ code, 0x01000193)
+      high = Math.imul(high ^ code, 0x85ebca6b)
+      high ^= high >>> 13
+    }
+  }
+  return (high >>> 11) * 2 ** 32 + (low >>> 0)
+}
