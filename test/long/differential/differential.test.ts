@@ -8,6 +8,7 @@ import type { Case } from './case.ts'
 import { clusterCases } from './cases/cluster.ts'
 import { configCases } from './cases/configs.ts'
 import { connectionCases } from './cases/connections.ts'
+import { consumerGroupCases } from './cases/consumer-groups.ts'
 import { fetchCases } from './cases/fetch.ts'
 import { fetchSessionCases } from './cases/fetch-sessions.ts'
 import { groupCases } from './cases/groups.ts'
@@ -36,6 +37,7 @@ const SUITES: Record<string, readonly Case[]> = {
   'committed offsets': groupOffsetCases,
   'administering topics': topicCases,
   configs: configCases,
+  'consumer groups': consumerGroupCases,
   'the cluster': clusterCases,
 }
 
