@@ -13,6 +13,13 @@ async function start() {
   return fixture
 }
 
+/** A member of the new protocol, that has all partitions of the orders. */
+async function joinByHeartbeat(fixture: BrokerFixture, groupId: string): Promise<void> {
+  const joins = { memberEpoch: 0, rebalanceTimeoutMs: 60_000, subscribedTopicNames: ['orders'], topicPartitions: [] }
+  const body = { groupId, memberId: 'a', ...joins }
+  await fixture.clock.run(fixture.begin('ConsumerGroupHeartbeat', 1, body, { clientId: 'test' }))
+}
+
 describe('the list of groups', () => {
   it('has each with its type, state, members, committed partitions and the lag of them all', async () => {
     const fixture = await start()
@@ -45,6 +52,17 @@ describe('the list of groups', () => {
     })
   })
 
+  it('has groups of the consumer type beside the others', async () => {
+    const fixture = await start()
+    await joinByHeartbeat(fixture, 'new')
+    await commitOffsets(fixture, 'batch', { orders: { 0: 1 } })
+    const { groups } = await fixture.clock.run(listGroups(fixture.broker, 0))
+    expect(groups.map(({ group, type, state, members }) => [group, type, state, members])).toEqual([
+      ['new', 'consumer', 'Stable', 1],
+      ['batch', 'classic', 'Empty', 0],
+    ])
+  })
+
   it('comes in pages that have every group once', async () => {
     const fixture = await BrokerFixture.start()
     await fixture.createTopic('t')
@@ -64,6 +82,22 @@ describe('the list of groups', () => {
 })
 
 describe('the description of a group', () => {
+  it('of the consumer type has its assignor, its members and what they read', async () => {
+    const fixture = await start()
+    await joinByHeartbeat(fixture, 'new')
+    const reader = { member: 'a', client: 'test', host: '/127.0.0.1' }
+    const description = describeGroup(fixture.broker, 'new')
+    expect(description).toMatchObject({
+      ...{ type: 'consumer', protocolType: 'consumer', protocol: 'uniform', state: 'Stable' },
+      members: [{ ...reader, instance: null, assignment: [{ topic: 'orders', partitions: [0, 1, 2] }] }],
+    })
+    expect(description.partitions.map(({ partition, member }) => [partition, member])).toEqual([
+      [0, 'a'],
+      [1, 'a'],
+      [2, 'a'],
+    ])
+  })
+
   it('has what was committed and what is read, by topic and partition, and who reads it', async () => {
     const fixture = await start()
     await fixture.createTopic('apart')
