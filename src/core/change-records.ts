@@ -48,6 +48,14 @@ export type Change =
   | { kind: 'offsets-committed'; groupId: string; topics: readonly CommittedTopic[] }
   | { kind: 'offsets-removed'; groupId: string; topics: readonly RemovedTopic[] }
   | { kind: 'group-removed'; groupId: string }
+  /** `foundAt`: how many commits there were by then. */
+  | {
+      kind: 'offsets-expired'
+      groupId: string
+      foundAt: number
+      topics: readonly RemovedTopic[]
+      removesGroup: boolean
+    }
   | TransactionalIdClaim
   | TransactionJoin
   | TransactionEnd
@@ -187,6 +195,21 @@ const CODECS: { readonly [K in ChangeKind]: ChangeCodec<K> } = {
       writeTextMap(into, configs)
     },
     read: from => ({ groupId: readText(from), configs: readTextMap(from) }),
+  },
+  'offsets-expired': {
+    type: 22,
+    write(into, { groupId, foundAt, topics, removesGroup }) {
+      writeText(into, groupId)
+      into.i64(foundAt)
+      writeRemovedTopics(into, topics)
+      into.u8(removesGroup ? 1 : 0)
+    },
+    read: from => ({
+      groupId: readText(from),
+      foundAt: from.i64(),
+      topics: readRemovedTopics(from),
+      removesGroup: from.u8() === 1,
+    }),
   },
 }
 

@@ -2,6 +2,7 @@ import { assert, unreachable } from '#base/assert.ts'
 import { asOrdinal } from '#base/numbers.ts'
 import type { ByteReader } from '#bytes/cursor.ts'
 import { isTransactional } from '#records/batch.ts'
+import { applyGroupChange } from './apply-groups.ts'
 import {
   begin,
   claimTransactionalId,
@@ -12,8 +13,6 @@ import {
   type TransactionOutcome,
 } from './apply-transactions.ts'
 import { type Change, decodeChange, PRODUCE_RECORD, RECORD_VERSION } from './change-records.ts'
-import { ConsumerGroup } from './consumer-groups.ts'
-import { NO_GENERATION } from './groups.ts'
 import {
   type BatchEntry,
   JOINS_TRANSACTION_BIT,
@@ -225,25 +224,14 @@ function applyChange(state: State, change: Exclude<Change, TransactionEnd>, time
     case 'producers-expired':
       expireProducers(state, change.lastAppendBeforeMs)
       return 'NONE'
-    case 'group-saved': {
-      const group = state.group(change.groupId)
-      group.saved = change.saved
-      group.consumer = null
-      group.savedMs = state.timeMs
-      return 'NONE'
-    }
-    case 'offsets-committed':
-      commitOffsets(state, change)
-      return 'NONE'
-    case 'offsets-removed': {
-      const group = state.groups.get(change.groupId)
-      for (const { topicId, partitions } of change.topics) {
-        for (const partition of partitions) group?.offsets.forget(topicId, partition)
-      }
-      return 'NONE'
-    }
+    case 'group-saved':
     case 'group-removed':
-      state.groups.delete(change.groupId)
+    case 'consumer-group-changed':
+    case 'group-configs-set':
+    case 'offsets-committed':
+    case 'offsets-removed':
+    case 'offsets-expired':
+      applyGroupChange(state, change)
       return 'NONE'
     case 'transactional-id-claimed':
       return claimTransactionalId(state, change, timeMs)
@@ -253,28 +241,9 @@ function applyChange(state: State, change: Exclude<Change, TransactionEnd>, time
       return commitTransactionOffsets(state, change, timeMs)
     case 'transactional-id-removed':
       return removeTransactionalId(state, change)
-    case 'consumer-group-changed':
-      changeConsumerGroup(state, change)
-      return 'NONE'
-    case 'group-configs-set':
-      if (change.configs.size > 0) state.groupConfigs.set(change.groupId, change.configs)
-      else state.groupConfigs.delete(change.groupId)
-      return 'NONE'
     default:
       return unreachable(change)
   }
-}
-
-/** All of it or nothing: a step of the coordinator is one record. It makes the group one of the consumer type. */
-function changeConsumerGroup(
-  state: State,
-  { groupId, changes }: Extract<Change, { kind: 'consumer-group-changed' }>,
-): void {
-  const group = state.group(groupId)
-  group.consumer ??= new ConsumerGroup()
-  group.saved = NO_GENERATION
-  group.savedMs = state.timeMs
-  for (const change of changes) group.consumer.apply(change)
 }
 
 function createTopic(state: State, change: Extract<Change, { kind: 'topic-created' }>): Outcome {
@@ -332,18 +301,6 @@ function moveLogStart(state: State, change: Extract<Change, { kind: 'log-start-m
     partition.aborted?.dropBefore(offset)
   }
   return 'NONE'
-}
-
-function commitOffsets(state: State, { groupId, topics }: Extract<Change, { kind: 'offsets-committed' }>): void {
-  const { offsets } = state.group(groupId)
-  const order = state.commitCount++
-  for (const { topicId, partitions } of topics) {
-    // It was deleted while the commit was on its way.
-    if (!state.topicsById.has(topicId)) continue
-    for (const { partition, ...committed } of partitions) {
-      offsets.commit(topicId, partition, { ...committed, committedMs: state.timeMs, order })
-    }
-  }
 }
 
 function expireProducers(state: State, lastAppendBeforeMs: number): void {

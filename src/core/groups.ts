@@ -83,6 +83,12 @@ export class Group {
     return pending
   }
 
+  /** Nobody is in it, and nothing is kept for it. */
+  get isUnused(): boolean {
+    const memberCount = this.saved.members.length + (this.consumer?.members.size ?? 0)
+    return memberCount === 0 && this.offsets.size === 0 && this.pending.size === 0
+  }
+
   /** Does an open transaction commit an offset of this partition? */
   isPending(topicId: string, partition: number): boolean {
     for (const pending of this.pending.values()) if (pending.get(topicId)?.has(partition)) return true

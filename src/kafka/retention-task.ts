@@ -4,7 +4,6 @@ import type { Change } from '#core/change-records.ts'
 import type { Partition } from '#core/state.ts'
 import { retainedFrom } from '#log/retention.ts'
 import type { Broker } from './broker.ts'
-import { CONSUMER_PROTOCOL } from './coordinator/consumer-protocol.ts'
 import { expiredOffsets } from './coordinator/offset-expiry.ts'
 
 // What time alone brings about: records that have been kept long enough go, and so does what is remembered of producers that
@@ -18,26 +17,37 @@ const OFFSETS_CHECK_INTERVAL_MS = 600_000
 const TRANSACTIONAL_IDS_CHECK_INTERVAL_MS = 3_600_000
 /** Log starts that are moved at once: the next ones are proposed when these are in force. */
 const MOVES_AT_ONCE = 256
+/** Groups or ids that are looked at before others get their turn: well below a millisecond. */
+const LOOKS_IN_A_TURN = 100
 
 /** Begins; ends with the call that is returned, which resolves when nothing more is proposed. */
 export function startRetention(broker: Broker): () => Promise<void> {
-  const records = every(broker, broker.settings.retentionCheckIntervalMs, () => moveLogStarts(broker))
+  const records = every(broker, broker.settings.retentionCheckIntervalMs, mayGoOn => moveLogStarts(broker, mayGoOn))
   const producers = every(broker, PRODUCER_CHECK_INTERVAL_MS, () => expireProducers(broker))
-  const offsets = every(broker, OFFSETS_CHECK_INTERVAL_MS, () => expireOffsets(broker))
-  const transactionalIds = every(broker, TRANSACTIONAL_IDS_CHECK_INTERVAL_MS, () => expireTransactionalIds(broker))
+  const offsets = every(broker, OFFSETS_CHECK_INTERVAL_MS, mayGoOn => expireOffsets(broker, mayGoOn))
+  const transactionalIds = every(broker, TRANSACTIONAL_IDS_CHECK_INTERVAL_MS, mayGoOn =>
+    expireTransactionalIds(broker, mayGoOn),
+  )
   return async () => {
     await Promise.all([records(), producers(), offsets(), transactionalIds()])
   }
 }
 
-/** Does the work at intervals, which begin anew when it is done. What fails is tried again the next time. */
-function every({ clock, logger }: Broker, intervalMs: number, work: () => Promise<void>): () => Promise<void> {
+/**
+ * Does the work at intervals, which begin anew when it is done. What fails is tried again the next time. `mayGoOn` is false once
+ * it is to end.
+ */
+function every(
+  { clock, logger }: Broker,
+  intervalMs: number,
+  work: (mayGoOn: () => boolean) => Promise<void>,
+): () => Promise<void> {
   let ended = false
   let timer: Timer | null = null
   let working = Promise.resolve()
   const wait = (): void => {
     timer = clock.after(intervalMs, () => {
-      working = work()
+      working = work(() => !ended)
         .catch(thrown => logger.warn(`retention failed, it is tried again: ${messageOf(thrown)}`))
         .finally(() => {
           if (!ended) wait()
@@ -52,7 +62,7 @@ function every({ clock, logger }: Broker, intervalMs: number, work: () => Promis
   }
 }
 
-async function moveLogStarts(broker: Broker): Promise<void> {
+async function moveLogStarts(broker: Broker, mayGoOn: () => boolean): Promise<void> {
   const { log, clock, topicRules } = broker
   const nowMs = clock.nowMs()
   let moves: Change[] = []
@@ -65,6 +75,7 @@ async function moveLogStarts(broker: Broker): Promise<void> {
     moves.push({ kind: 'log-start-moved', ordinal: partition.ordinal, offset })
     if (moves.length < MOVES_AT_ONCE) continue
     await proposeAll(broker, moves)
+    if (!mayGoOn()) return
     moves = []
   }
   await proposeAll(broker, moves)
@@ -84,29 +95,50 @@ function hasSilentProducer(partition: Partition | undefined, lastAppendBeforeMs:
   return false
 }
 
-async function expireTransactionalIds(broker: Broker): Promise<void> {
+async function expireTransactionalIds(broker: Broker, mayGoOn: () => boolean): Promise<void> {
   const { log, clock, settings } = broker
   const unusedBeforeMs = clock.nowMs() - settings.transactionalIdExpirationMs
-  for (const { id, producerId, epoch, isOngoing, updatedMs } of [...log.state.transactions.values()]) {
-    if (isOngoing || updatedMs >= unusedBeforeMs) continue
-    await log.propose({ kind: 'transactional-id-removed', transactionalId: id, producerId, epoch })
-  }
+  await proposeEach(broker, log.state.transactions.values(), mayGoOn, transaction => {
+    const { id, producerId, epoch, isOngoing, updatedMs } = transaction
+    if (isOngoing || updatedMs >= unusedBeforeMs) return null
+    return { kind: 'transactional-id-removed', transactionalId: id, producerId, epoch }
+  })
 }
 
-async function expireOffsets(broker: Broker): Promise<void> {
+async function expireOffsets(broker: Broker, mayGoOn: () => boolean): Promise<void> {
   const { log, clock, groups, settings } = broker
   const time = { nowMs: clock.nowMs(), retentionMs: settings.offsetsRetentionMs }
-  for (const group of [...log.state.groups.values()]) {
-    const consumer = groups.describeConsumer(group.id)
-    const phase = consumer?.members.size === 0 ? ('Empty' as const) : ('Stable' as const)
-    const described = consumer === null ? groups.describe(group.id) : { phase, protocolType: CONSUMER_PROTOCOL }
-    if (described === null) continue
+  await proposeEach(broker, log.state.groups.values(), mayGoOn, group => {
+    const described = groups.expiryView(group.id)
+    if (described === null) return null
     const isNameSubscribed = groups.subscriptions(group.id)
     const isSubscribed = (topicId: string): boolean => isNameSubscribed(log.state.topicsById.get(topicId)?.name ?? '')
-    const { topics, isEmpty } = expiredOffsets(group, described, isSubscribed, time)
-    if (isEmpty) await groups.remove(group.id)
-    else if (topics.length > 0) await log.propose({ kind: 'offsets-removed', groupId: group.id, topics })
+    const expired = expiredOffsets(group, described, isSubscribed, time)
+    if (expired.topics.length === 0 && !expired.removesGroup) return null
+    return { kind: 'offsets-expired', groupId: group.id, foundAt: log.state.commitCount, ...expired }
+  })
+  groups.forgetUnused()
+}
+
+/** Looks at one after the other, in turns that leave the thread to others, and proposes what is to change, many at once. */
+async function proposeEach<T>(
+  broker: Broker,
+  all: Iterable<T>,
+  mayGoOn: () => boolean,
+  look: (one: T) => Change | null,
+): Promise<void> {
+  let changes: Change[] = []
+  let seen = 0
+  for (const one of [...all]) {
+    if (!mayGoOn()) return
+    const change = look(one)
+    if (change !== null) changes.push(change)
+    if (++seen % LOOKS_IN_A_TURN === 0) await new Promise<void>(resolve => broker.clock.soon(resolve))
+    if (changes.length < MOVES_AT_ONCE) continue
+    await proposeAll(broker, changes)
+    changes = []
   }
+  if (mayGoOn()) await proposeAll(broker, changes)
 }
 
 async function proposeAll({ log }: Broker, changes: readonly Change[]): Promise<void> {

@@ -203,6 +203,13 @@ const CHANGES: Change[] = [
     groupId: 'followers',
     changes: [...CONSUMER_CHANGES, { kind: 'member-gone', memberId: 'm-3' }],
   },
+  {
+    kind: 'offsets-expired',
+    groupId: 'readers',
+    foundAt: 2 ** 40,
+    topics: [{ topicId: 'AQIDBAUGBwgJCgsMDQ4PEA', partitions: [0, 300] }],
+    removesGroup: true,
+  },
   { kind: 'group-configs-set', groupId: 'followers', configs: new Map([['consumer.session.timeout.ms', '50000']]) },
 ]
 

@@ -105,6 +105,13 @@ export class ClassicCoordinator {
     else this.#arm(group)
   }
 
+  /** Nobody is in them, and nothing of them is stored. */
+  forgetUnused(): void {
+    for (const group of [...this.#groups.values()]) {
+      if (group.isDeserted && !this.#log.state.groups.has(group.id)) this.forget(group)
+    }
+  }
+
   /** It may be no classic group in a moment: whoever waits is to join again. */
   suspend(group: ClassicGroup): void {
     const step = this.#newStep()

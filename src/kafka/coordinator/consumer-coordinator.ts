@@ -163,6 +163,10 @@ export class ConsumerCoordinator {
     }
   }
 
+  forgetUnused(): void {
+    for (const id of [...this.#known.keys()]) if (!this.isBusy(id) && this.find(id) === null) this.forget(id)
+  }
+
   /** The group is gone, or is of another type now. */
   forget(groupId: string): void {
     this.#known.get(groupId)?.timer?.cancel()

@@ -274,6 +274,19 @@ export class GroupCoordinator {
     return topic => topics?.has(topic) ?? true
   }
 
+  /** What decides when offsets of a group expire; null: there is no such group. */
+  expiryView(groupId: string): Pick<DescribedGroup, 'phase' | 'protocolType'> | null {
+    const consumer = this.#consumerGroup(groupId)
+    if (consumer === null) return this.describe(groupId)
+    return { phase: consumer.members.size === 0 ? 'Empty' : 'Stable', protocolType: CONSUMER_PROTOCOL }
+  }
+
+  /** Groups that went with their last offset. */
+  forgetUnused(): void {
+    this.#classic.forgetUnused()
+    this.#consumers.forgetUnused()
+  }
+
   // ---- all groups
 
   /** As they are seen here. */

@@ -4,10 +4,10 @@ import type { DescribedGroup } from './group-coordinator.ts'
 
 // Which committed offsets nobody needs any more (Kafka: offsets.retention.minutes, ClassicGroup.offsetExpirationCondition).
 
-/** What of a group has expired; `isEmpty`: nothing of it is left then. */
+/** What of a group has expired; `removesGroup`: nothing of it is left then. */
 export interface Expired {
   readonly topics: readonly RemovedTopic[]
-  readonly isEmpty: boolean
+  readonly removesGroup: boolean
 }
 
 export function expiredOffsets(
@@ -22,12 +22,13 @@ export function expiredOffsets(
   for (const [topicId, offsets] of group.offsets) {
     const partitions: number[] = []
     for (const [partition, committed] of offsets) {
-      if (isExpired(topicId, committed)) partitions.push(partition)
+      // What an open transaction is about to change stays until it has ended.
+      if (isExpired(topicId, committed) && !group.isPending(topicId, partition)) partitions.push(partition)
       else leftCount++
     }
     if (partitions.length > 0) topics.push({ topicId, partitions })
   }
-  return { topics, isEmpty: described.phase === 'Empty' && leftCount === 0 }
+  return { topics, removesGroup: described.phase === 'Empty' && leftCount === 0 && group.pending.size === 0 }
 }
 
 function expiryOf(

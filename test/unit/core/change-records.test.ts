@@ -104,6 +104,13 @@ const changes: fc.Arbitrary<Change> = fc.oneof(
   fc.record({ kind: fc.constant('offsets-removed' as const), groupId: text, topics: topicsOf(count) }),
   fc.record({ kind: fc.constant('group-removed' as const), groupId: text }),
   fc.record({
+    kind: fc.constant('offsets-expired' as const),
+    groupId: text,
+    foundAt: whole,
+    topics: topicsOf(count),
+    removesGroup: fc.boolean(),
+  }),
+  fc.record({
     kind: fc.constant('consumer-group-changed' as const),
     groupId: text,
     changes: fc.array(consumerChange, { maxLength: 4 }),
@@ -186,6 +193,7 @@ describe('the record of a change', () => {
       [19, 'transaction-offsets-committed'],
       [20, 'consumer-group-changed'],
       [21, 'group-configs-set'],
+      [22, 'offsets-expired'],
     ])
   })
 

@@ -177,4 +177,38 @@ describe('offsets of a consumer group', () => {
     await fixture.clock.runFor(30 * MINUTE_MS)
     expect(fixture.state.groups.size).toBe(0)
   })
+
+  async function commit(fixture: BrokerFixture): Promise<void> {
+    const partitions = [{ partitionIndex: 0, committedOffset: 5, committedMetadata: '' }]
+    await fixture.ask('OffsetCommit', 8, { groupId: 'g', topics: [{ name: 't', partitions }] })
+  }
+
+  const committedIn = (fixture: BrokerFixture): number | undefined =>
+    fixture.state.groups.get('g')?.offsets.get(fixture.partition('t').topic.id)?.get(0)?.offset
+
+  it('stay, with their group, as long as an open transaction is about to change them', async () => {
+    const fixture = await startWithRetention({ offsetsRetentionMs: 60 * MINUTE_MS, transactionMaxTimeoutMs: DAY_MS })
+    await fixture.createTopic('t')
+    const producer = await fixture.ask('InitProducerId', 5, { transactionalId: 'copier', transactionTimeoutMs: DAY_MS })
+    const asking = { transactionalId: 'copier', producerId: producer.producerId, producerEpoch: producer.producerEpoch }
+    const partitions = [{ partitionIndex: 0, committedOffset: 7, committedMetadata: '' }]
+    await fixture.ask('TxnOffsetCommit', 5, { ...asking, groupId: 'g', topics: [{ name: 't', partitions }] })
+    await fixture.clock.runFor(3 * 60 * MINUTE_MS)
+    await fixture.ask('EndTxn', 5, { ...asking, committed: true })
+    expect(committedIn(fixture)).toBe(7)
+  })
+
+  it('stay if they are committed again while they are found to be expired', async () => {
+    const fixture = await startWithRetention({ offsetsRetentionMs: 60 * MINUTE_MS })
+    await fixture.createTopic('t')
+    await commit(fixture)
+    const { log } = fixture.broker
+    const foundAt = log.state.commitCount
+    const topics = [{ topicId: fixture.partition('t').topic.id, partitions: [0] }]
+    // Both are on their way together, the commit first.
+    const committing = commit(fixture)
+    const expiring = log.propose({ kind: 'offsets-expired', groupId: 'g', foundAt, topics, removesGroup: true })
+    await fixture.clock.run(Promise.all([committing, expiring]))
+    expect(committedIn(fixture)).toBe(5)
+  })
 })

@@ -17,30 +17,30 @@ function expired(described: { phase: Phase; protocolType: string | null }, nowMs
     }
   }
   const time = { nowMs, retentionMs: RETENTION_MS }
-  const { topics, isEmpty } = expiredOffsets(group, described, topicId => topicId === 'read', time)
-  return { topics: topics.map(({ topicId, partitions }) => `${topicId}:${partitions}`), isEmpty }
+  const { topics, removesGroup } = expiredOffsets(group, described, topicId => topicId === 'read', time)
+  return { topics: topics.map(({ topicId, partitions }) => `${topicId}:${partitions}`), removesGroup }
 }
 
-const NOTHING = { topics: [], isEmpty: false }
+const NOTHING = { topics: [], removesGroup: false }
 
 describe('committed offsets expire', () => {
   it('each for itself, where nobody manages the group', () => {
     const described = { phase: 'Empty', protocolType: null } as const
     expect(expired(described, 999)).toEqual(NOTHING)
-    expect(expired(described, 1000)).toEqual({ topics: ['read:0', 'left:0'], isEmpty: false })
-    expect(expired(described, 1500)).toEqual({ topics: ['read:0,1', 'left:0,1'], isEmpty: true })
+    expect(expired(described, 1000)).toEqual({ topics: ['read:0', 'left:0'], removesGroup: false })
+    expect(expired(described, 1500)).toEqual({ topics: ['read:0,1', 'left:0,1'], removesGroup: true })
   })
 
   it('from the time on when the last member left, or later', () => {
     const described = { phase: 'Empty', protocolType: 'consumer' } as const
     expect(expired(described, 1599, 600)).toEqual(NOTHING)
-    expect(expired(described, 1600, 600)).toEqual({ topics: ['read:0,1', 'left:0,1'], isEmpty: true })
-    expect(expired(described, 1400, 200)).toEqual({ topics: ['read:0', 'left:0'], isEmpty: false })
+    expect(expired(described, 1600, 600)).toEqual({ topics: ['read:0,1', 'left:0,1'], removesGroup: true })
+    expect(expired(described, 1400, 200)).toEqual({ topics: ['read:0', 'left:0'], removesGroup: false })
   })
 
   it('in topics that no member of a group of consumers is subscribed to', () => {
     const described = { phase: 'Stable', protocolType: 'consumer' } as const
-    expect(expired(described, 9999)).toEqual({ topics: ['left:0,1'], isEmpty: false })
+    expect(expired(described, 9999)).toEqual({ topics: ['left:0,1'], removesGroup: false })
   })
 
   it('never while members of another type are there, who know alone what they want', () => {
@@ -56,6 +56,6 @@ describe('committed offsets expire', () => {
   it('when the commit has said, whatever the retention is', () => {
     const described = { phase: 'Empty', protocolType: null } as const
     expect(expired(described, 4999, 0, 5000)).toEqual(NOTHING)
-    expect(expired(described, 5000, 0, 5000)).toMatchObject({ isEmpty: true })
+    expect(expired(described, 5000, 0, 5000)).toMatchObject({ removesGroup: true })
   })
 })
