@@ -96,7 +96,7 @@ function heldBy(step: ConsumerStep, named: NamedPartitions, epoch: number): Assi
 // ---- from consumer to classic
 
 /** May the group become a classic one of these members? */
-export function mayDowngrade({ limits }: ConsumerStep, members: readonly ConsumerMember[]): boolean {
+export function mayDowngrade({ limits }: Pick<ConsumerStep, 'limits'>, members: readonly ConsumerMember[]): boolean {
   const allows = limits.migrationPolicy === 'bidirectional' || limits.migrationPolicy === 'downgrade'
   const isClassic = members.length > 0 && members.every(({ classic }) => classic !== null)
   return allows && isClassic && members.length <= limits.maxClassicMembers
