@@ -1,4 +1,5 @@
-// Watches how long consumers that read committed are kept waiting: a transaction may keep them no longer than its timeout.
+// Watches how long consumers that read committed are kept waiting: a transaction may keep them no longer than its timeout. The time
+// in which there is no broker is not counted.
 
 import { OUTPUT, OUTPUT_PARTITIONS } from './copy-history.ts'
 import { BrokenPromise } from './history.ts'
@@ -6,21 +7,27 @@ import { type Line, Stopped, sleep } from './line.ts'
 
 const LATEST = -1
 const EVERY_MS = 40
+/** Between two looks that took longer there was no broker. */
+const MOST_BETWEEN_MS = 400
 
 /** Until its line is stopped. Returns the longest time that a last stable offset did not move in front of a log's end. */
 export async function watchStability(line: Line, atMostMs: number): Promise<number> {
   const since = new Map<number, { offset: number; atMs: number }>()
   let longestMs = 0
+  let lookedAtMs = Date.now()
+  /** So long there was a broker. */
+  let upMs = 0
   try {
     for (;;) {
       const committed = await latest(line, 1)
       const all = await latest(line, 0)
-      const nowMs = Date.now()
+      upMs += Math.min(Date.now() - lookedAtMs, MOST_BETWEEN_MS)
+      lookedAtMs = Date.now()
       for (const [partition, offset] of committed) {
         const known = since.get(partition)
         if (offset >= all.get(partition)!) since.delete(partition)
-        else if (known?.offset !== offset) since.set(partition, { offset, atMs: nowMs })
-        else longestMs = Math.max(longestMs, nowMs - known.atMs)
+        else if (known?.offset !== offset) since.set(partition, { offset, atMs: upMs })
+        else longestMs = Math.max(longestMs, upMs - known.atMs)
         if (longestMs > atMostMs)
           throw new BrokenPromise(`output-${partition} is stuck at ${offset} for ${longestMs} ms`)
       }
