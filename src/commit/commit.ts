@@ -427,25 +427,32 @@ export class CommitLog<A> {
 
   /** Resolves when all that was staged is committed, refused or lost with the log. */
   drain(): Promise<void> {
-    const isIdle = this.#open === null && this.#sealed.length === 0 && this.#flushing.length === 0
-    if (this.#failure !== null || isIdle) return Promise.resolve()
+    if (this.#isDrained) return Promise.resolve()
     this.hurry()
     return new Promise(resolve => this.#drained.push(resolve))
+  }
+
+  get #isDrained(): boolean {
+    const isIdle = this.#open === null && this.#sealed.length === 0 && this.#flushing.length === 0
+    return this.#failure !== null || isIdle
   }
 
   #tellDrained(): void {
     for (const resolve of this.#drained.splice(0)) resolve()
   }
 
-  /** Nobody stages any more. Returns where the log goes on, and the file that ends with it, if there is one. */
+  /** Returns where the log goes on, and the file that ends with it, if there is one. Whoever stages later is told LOG_CLOSED. */
   async close(): Promise<{ resume: ResumePoint; ended: WalFile | null }> {
-    await this.drain()
+    // Who has just been answered may have staged more.
+    while (!this.#isDrained) await this.drain()
+    const hasFailed = this.#failure !== null
+    this.#failure ??= new ChronikError('LOG_CLOSED', 'closed', 'the log is closed: nothing more is accepted')
     this.#isClosing = true
     this.#gatherTimer?.cancel()
     this.#syncTimer?.cancel()
     const endPosition = this.#head
     const { active } = this.files
-    await this.files.close(this.#failure === null ? endPosition : null)
+    await this.files.close(hasFailed ? null : endPosition)
     const { sequence, position, sizeBytes } = this.#writtenFile
     return {
       resume: {

@@ -1,4 +1,4 @@
-import { ChronikError } from '#base/errors.ts'
+import { ChronikError, type ErrorKind } from '#base/errors.ts'
 import type { Change } from '#core/change-records.ts'
 import type { Broker } from './broker.ts'
 import { type KafkaErrorName, kafkaErrors } from './protocol/protocol.ts'
@@ -24,9 +24,11 @@ export async function propose(broker: Broker, change: Change): Promise<Refusal |
   }
 }
 
-/** The log could not take something: the disk is full, or has failed. Whatever else was thrown goes on. */
+const REFUSED_KINDS: readonly ErrorKind[] = ['retry', 'unavailable', 'closed']
+
+/** The log could not take something: the disk is full, or has failed, or the broker ends. Whatever else was thrown goes on. */
 export function storageRefusal(thrown: unknown): Refusal {
-  if (thrown instanceof ChronikError && (thrown.kind === 'retry' || thrown.kind === 'unavailable')) {
+  if (thrown instanceof ChronikError && REFUSED_KINDS.includes(thrown.kind)) {
     return refusal('KAFKA_STORAGE_ERROR', thrown.message)
   }
   throw thrown

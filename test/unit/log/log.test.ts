@@ -245,3 +245,17 @@ describe('a sync that fails', () => {
     expect(await lab.readAll(partition)).toEqual(served(appended))
   })
 })
+
+describe('a log that is being closed', () => {
+  it('still takes what somebody proposes who has just been answered, and then nothing more', async () => {
+    const lab = await LogLab.open()
+    const more = { kind: 'producer-ids-allocated', count: 1000 } as const
+    const chained = lab.log.propose(more).then(() => lab.log.propose(more))
+    await lab.clock.run(lab.log.close())
+    expect(await chained).toBe('NONE')
+    await expect(lab.log.propose(more)).rejects.toMatchObject({ code: 'LOG_CLOSED', kind: 'closed' })
+    const reopened = await lab.crash()
+    expect(reopened.log.state.nextProducerId).toBe(2000)
+    expect(reopened.reports.join()).not.toMatch(/torn|damaged/)
+  })
+})
