@@ -34,6 +34,9 @@ export interface Member {
 
 export const NO_BYTES = Buffer.alloc(0)
 
+/** What the members of a group say of themselves, and what they are assigned. Of both, Kafka keeps 1 MiB unless told otherwise. */
+export const MAX_GROUP_BYTES = 4 * 1024 * 1024
+
 export class ClassicGroup {
   readonly id: string
   phase: Phase = 'Empty'
@@ -109,6 +112,13 @@ export class ClassicGroup {
     return count
   }
 
+  /** Of what its members say, without one of them. */
+  bytesBesides(memberId: string): number {
+    let bytes = 0
+    for (const { id, protocols } of this.members.values()) if (id !== memberId) bytes += bytesOf(protocols)
+    return bytes
+  }
+
   get rebalanceTimeoutMs(): number {
     let longestMs = 0
     for (const member of this.members.values()) longestMs = Math.max(longestMs, member.rebalanceTimeoutMs)
@@ -148,6 +158,12 @@ export class ClassicGroup {
     for (const expiresMs of this.pending.values()) firstMs = Math.min(firstMs, expiresMs)
     return firstMs
   }
+}
+
+export function bytesOf(protocols: readonly Protocol[]): number {
+  let bytes = 0
+  for (const { name, metadata } of protocols) bytes += name.length + metadata.length
+  return bytes
 }
 
 export function metadataFor(member: Member, protocol: string | null): Buffer {

@@ -1,6 +1,15 @@
 import { unreachable } from '#base/assert.ts'
 import type { KafkaErrorName } from '#kafka/protocol/protocol.ts'
-import { type ClassicGroup, type Member, NO_BYTES, offersSame, type Protocol, type Token } from './classic-group.ts'
+import {
+  bytesOf,
+  type ClassicGroup,
+  MAX_GROUP_BYTES,
+  type Member,
+  NO_BYTES,
+  offersSame,
+  type Protocol,
+  type Token,
+} from './classic-group.ts'
 import {
   checkMember,
   completeJoinIfAllAreThere,
@@ -43,6 +52,8 @@ export function joinClassic(group: ClassicGroup, request: JoinRequest, step: Ste
   if (!hasRoomFor(group, memberId, step)) {
     group.remove(memberId)
     refuse('GROUP_MAX_SIZE_REACHED', '')
+  } else if (group.bytesBesides(memberId) + bytesOf(request.protocols) > MAX_GROUP_BYTES) {
+    refuse('GROUP_MAX_SIZE_REACHED', '')
   } else if (!group.supports(request.protocolType, request.protocols)) refuse('INCONSISTENT_GROUP_PROTOCOL')
   else if (memberId === '') joinNew(group, request, step)
   else if (group.pending.has(memberId) && request.instanceId === null) addMember(group, memberId, request, step)
@@ -71,7 +82,9 @@ function joinNew(group: ClassicGroup, request: JoinRequest, step: Step): void {
   const { instanceId, newMemberId } = request
   const knownId = instanceId === null ? undefined : group.staticIds.get(instanceId)
   if (knownId !== undefined) comeBack(group, group.members.get(knownId)!, request, step)
-  else if (instanceId === null && request.requiresKnownId) {
+  else if (instanceId === null && request.requiresKnownId && group.pending.size >= step.limits.maxMembers) {
+    step.answers.push({ token: request.token, answer: joinRefusal('GROUP_MAX_SIZE_REACHED', '') })
+  } else if (instanceId === null && request.requiresKnownId) {
     group.pending.set(newMemberId, step.nowMs + request.sessionTimeoutMs)
     step.answers.push({ token: request.token, answer: joinRefusal('MEMBER_ID_REQUIRED', newMemberId) })
   } else addMember(group, newMemberId, request, step)

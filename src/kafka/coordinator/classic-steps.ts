@@ -1,6 +1,6 @@
 import { assert, unreachable } from '#base/assert.ts'
 import type { KafkaErrorName } from '#kafka/protocol/protocol.ts'
-import { type ClassicGroup, type Member, metadataFor, NO_BYTES, type Token } from './classic-group.ts'
+import { type ClassicGroup, MAX_GROUP_BYTES, type Member, metadataFor, NO_BYTES, type Token } from './classic-group.ts'
 
 // What happens to a classic group, step by step: (group, event, now) -> answers, and what is to be saved (Kafka:
 // GroupMetadataManager). No clock, no random, no waiting: timers are the deadlines in the group, and `classicTick` is what they
@@ -283,10 +283,7 @@ export function classicSaved(group: ClassicGroup, save: Save, error: KafkaErrorN
         for (const member of group.members.values()) member.assignment = save.assignments.get(member.id) ?? NO_BYTES
         group.phase = 'Stable'
         answerSyncs(group, 'NONE', step)
-      } else {
-        answerSyncs(group, error, step)
-        prepareRebalance(group, step)
-      }
+      } else assignmentsFailed(group, error, step)
       return
     case 'returned': {
       const answer = error === 'NONE' ? save.answer : joinRefusal(error, save.memberId)
@@ -298,10 +295,26 @@ export function classicSaved(group: ClassicGroup, save: Save, error: KafkaErrorN
   }
 }
 
+/** Nobody has an assignment of this generation: the members join again. */
+function assignmentsFailed(group: ClassicGroup, error: KafkaErrorName, step: Step): void {
+  answerSyncs(group, error, step)
+  prepareRebalance(group, step)
+}
+
 export function saveAssignments(group: ClassicGroup, assignments: ReadonlyMap<string, Buffer>, step: Step): void {
   assert(group.phase === 'CompletingRebalance', 'partitions are assigned once in a generation')
   const complete = new Map<string, Buffer>()
-  for (const id of group.members.keys()) complete.set(id, assignments.get(id) ?? NO_BYTES)
+  let bytes = 0
+  for (const id of group.members.keys()) {
+    const assignment = assignments.get(id) ?? NO_BYTES
+    complete.set(id, assignment)
+    bytes += assignment.length
+  }
+  if (bytes > MAX_GROUP_BYTES) {
+    // Kafka answers so where its log takes no record that large.
+    assignmentsFailed(group, 'UNKNOWN_SERVER_ERROR', step)
+    return
+  }
   group.saving = complete
   step.save = { kind: 'assigned', generation: group.generation, assignments: complete }
 }
