@@ -6,5 +6,6 @@ describe('damaged requests of every API and version', () => {
     const figures = await fuzz({ seed: 20261121, requests: 3000 })
     expect(figures.answered).toBeGreaterThan(500)
     expect(figures.closed).toBeGreaterThan(500)
+    expect(figures.commits).toBeGreaterThan(0)
   }, 60_000)
 })

@@ -10,8 +10,9 @@ import { type BrokerProcess, startBrokerProcess } from '#test/support/broker-pro
 import { Prng } from '#test/support/sim/prng.ts'
 import { ConnectionClosed, requestFrame, WireClient } from '#test/support/wire-client.ts'
 import { wireMessages } from '#test/support/wire-messages.ts'
+import { Cast } from './cast.ts'
 import { mutate, waitsLong } from './mutations.ts'
-import { isOnlyRefused, RequestMaker, type Served, served, servedAs } from './requests.ts'
+import { isOnlyRefused, type Known, RequestMaker, type Served, served, servedAs } from './requests.ts'
 
 export interface FuzzFigures {
   /** Read by the broker: answered, or the reason why a connection was closed. */
@@ -19,6 +20,8 @@ export interface FuzzFigures {
   answered: number
   closed: number
   largestRssBytes: number
+  /** By members that the damaged requests were about. */
+  commits: number
 }
 
 /** Small limits: what is kept in spite of them shows. */
@@ -31,6 +34,9 @@ export const ENVIRONMENT = {
   CHRONIK_MAX_DECOMPRESSED_BYTES: '8MiB',
   CHRONIK_MAX_MESSAGE_BYTES: '8MiB',
   CHRONIK_MAX_PARTITIONS: '1000',
+  CHRONIK_MAX_GROUPS: '500',
+  CHRONIK_GROUP_MAX_SIZE: '200',
+  CHRONIK_GROUP_INITIAL_REBALANCE_DELAY_MS: '0',
 }
 /** Of the process at rest, and all of the above together, and what a garbage collector leaves lying about. */
 export const RSS_LIMIT_BYTES = 450 << 20
@@ -53,20 +59,22 @@ export async function rssBytes({ pid }: { readonly pid: number }): Promise<numbe
 }
 
 export async function fuzz(options: { seed: number; requests: number }): Promise<FuzzFigures> {
-  const figures: FuzzFigures = { requests: 0, answered: 0, closed: 0, largestRssBytes: 0 }
+  const figures: FuzzFigures = { requests: 0, answered: 0, closed: 0, largestRssBytes: 0, commits: 0 }
   let broker = await startBrokerProcess({ environment: ENVIRONMENT })
   const { dataDir } = broker
   try {
     const client = await WireClient.connect(broker.kafka)
     const kept = await keepRecords(client)
-    const known = { topics: TOPICS, topicIds: await topicIds(client) }
+    const cast = await Cast.open(broker)
+    const known = await knownBy(client, cast, figures)
     const workers = Array.from({ length: WORKERS }, (_, i) => new Fuzzer(broker, options.seed * WORKERS + i, known))
     while (figures.requests < options.requests) {
       await Promise.all(workers.map(worker => worker.round(REQUESTS_PER_ROUND / WORKERS, figures)))
-      known.topicIds = await topicIds(client)
+      Object.assign(known, await knownBy(client, cast, figures))
       await mustBeWell(broker, figures)
     }
     client.close()
+    cast.close()
     mustHaveLogged(broker.output(), figures.closed)
     await broker.kill9()
     broker = await startBrokerProcess({ dataDir, environment: ENVIRONMENT })
@@ -194,6 +202,13 @@ function tail(output: string): string {
   return output.slice(-4000)
 }
 
+async function knownBy(client: WireClient, cast: Cast, figures: FuzzFigures): Promise<Known> {
+  const ids = await topicIds(client)
+  figures.commits += await cast.play(TOPICS[0]!)
+  const { groups, memberIds, generations } = cast
+  return { topics: TOPICS, topicIds: ids, groups, memberIds, generations }
+}
+
 async function topicIds(client: WireClient): Promise<string[]> {
   await client.send('Metadata', 9, { topics: TOPICS.map(name => ({ name })) })
   const { topics } = await client.send('Metadata', 12, { topics: null })
@@ -205,9 +220,11 @@ async function topicIds(client: WireClient): Promise<string[]> {
 interface Kept {
   readonly partition: { readonly topic: string; readonly index: number }
   readonly records: string
+  /** What a group that nobody knows of has committed. */
+  readonly committed: string
 }
 
-/** Records that nothing of what follows is about, safe from changed defaults. */
+/** Records and offsets that nothing of what follows is about, safe from changed defaults. */
 async function keepRecords(client: WireClient): Promise<Kept> {
   const configs = [
     { name: 'retention.ms', value: '-1' },
@@ -221,17 +238,25 @@ async function keepRecords(client: WireClient): Promise<Kept> {
     const topicData = [{ name: KEPT, partitionData: [{ index: 0, records }] }]
     await client.send('Produce', 9, { acks: -1, timeoutMs: 1000, topicData })
   }
+  const partitions = [{ partitionIndex: 0, committedOffset: 7, committedLeaderEpoch: 0, committedMetadata: 'kept' }]
+  const nobody = { generationIdOrMemberEpoch: -1, memberId: '' }
+  await client.send('OffsetCommit', 8, { groupId: KEPT, ...nobody, topics: [{ name: KEPT, partitions }] })
   return read(client, { topic: KEPT, index: 0 })
 }
 
 async function read(client: WireClient, partition: { topic: string; index: number }): Promise<Kept> {
-  return { partition, records: JSON.stringify(await readPartition(client, partition, 0)) }
+  const records = JSON.stringify(await readPartition(client, partition, 0))
+  const { topics } = await client.send('OffsetFetch', 7, { groupId: KEPT, topics: null })
+  return { partition, records, committed: JSON.stringify(topics) }
 }
 
 async function mustBeSound(broker: BrokerProcess, kept: Kept): Promise<void> {
   const client = await WireClient.connect(broker.kafka)
-  const { records } = await read(client, kept.partition)
+  const { records, committed } = await read(client, kept.partition)
   if (records !== kept.records) throw new Error(`the records are ${records}, not ${kept.records}`)
+  if (committed !== kept.committed || !committed.includes('"committedOffset":7')) {
+    throw new Error(`committed is ${committed}, not ${kept.committed}`)
+  }
   const { topics } = await client.send('Metadata', 12, { topics: null })
   for (const topic of topics) {
     for (const { partitionIndex } of topic.partitions) {

@@ -2,6 +2,7 @@
 
 import { ByteReader, MalformedBytes } from '#bytes/cursor.ts'
 import { FetchRequest } from '#kafka/protocol/apis/01-fetch.ts'
+import { JoinGroupRequest } from '#kafka/protocol/apis/11-join-group.ts'
 import { decodeRequest, decodeRequestHeader } from '#kafka/protocol/protocol.ts'
 import { includes } from '#kafka/protocol/schema.ts'
 import type { Prng } from '#test/support/sim/prng.ts'
@@ -77,14 +78,20 @@ export function mutate(frame: Buffer, prng: Prng, other: Buffer): Buffer {
   return damaged
 }
 
-/** A fetch that by its mutation waits for longer: to wait for it would show nothing. */
+/** A fetch or a join that by its mutation waits for longer: to wait for it would show nothing. */
 export function waitsLong(frame: Buffer, moreThanMs: number): boolean {
   try {
     const reader = new ByteReader(frame, SIZE_BYTES)
     const { apiKey, apiVersion } = decodeRequestHeader(reader)
-    const { api, versions } = FetchRequest
-    if (apiKey !== api.key || !includes(versions, apiVersion)) return false
-    return decodeRequest(FetchRequest, apiVersion, reader).maxWaitMs > moreThanMs
+    if (apiKey === FetchRequest.api.key && includes(FetchRequest.versions, apiVersion)) {
+      return decodeRequest(FetchRequest, apiVersion, reader).maxWaitMs > moreThanMs
+    }
+    if (apiKey === JoinGroupRequest.api.key && includes(JoinGroupRequest.versions, apiVersion)) {
+      const { sessionTimeoutMs, rebalanceTimeoutMs } = decodeRequest(JoinGroupRequest, apiVersion, reader)
+      // The oldest version has one time for both.
+      return Math.max(rebalanceTimeoutMs, apiVersion === 0 ? sessionTimeoutMs : 0) > moreThanMs
+    }
+    return false
   } catch (thrown) {
     if (thrown instanceof MalformedBytes) return false
     throw thrown

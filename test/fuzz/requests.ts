@@ -37,6 +37,10 @@ export function servedAs(apiKey: number, version: number): Api | undefined {
 export interface Known {
   readonly topics: readonly string[]
   readonly topicIds: readonly string[]
+  readonly groups: readonly string[]
+  /** Of members that are there, or were a moment ago. */
+  readonly memberIds: readonly string[]
+  readonly generations: readonly number[]
 }
 
 const CONFIG_NAMES = [
@@ -49,6 +53,13 @@ const CONFIG_NAMES = [
 ]
 const NUMBERS = [-1, 0, 1, 2, 3, 100, 32767, 2 ** 31 - 1, -(2 ** 31)]
 const SHORT_WAIT_MS = 5
+/** Whoever waits for others to join waits no longer. */
+export const REBALANCE_TIMEOUT_MS = 20
+export const SESSION_TIMEOUT_MS = 6_000
+export const PROTOCOLS = ['range', 'sticky']
+export const INSTANCE_IDS = ['instance-1', 'instance-2']
+const TRANSACTIONAL_IDS = ['transaction-1', 'transaction-2', 'transaction-3']
+const TRANSACTION_TIMEOUTS_MS = [1, 100, 60_000]
 
 export class RequestMaker {
   readonly #prng: Prng
@@ -78,6 +89,8 @@ export class RequestMaker {
     const { shape, versions, nullable, fallback } = field.spec
     if (!includes(versions, version)) return fallback
     if (includes(nullable, version) && this.#prng.chance(0.15)) return null
+    const meant = this.#prng.chance(0.85) ? this.#meant(name, shape.kind) : undefined
+    if (meant !== undefined) return meant
     switch (shape.kind) {
       case 'struct':
         return this.#struct(shape.fields, version)
@@ -105,6 +118,42 @@ export class RequestMaker {
         return this.#records()
       case 'uuid':
         return this.#prng.chance(0.7) ? this.#prng.pick(this.#known.topicIds) : ''
+    }
+  }
+
+  /** A value that a broker with groups and transactions understands where a field of this name stands, if there is any. */
+  #meant(name: string, kind: string): string | number | null | undefined {
+    const isText = kind === 'string'
+    switch (name) {
+      case 'groupId':
+      case 'groupsNames':
+      case 'key':
+      case 'coordinatorKeys':
+        return isText ? this.#prng.pick(this.#known.groups) : undefined
+      case 'groups':
+        return isText ? this.#prng.pick(this.#known.groups) : undefined
+      case 'memberId':
+        return this.#prng.chance(0.6) ? this.#prng.pick(this.#known.memberIds) : ''
+      case 'generationId':
+      case 'generationIdOrMemberEpoch':
+        return this.#prng.pick([-1, ...this.#known.generations])
+      case 'groupInstanceId':
+        return this.#prng.chance(0.6) ? null : this.#prng.pick(INSTANCE_IDS)
+      case 'protocolType':
+        return 'consumer'
+      case 'protocolName':
+        return this.#prng.pick(PROTOCOLS)
+      case 'sessionTimeoutMs':
+        return SESSION_TIMEOUT_MS
+      case 'rebalanceTimeoutMs':
+        return this.#prng.between(-1, REBALANCE_TIMEOUT_MS)
+      case 'transactionalId':
+      case 'transactionalIds':
+        return isText ? this.#prng.pick(TRANSACTIONAL_IDS) : undefined
+      case 'transactionTimeoutMs':
+        return this.#prng.pick(TRANSACTION_TIMEOUTS_MS)
+      default:
+        return undefined
     }
   }
 
