@@ -82,7 +82,7 @@ function commitOffsets(state: State, { groupId, topics }: Of<'offsets-committed'
 function removeOffsets(state: State, { groupId, topics }: Of<'offsets-removed'>): void {
   const group = state.groups.get(groupId)
   for (const { topicId, partitions } of topics) {
-    for (const partition of partitions) group?.offsets.forget(topicId, partition)
+    for (const partition of partitions) group?.forget(topicId, partition)
   }
 }
 

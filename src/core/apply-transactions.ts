@@ -108,7 +108,6 @@ export function endTransaction(
   if (end.nextProducerId !== end.producerId || end.nextEpoch !== end.epoch) {
     handOver(state, transaction, end.nextProducerId, end.nextEpoch)
   }
-  if (end.fences) transaction.previousEpoch = NO_EPOCH
   return 'NONE'
 }
 

@@ -89,6 +89,12 @@ export class Group {
     return memberCount === 0 && this.offsets.size === 0 && this.pending.size === 0
   }
 
+  /** Also what an open transaction is about to commit: it was there when the offset was deleted. */
+  forget(topicId: string, partition: number): void {
+    this.offsets.forget(topicId, partition)
+    for (const pending of this.pending.values()) pending.forget(topicId, partition)
+  }
+
   /** Does an open transaction commit an offset of this partition? */
   isPending(topicId: string, partition: number): boolean {
     for (const pending of this.pending.values()) if (pending.get(topicId)?.has(partition)) return true

@@ -54,7 +54,9 @@ export function decideInit(state: State, request: InitRequest, limits: { maxTran
     return claim(NOBODY, { producerId: newProducerId, epoch: 0 }, request)
   }
   if (from !== null && !isCurrent(transaction, from)) {
-    return isPrevious(transaction, from) ? answer('NONE', identityOf(transaction)) : answer('PRODUCER_FENCED')
+    // Whoever has begun a transaction has heard who it is now: somebody else asks.
+    const mayHear = isPrevious(transaction, from) && !transaction.isOngoing
+    return mayHear ? answer('NONE', identityOf(transaction)) : answer('PRODUCER_FENCED')
   }
   if (transaction.isOngoing) return { ...decideFencing(transaction), thenAgain: true }
   const { producerId, epoch } = transaction
@@ -185,7 +187,12 @@ function isCurrent(transaction: Transaction, { producerId, epoch }: ProducerIden
   return transaction.producerId === producerId && transaction.epoch === epoch
 }
 
-/** The producer was told who it is now, and did not hear it. */
+/** The producer was told who it is now, and did not hear it; or its transaction took too long, and it was not told. */
 function isPrevious(transaction: Transaction, { producerId, epoch }: ProducerIdentity): boolean {
-  return epoch >= 0 && transaction.previousProducerId === producerId && transaction.previousEpoch === epoch
+  return (
+    epoch >= 0 &&
+    transaction.epoch <= LAST_EPOCH &&
+    transaction.previousProducerId === producerId &&
+    transaction.previousEpoch === epoch
+  )
 }

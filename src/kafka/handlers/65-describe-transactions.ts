@@ -45,7 +45,7 @@ function describe({ log }: Broker, transaction: Transaction): Described {
     transactionalId: transaction.id,
     transactionState: transaction.phase,
     transactionTimeoutMs: transaction.timeoutMs,
-    transactionStartTimeMs: transaction.isOngoing ? transaction.startedMs : -1,
+    transactionStartTimeMs: transaction.phase === 'Empty' ? -1 : transaction.startedMs,
     producerId: transaction.producerId,
     producerEpoch: transaction.epoch,
     topics: [...byTopic].map(([topic, partitions]) => ({ topic, partitions })),

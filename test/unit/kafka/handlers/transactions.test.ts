@@ -153,6 +153,25 @@ describe('what is not the producer that has the transactional id', () => {
 })
 
 describe('offsets of a transaction', () => {
+  it('go with those that are deleted meanwhile', async () => {
+    const fixture = await brokerWithTopic()
+    const producer = await begin(fixture)
+    await commitOffset(fixture, producer)
+    const topics = [{ name: TOPIC, partitions: [{ partitionIndex: 0 }] }]
+    await fixture.ask('OffsetDelete', 0, { groupId: GROUP, topics })
+    await end(fixture, producer, true)
+    expect(await offsetOf(fixture, true)).toEqual({ committedOffset: -1, metadata: '' })
+  })
+
+  it.each([
+    [3, 'INVALID_TXN_STATE'],
+    [4, 'TRANSACTION_ABORTABLE'],
+    [5, 'NONE'],
+  ])('are of a group that the transaction was told of, in v%i', async (version, error) => {
+    const fixture = await brokerWithTopic()
+    expect(await commitOffset(fixture, await begin(fixture), {}, version)).toBe(error)
+  })
+
   it('count with its commit, and are not stable before', async () => {
     const fixture = await brokerWithTopic()
     const producer = await begin(fixture)
@@ -254,7 +273,7 @@ describe('a transaction that is left open', () => {
   it.each([
     ['in a broker that goes on', (fixture: BrokerFixture) => fixture],
     ['over a restart', (fixture: BrokerFixture) => fixture.restart()],
-  ])('is aborted when its time is over, and its producer fenced, %s', async (_, onward) => {
+  ])('is aborted when its time is over, and its producer goes on with the next epoch, %s', async (_, onward) => {
     const before = await brokerWithTopic()
     const producer = await begin(before, 10_000)
     await write(before, producer)
@@ -264,7 +283,12 @@ describe('a transaction that is left open', () => {
     expect(fixture.partition(TOPIC).lastStableOffset).toBe(0)
     await fixture.clock.runFor(200)
     expect(fixture.partition(TOPIC)).toMatchObject({ lastStableOffset: 2, nextOffset: 2 })
-    expect((await end(fixture, producer, true)).error).toBe('PRODUCER_FENCED')
+    expect((await end(fixture, producer, true)).error).toBe('INVALID_TXN_STATE')
+    // What it asks when it hears of that, as in Kafka.
+    expect(await fixture.ask('EndTxn', 5, { ...producer, transactionalId: ID, committed: false })).toMatchObject({
+      errorCode: 0,
+      producerEpoch: 1,
+    })
     expect(fixture.broker.metrics.transactionsTimedOut.value).toBe(1)
   })
 
@@ -353,7 +377,7 @@ describe('a transaction that is left open', () => {
     expect(await mark({ producerEpoch: -1 })).toBe('INVALID_PRODUCER_EPOCH')
     expect(await mark({})).toBe('NONE')
     expect(fixture.partition(TOPIC, 1).lastStableOffset).toBe(2)
-    expect((await end(fixture, producer, true)).error).toBe('PRODUCER_FENCED')
+    expect((await end(fixture, producer, true)).error).toBe('INVALID_TXN_STATE')
   })
 })
 
