@@ -20,6 +20,8 @@ import { listOffsetsCases } from './cases/list-offsets.ts'
 import { metadataCases } from './cases/metadata.ts'
 import { produceCases } from './cases/produce.ts'
 import { topicCases } from './cases/topics.ts'
+import { transactionCases } from './cases/transactions.ts'
+import { transactionLogCases } from './cases/transactions-log.ts'
 import { type Address, Conversation } from './conversation.ts'
 import { normalise } from './normalise.ts'
 
@@ -35,6 +37,8 @@ const SUITES: Record<string, readonly Case[]> = {
   'members of groups': groupRebalanceCases,
   'administering groups': groupCases,
   'committed offsets': groupOffsetCases,
+  transactions: transactionCases,
+  'records and offsets of transactions': transactionLogCases,
   'administering topics': topicCases,
   configs: configCases,
   'consumer groups': consumerGroupCases,

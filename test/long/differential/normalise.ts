@@ -18,7 +18,16 @@ const NONE = 0
 // KIP-966: Kafka writes the default of this one down when it formats its disk, and so it comes from there.
 const WRITTEN_DEFAULT = 'min.insync.replicas'
 const NODES = new Set(['nodeId', 'leaderId', 'controllerId', 'brokerId', 'replicaNodes', 'isrNodes', 'replicaId'])
-const DRAWN = new Set(['topicId', 'clusterId', 'host', 'port', 'sessionId', 'logAppendTimeMs', 'logDir'])
+const DRAWN = new Set([
+  'topicId',
+  'clusterId',
+  'host',
+  'port',
+  'sessionId',
+  'logAppendTimeMs',
+  'logDir',
+  'transactionStartTimeMs',
+])
 // Lists whose order says nothing: Kafka answers in the order of its hash tables.
 const UNORDERED = new Set([
   'topics',
@@ -32,8 +41,12 @@ const UNORDERED = new Set([
   'finalizedFeatures',
   'members',
   'groups',
+  'transactionStates',
+  'unknownStateFilters',
+  'resultsByTopicV3AndBelow',
+  'resultsByPartition',
 ])
-const ERRORS = new Set(['errorCode', 'topicConfigErrorCode'])
+const ERRORS = new Set(['errorCode', 'topicConfigErrorCode', 'partitionErrorCode'])
 // Bytes that only the members of a group understand.
 const OPAQUE = new Set(['metadata', 'assignment', 'memberMetadata', 'memberAssignment'])
 const DRAWN_MEMBER_ID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -46,7 +59,9 @@ export function normalise(value: unknown, identity: Identity, field = ''): unkno
   }
   if (Array.isArray(value)) {
     const items = value.map(item => normalise(item, identity, NODES.has(field) ? field : ''))
-    return UNORDERED.has(field) ? items.sort((a, b) => compare(sortKey(a), sortKey(b))) : items
+    return UNORDERED.has(field) || typeof items[0] === 'number'
+      ? items.sort((a, b) => compare(sortKey(a), sortKey(b)))
+      : items
   }
   if (typeof value === 'object' && value !== null) {
     const fields = Object.entries(value).filter(([name]) => !isUnread(name, value))
@@ -81,15 +96,20 @@ function describeBatch(batch: ReadBatch) {
   const isStampedByBroker = (batch.attributes & LOG_APPEND_TIME) !== 0
   return {
     ...batch,
+    producerId: batch.producerId < 0 ? batch.producerId : '<producerId>',
     maxTimestampMs: isStampedByBroker ? '<now>' : batch.maxTimestampMs,
     records: batch.records.toString('hex'),
   }
 }
 
 function sortKey(item: unknown): string {
-  const { name, topic, resourceName, index, groupId, groupInstanceId, memberId } = item as Record<string, unknown>
+  if (typeof item !== 'object') return String(item)
+  const { name, topic, resourceName, index, partitionIndex, groupId, groupInstanceId, memberId, transactionalId } =
+    item as Record<string, unknown>
   const member = memberId === undefined ? undefined : `${groupInstanceId ?? ''} ${memberId}`
-  return String(name ?? (topic || resourceName) ?? index ?? groupId ?? member ?? '').padStart(10)
+  return String(
+    name ?? (topic || resourceName) ?? index ?? partitionIndex ?? groupId ?? transactionalId ?? member ?? '',
+  ).padStart(10)
 }
 
 function compare(a: string, b: string): number {

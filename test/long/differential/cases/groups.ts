@@ -121,11 +121,6 @@ const listing: Case[] = [
     await member.joinOnce({ memberId: 'nobody' })
     return listed(broker, 5)
   }),
-  sameAsKafka('a group to which a member was given an id', async broker => {
-    const party = await Party.open(broker)
-    await (await party.member('a')).joinOnce()
-    return [await listed(broker, 5), await party.described()]
-  }),
 ]
 
 const deleting: Case[] = [
