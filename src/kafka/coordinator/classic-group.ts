@@ -61,6 +61,10 @@ export class ClassicGroup {
   /** Assignments that are on their way to the disk. */
   saving: ReadonlyMap<string, Buffer> | null = null
 
+  /** How many members can do each protocol. */
+  readonly #supporters = new Map<string, number>()
+  #offeredBytes = 0
+
   constructor(id: string) {
     this.id = id
   }
@@ -69,6 +73,7 @@ export class ClassicGroup {
     assert(!this.members.has(member.id), 'a member joins once')
     this.leaderId ??= member.id
     this.members.set(member.id, member)
+    this.#count(member.protocols, 1)
     this.pending.delete(member.id)
     if (member.instanceId !== null) this.staticIds.set(member.instanceId, member.id)
   }
@@ -79,8 +84,25 @@ export class ClassicGroup {
     const member = this.members.get(memberId)
     if (member === undefined) return
     this.members.delete(memberId)
+    this.#count(member.protocols, -1)
     if (member.instanceId !== null) this.staticIds.delete(member.instanceId)
     if (this.leaderId === memberId) this.leaderId = this.members.keys().next().value ?? null
+  }
+
+  /** What a member can do now. */
+  offer(member: Member, protocols: readonly Protocol[]): void {
+    this.#count(member.protocols, -1)
+    member.protocols = protocols
+    this.#count(protocols, 1)
+  }
+
+  #count(protocols: readonly Protocol[], by: 1 | -1): void {
+    this.#offeredBytes += by * bytesOf(protocols)
+    for (const name of new Set(protocols.map(protocol => protocol.name))) {
+      const count = (this.#supporters.get(name) ?? 0) + by
+      if (count > 0) this.#supporters.set(name, count)
+      else this.#supporters.delete(name)
+    }
   }
 
   /** A static member comes back under a new id. */
@@ -114,9 +136,7 @@ export class ClassicGroup {
 
   /** Of what its members say, without one of them. */
   bytesBesides(memberId: string): number {
-    let bytes = 0
-    for (const { id, protocols } of this.members.values()) if (id !== memberId) bytes += bytesOf(protocols)
-    return bytes
+    return this.#offeredBytes - bytesOf(this.members.get(memberId)?.protocols ?? [])
   }
 
   get rebalanceTimeoutMs(): number {
@@ -145,10 +165,7 @@ export class ClassicGroup {
   }
 
   #isSupportedByAll(name: string): boolean {
-    for (const member of this.members.values()) {
-      if (!member.protocols.some(protocol => protocol.name === name)) return false
-    }
-    return true
+    return this.#supporters.get(name) === this.members.size
   }
 
   /** When the next thing happens by itself. */

@@ -119,7 +119,7 @@ function joinAgain(group: ClassicGroup, member: Member, request: JoinRequest, st
   const isLeader = group.leaderId === member.id
   switch (group.phase) {
     case 'PreparingRebalance':
-      update(member, request, step)
+      update(group, member, request, step)
       completeJoinIfAllAreThere(group, step)
       return
     case 'CompletingRebalance':
@@ -130,7 +130,7 @@ function joinAgain(group: ClassicGroup, member: Member, request: JoinRequest, st
         step.answers.push({ token: request.token, answer: joinAnswer(group, member) })
         return
       }
-      update(member, request, step)
+      update(group, member, request, step)
       rebalance(group, step)
       return
     case 'Empty':
@@ -141,10 +141,10 @@ function joinAgain(group: ClassicGroup, member: Member, request: JoinRequest, st
   }
 }
 
-function update(member: Member, request: JoinRequest, step: Step): void {
+function update(group: ClassicGroup, member: Member, request: JoinRequest, step: Step): void {
   // Who asks twice hears of the newer request alone; the connection of the older one is gone.
   refuseWaiting(member, 'REBALANCE_IN_PROGRESS', step)
-  member.protocols = request.protocols
+  group.offer(member, request.protocols)
   member.sessionTimeoutMs = request.sessionTimeoutMs
   member.rebalanceTimeoutMs = request.rebalanceTimeoutMs
   member.clientId = request.clientId
@@ -158,7 +158,7 @@ function comeBack(group: ClassicGroup, member: Member, request: JoinRequest, ste
   const oldLeaderId = group.leaderId ?? ''
   refuseWaiting(member, 'FENCED_INSTANCE_ID', step)
   group.rename(member, request.newMemberId)
-  update(member, request, step)
+  update(group, member, request, step)
   if (group.phase !== 'Stable' || group.selectProtocol() !== group.protocol) {
     rebalance(group, step)
     return
