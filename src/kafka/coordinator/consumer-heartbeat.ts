@@ -7,12 +7,12 @@ import {
   NO_PROGRESS,
   NO_TARGET,
 } from '#core/consumer-groups.ts'
+import { REGEX_MAX_LENGTH } from '#kafka/regular-expressions.ts'
 import { ASSIGNORS } from './assignors.ts'
 import { fenceMembers } from './consumer-members.ts'
 import { isSameAssignment, isWithin, type Owned, reconcile } from './consumer-reconcile.ts'
 import { type ConsumerRefusal, type ConsumerStep, NEVER } from './consumer-step.ts'
 import { preferredAssignor, updateEpoch, updateTargets } from './consumer-target.ts'
-import { REGEX_MAX_LENGTH } from './topic-view.ts'
 
 // ConsumerGroupHeartbeat (Kafka: GroupMetadataManager.consumerGroupHeartbeat, -Leave): how members join, stay, take and give up
 // partitions, and leave. All is checked before anything changes.

@@ -1,16 +1,13 @@
-import { RE2JS, RE2JSException } from 're2js'
 import type { State } from '#core/state.ts'
+import { compileRegex, type Regex } from '#kafka/regular-expressions.ts'
 
-// The topics there are, as coordinators of consumer groups ask for them. Regular expressions are RE2's, which Kafka takes: they
-// are matched in time that grows with the name alone, so that none can hold the broker up (docs/decisions/regular-expressions.md).
+// The topics there are, as coordinators of consumer groups ask for them.
 
-/** Longest regular expression. */
-export const REGEX_MAX_LENGTH = 1024
 /** Expressions that are kept compiled. */
 const KEPT_REGEXES = 1000
 
 interface Compiled {
-  readonly regex: RE2JS
+  readonly regex: Regex
   /** Names that match, of the topics of this epoch. */
   topicsEpoch: number
   names: ReadonlySet<string>
@@ -62,15 +59,11 @@ export class TopicView {
   #compile(text: string): Compiled | null {
     const known = this.#compiled.get(text)
     if (known !== undefined) return known
-    if (text.length > REGEX_MAX_LENGTH) return null
-    try {
-      const compiled: Compiled = { regex: RE2JS.compile(text), topicsEpoch: -1, names: NO_NAMES }
-      if (this.#compiled.size >= KEPT_REGEXES) this.#compiled.delete(this.#compiled.keys().next().value ?? '')
-      this.#compiled.set(text, compiled)
-      return compiled
-    } catch (thrown) {
-      if (thrown instanceof RE2JSException) return null
-      throw thrown
-    }
+    const regex = compileRegex(text)
+    if (regex === null) return null
+    const compiled: Compiled = { regex, topicsEpoch: -1, names: NO_NAMES }
+    if (this.#compiled.size >= KEPT_REGEXES) this.#compiled.delete(this.#compiled.keys().next().value ?? '')
+    this.#compiled.set(text, compiled)
+    return compiled
   }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { State, Topic } from '#core/state.ts'
-import { REGEX_MAX_LENGTH, TopicView } from '#kafka/coordinator/topic-view.ts'
+import { TopicView } from '#kafka/coordinator/topic-view.ts'
+import { REGEX_MAX_LENGTH } from '#kafka/regular-expressions.ts'
 
 function stateWith(...names: string[]): State {
   const state = new State()

@@ -357,6 +357,14 @@ describe('a transaction that is left open', () => {
       expect(await list(filters)).toEqual([{ transactionalId: ID, producerId: 0, transactionState: 'Ongoing' }])
     }
     expect(await list({ durationFilter: 6000 })).toEqual([])
+    const match = async (transactionalIdPattern: string) => {
+      const wanted = { stateFilters: [], producerIdFilters: [], transactionalIdPattern }
+      const { errorCode, transactionStates } = await fixture.ask('ListTransactions', 2, wanted)
+      return errorCode === 0 ? transactionStates.map(({ transactionalId }) => transactionalId) : errorName(errorCode)
+    }
+    expect(await match('')).toEqual([ID, 'idle'])
+    expect(await match('i.*')).toEqual(['idle'])
+    expect(await match('(')).toBe('INVALID_REGULAR_EXPRESSION')
     const [found, missing] = (await fixture.ask('DescribeTransactions', 0, { transactionalIds: [ID, 'x'] }))
       .transactionStates
     expect(found).toMatchObject({ transactionState: 'Ongoing', topics: [{ topic: TOPIC, partitions: [1] }] })
