@@ -7,6 +7,8 @@ import { INSTANCE_IDS, PROTOCOLS, REBALANCE_TIMEOUT_MS, SESSION_TIMEOUT_MS } fro
 
 const NONE = 0
 const GROUPS = ['group-1', 'group-2', 'group-3']
+/** Where they are not: of whoever comes, by the old protocol or the new. */
+const OTHER_GROUPS = ['group-4', 'group-5']
 /** version 1, one topic, no user data */
 const SUBSCRIPTION = Buffer.from('00010000000100066f7264657273ffffffff00000000', 'hex')
 
@@ -40,7 +42,7 @@ export class Cast {
   }
 
   get groups(): readonly string[] {
-    return GROUPS
+    return [...GROUPS, ...OTHER_GROUPS]
   }
 
   get memberIds(): string[] {

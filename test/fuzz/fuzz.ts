@@ -36,6 +36,7 @@ export const ENVIRONMENT = {
   CHRONIK_MAX_PARTITIONS: '1000',
   CHRONIK_MAX_GROUPS: '500',
   CHRONIK_GROUP_MAX_SIZE: '200',
+  CHRONIK_GROUP_CONSUMER_MAX_SIZE: '200',
   CHRONIK_GROUP_INITIAL_REBALANCE_DELAY_MS: '0',
 }
 /** Of the process at rest, and all of the above together, and what a garbage collector leaves lying about. */

@@ -131,6 +131,54 @@ describe('a giant', () => {
   })
 })
 
+describe('members by the new protocol', () => {
+  const beating = (groupId: string, i: number, more: Partial<RequestBody<'ConsumerGroupHeartbeat'>> = {}) => ({
+    groupId,
+    memberId: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}`,
+    memberEpoch: 0,
+    rebalanceTimeoutMs: 1_000,
+    subscribedTopicNames: ['target'],
+    topicPartitions: [],
+    ...more,
+  })
+
+  it('are let in up to as many as there may be, however many ask', async () => {
+    const client = await WireClient.connect(broker.kafka)
+    const beganAtMs = performance.now()
+    const count = 5_000
+    const bodies = Array.from({ length: count }, (_, i) => beating('modern', i))
+    const answers = await Promise.all(bodies.map(body => client.send('ConsumerGroupHeartbeat', 1, body)))
+    const errors = answers.map(({ errorCode }) => errorName(errorCode))
+    expect(errors.filter(error => error === 'NONE')).toHaveLength(MAX_MEMBERS)
+    expect(errors.filter(error => error === 'GROUP_MAX_SIZE_REACHED')).toHaveLength(count - MAX_MEMBERS)
+    expect(performance.now() - beganAtMs).toBeLessThan(STORM_WITHIN_MS)
+    client.close()
+    await mustBeWell()
+  })
+
+  it('subscribe to no giants, and to no patterns that take for ever', async () => {
+    const client = await WireClient.connect(broker.kafka)
+    const names = Array.from({ length: 20_000 }, (_, i) => `${'x'.repeat(200)}-${i}`)
+    const patterns = [
+      '(a*)*b',
+      '(x+x+)+y',
+      `(${'a?'.repeat(1_000)})${'a'.repeat(1_000)}`,
+      '('.repeat(10_000),
+      'x'.repeat(32_000),
+    ]
+    for (let i = 0; i < 100; i++) {
+      const more = { subscribedTopicNames: names, subscribedTopicRegex: patterns[i % patterns.length]! }
+      await client.send(
+        'ConsumerGroupHeartbeat',
+        1,
+        beating('giants', i, i % 2 === 0 ? more : { ...more, subscribedTopicNames: null }),
+      )
+    }
+    client.close()
+    await mustBeWell()
+  })
+})
+
 describe('a flood of members without ids', () => {
   it('is given ids, as many as there may be members, and holds up nobody for long', async () => {
     const { errors, tookMs } = await flood(9, () => joining('storm'), STORM)

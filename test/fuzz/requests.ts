@@ -58,6 +58,8 @@ export const REBALANCE_TIMEOUT_MS = 20
 export const SESSION_TIMEOUT_MS = 6_000
 export const PROTOCOLS = ['range', 'sticky']
 export const INSTANCE_IDS = ['instance-1', 'instance-2']
+const MEMBER_EPOCHS = [-2, -1, 0, 1, 2, 3]
+const PATTERNS = ['.*', 'o.*', '(', '(a*)*b', '[a-z]{1000}', 'x'.repeat(1000), '\\p{L}+', '(?i)ORDERS']
 const TRANSACTIONAL_IDS = ['transaction-1', 'transaction-2', 'transaction-3']
 const TRANSACTION_TIMEOUTS_MS = [1, 100, 60_000]
 
@@ -131,12 +133,18 @@ export class RequestMaker {
       case 'coordinatorKeys':
         return isText ? this.#prng.pick(this.#known.groups) : undefined
       case 'groups':
+      case 'groupIds':
         return isText ? this.#prng.pick(this.#known.groups) : undefined
       case 'memberId':
         return this.#prng.chance(0.6) ? this.#prng.pick(this.#known.memberIds) : ''
       case 'generationId':
       case 'generationIdOrMemberEpoch':
         return this.#prng.pick([-1, ...this.#known.generations])
+      case 'memberEpoch':
+        return this.#prng.pick(MEMBER_EPOCHS)
+      case 'subscribedTopicRegex':
+        return this.#prng.pick([null, ...PATTERNS])
+      case 'instanceId':
       case 'groupInstanceId':
         return this.#prng.chance(0.6) ? null : this.#prng.pick(INSTANCE_IDS)
       case 'protocolType':

@@ -8,6 +8,8 @@ import type { Conversation, ProduceOptions } from './conversation.ts'
 const NONE = 0
 const TRANSACTIONAL = 0x10
 const TIMEOUT_MS = 60_000
+// The same for both brokers, and of now: Kafka would begin a new segment with the first marker, and delete the old one.
+const WRITTEN_MS = Date.now()
 // The coordinator loads what it knows (14, 15, 16), or writes what the last transaction has brought about (51).
 const NOT_YET = new Set([14, 15, 16, 51])
 const LATEST_INIT = 5
@@ -123,7 +125,13 @@ export class Transactor {
     const { version = 12, partition = 0, ...fields } = options
     const place = `${topic}-${partition}`
     const baseSequence = options.baseSequence ?? this.#sequences.get(place) ?? 0
-    const identity = { producerId: this.producerId, producerEpoch: this.epoch, baseSequence, attributes: TRANSACTIONAL }
+    const identity = {
+      baseTimestampMs: WRITTEN_MS,
+      producerId: this.producerId,
+      producerEpoch: this.epoch,
+      baseSequence,
+      attributes: TRANSACTIONAL,
+    }
     const batch = buildBatch(records, { ...identity, ...fields })
     const topicData = [{ name: topic, partitionData: [{ index: partition, records: batch }] }]
     const body = { transactionalId: this.transactionalId, acks: -1, timeoutMs: 10_000, topicData }
