@@ -5,9 +5,11 @@ export interface Mutant {
   readonly changes: readonly { file: string; from: string; to: string }[]
   /** It is found within so many seeds. */
   readonly seeds: number
+  /** What simulates: the log alone, or the broker with groups and transactions. */
+  readonly of?: 'log' | 'coordination'
 }
 
-const one = (name: string, seeds: number, file: string, from: string, to: string): Mutant => ({
+export const one = (name: string, seeds: number, file: string, from: string, to: string): Mutant => ({
   name,
   seeds,
   changes: [{ file, from, to }],

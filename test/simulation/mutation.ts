@@ -6,7 +6,7 @@ import type { Mutant } from './mutants.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 /** All that a run needs. */
-const COPIED = ['package.json', 'src', 'test/support/sim', 'test/simulation']
+const COPIED = ['package.json', 'src', 'test/support', 'test/simulation']
 
 export interface MutationResult {
   /** The seed that found it, or null. */
@@ -34,7 +34,7 @@ export async function runMutant(mutant: Mutant, directory: string): Promise<Muta
   return new Promise(resolve => {
     execFile(
       process.execPath,
-      [script, '--from', '1', '--count', String(mutant.seeds)],
+      [script, '--of', mutant.of ?? 'log', '--from', '1', '--count', String(mutant.seeds)],
       { maxBuffer: 1 << 26 },
       (error, stdout, stderr) => {
         const seeds = [...stdout.matchAll(/^seed (\d+):/gm)]

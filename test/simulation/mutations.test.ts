@@ -1,13 +1,22 @@
 import { describe, expect, it } from 'vitest'
 import { temporaryDirectory } from '#test/support/temporary.ts'
+import { COORDINATION_MUTANTS } from './coordination/coordination-mutants.ts'
 import { MUTANTS } from './mutants.ts'
 import { runMutant } from './mutation.ts'
 
 // Those that are found at once; all of them are in test/long/simulation.
-const QUICK = ['answers come before the sync', 'the state of producers is not restored', 'a torn tail is not cut']
+const QUICK = [
+  'answers come before the sync',
+  'the state of producers is not restored',
+  'a torn tail is not cut',
+  'a marker is written without a look at the epoch',
+  'offsets of an aborted transaction count',
+  'the last stable offset passes an open transaction',
+  'a commit of an old generation is accepted',
+]
 
-describe('the simulation finds a log in which', () => {
-  it.each(MUTANTS.filter(({ name }) => QUICK.includes(name)))('$name', async mutant => {
+describe('the simulation finds a broker in which', () => {
+  it.each([...MUTANTS, ...COORDINATION_MUTANTS].filter(({ name }) => QUICK.includes(name)))('$name', async mutant => {
     const { foundBy, output } = await runMutant(mutant, await temporaryDirectory())
     expect(foundBy, output).toBeGreaterThan(0)
   })

@@ -1,14 +1,17 @@
 import { parseArgs } from 'node:util'
+import { coordinate } from './coordination/coordinate.ts'
 import { simulate } from './simulate.ts'
 
 // node test/simulation/run.ts --seed 7 --trace      one run, line by line
 // node test/simulation/run.ts --from 1 --count 500  many runs; ends with 1 at the first that fails
+// node test/simulation/run.ts --of coordination ...     groups and transactions, through the whole broker, instead of the log
 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string' },
     from: { type: 'string', default: '1' },
     count: { type: 'string', default: '100' },
+    of: { type: 'string', default: 'log' },
     trace: { type: 'boolean', default: false },
   },
 })
@@ -17,11 +20,12 @@ const print = (line: string): void => {
   process.stdout.write(`${line}\n`)
 }
 
+const run = values.of === 'coordination' ? coordinate : simulate
 const first = Number(values.seed ?? values.from)
 const count = values.seed === undefined ? Number(values.count) : 1
 for (let seed = first; seed < first + count; seed++) {
   try {
-    const { traceHash, counts } = await simulate(seed, values.trace ? print : null)
+    const { traceHash, counts } = await run(seed, values.trace ? print : null)
     print(`seed ${seed}: ${traceHash.toString(16)} ${JSON.stringify(counts)}`)
   } catch (thrown) {
     print(thrown instanceof Error ? thrown.message : String(thrown))

@@ -1,0 +1,73 @@
+import { followAccepted, type LogEvent } from '#log/follow.ts'
+import { Violation } from '#test/simulation/history.ts'
+import type { Machine } from './machine.ts'
+
+// Follows the log as an index does, and keeps the batches of each producer back until its transaction ends: what comes of them must
+// be what the ledger says.
+
+const FOLLOWED_WITHIN_MS = 1000
+
+interface Held {
+  readonly topicId: string
+  readonly partition: number
+  readonly baseOffset: number
+}
+
+export class CommittedFollower {
+  readonly #machine: Machine
+  readonly #held = new Map<number, Held[]>()
+  /** By partition: the offsets that are known to count. */
+  readonly #committed = new Map<string, Set<number>>()
+
+  constructor(machine: Machine) {
+    this.#machine = machine
+  }
+
+  /** All there is, from the beginning of the log. */
+  async followToTheEnd(): Promise<void> {
+    const { log, clock } = this.#machine
+    const ending = new AbortController()
+    // By then it has everything, and waits for what comes.
+    clock.after(FOLLOWED_WITHIN_MS, () => ending.abort())
+    for await (const event of followAccepted(log, 0, ending.signal)) this.#saw(event)
+    this.#checkAll()
+  }
+
+  #saw(event: LogEvent): void {
+    if (event.kind === 'batch') {
+      const { topicId, partition, baseOffset, transactionOf } = event
+      if (transactionOf === null) this.#count({ topicId, partition, baseOffset })
+      else this.#heldOf(transactionOf).push({ topicId, partition, baseOffset })
+    } else if (event.kind === 'transaction-end') {
+      const held = this.#heldOf(event.producerId).splice(0)
+      if (event.isCommit) for (const batch of held) this.#count(batch)
+    }
+  }
+
+  #heldOf(producerId: number): Held[] {
+    const held = this.#held.get(producerId) ?? []
+    this.#held.set(producerId, held)
+    return held
+  }
+
+  #count({ topicId, partition, baseOffset }: Held): void {
+    const key = `${topicId}#${partition}`
+    const committed = this.#committed.get(key) ?? new Set()
+    committed.add(baseOffset)
+    this.#committed.set(key, committed)
+  }
+
+  #checkAll(): void {
+    for (const partition of this.#machine.ledger.partitions) {
+      if (partition === undefined) continue
+      const key = `${partition.topicId}#${partition.index}`
+      const found = this.#committed.get(key) ?? new Set()
+      for (const { baseOffset, nextOffset, fate } of partition.batches) {
+        if (nextOffset <= partition.logStart || fate === 'marker') continue
+        const counts = fate === 'committed' || fate === 'plain'
+        if (found.has(baseOffset) === counts) continue
+        throw new Violation(`a follower ${counts ? 'misses' : 'counts'} what is ${fate} at ${baseOffset} of ${key}`)
+      }
+    }
+  }
+}
