@@ -290,13 +290,13 @@ export class Ledger {
   #transact(change: Extract<StagedChange, { kind: `transaction${string}` }>): string {
     switch (change.kind) {
       case 'transactional-id-claimed': {
-        const { transactionalId, producerId, epoch, timeoutMs, isSameProducer } = change
+        const { transactionalId, producerId, epoch, timeoutMs, isNamed } = change
         const found = this.transactions.get(transactionalId)
         const from = nameOf(change.fromProducerId, change.fromEpoch)
         const was = found === undefined ? NOBODY : nameOf(found.producerId, found.epoch)
         if (was !== from) return 'PRODUCER_FENCED'
         if (found?.phase === 'Ongoing') return 'CONCURRENT_TRANSACTIONS'
-        const previous = isSameProducer ? was : NOBODY
+        const previous = isNamed ? was : NOBODY
         const made = { producerId, epoch, previous, phase: 'Empty', timeoutMs }
         this.transactions.set(transactionalId, { ...made, partitions: new Set(), groups: new Set() })
         return 'NONE'
