@@ -5,7 +5,7 @@ import { ByteReader, ByteWriter } from '#bytes/cursor.ts'
 import { readConsumerGroup, writeConsumerGroup } from './consumer-group-fields.ts'
 import { Extents } from './extents.ts'
 import { readText, readTextMap, writeText, writeTextMap } from './fields.ts'
-import { readGeneration, readOffsets, writeGeneration, writeOffsets } from './group-fields.ts'
+import { OFFSET_BYTES, readGeneration, readOffsets, writeGeneration, writeOffsets } from './group-fields.ts'
 import type { Group } from './groups.ts'
 import type { Producer } from './producers.ts'
 import { Partition, State, Topic } from './state.ts'
@@ -23,6 +23,8 @@ const GROUPS_FROM = 2
 const PARTITION_BYTES = 40
 const PRODUCER_BYTES = 19
 const BATCH_BYTES = 24
+/** Its id, and what counts its offsets. */
+const TOPIC_BYTES = 32
 /** Of texts and configs it is not counted what they take. */
 const OTHER_BYTES = 1 << 16
 const TWO_32 = 4294967296
@@ -31,7 +33,7 @@ const NO_NUMBERS = new Float64Array(0)
 const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
 
 export function encodeState(state: State): Buffer {
-  const into = new ByteWriter(OTHER_BYTES + partitionsSizeBytes(state))
+  const into = new ByteWriter(OTHER_BYTES + partitionsSizeBytes(state) + offsetsSizeBytes(state))
   into.u16(CHECKPOINT_VERSION)
   into.f64(state.timeMs)
   writeText(into, state.clusterId)
@@ -93,6 +95,15 @@ function partitionsSizeBytes(state: State): number {
   for (const partition of state.partitions) {
     if (partition !== undefined) sizeBytes += PARTITION_BYTES + partition.extents.rows().byteLength
     if (partition?.producers) sizeBytes += producersSizeBytes(partition.producers)
+  }
+  return sizeBytes
+}
+
+/** About: of committed offsets there may be more than of anything else. */
+function offsetsSizeBytes(state: State): number {
+  let sizeBytes = 0
+  for (const { offsets } of state.groups.values()) {
+    for (const partitions of offsets.values()) sizeBytes += TOPIC_BYTES + partitions.size * OFFSET_BYTES
   }
   return sizeBytes
 }

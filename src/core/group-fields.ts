@@ -104,7 +104,7 @@ export function readRemovedTopics(from: ByteReader): RemovedTopic[] {
   return topics
 }
 
-const OFFSET_BYTES = 40
+export const OFFSET_BYTES = 40
 
 /** There may be hundreds of thousands, so their numbers are written through one view; texts are rare, and come behind. */
 export function writeOffsets(into: ByteWriter, offsets: Offsets): void {
