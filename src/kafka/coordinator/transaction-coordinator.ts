@@ -193,15 +193,17 @@ export class TransactionCoordinator {
   }
 
   async #abortInTime(transaction: Transaction): Promise<void> {
-    // While others were aborted, its producer may have ended it, and begun another one.
-    if (!this.#timers.isOverdue(transaction, this.#clock.monotonicMs())) return
     const { id, startedMs, timeoutMs } = transaction
     try {
-      const outcome = await this.#log.endTransaction(decideFencing(transaction).end)
-      if (outcome !== 'NONE') return
-      this.#metrics.transactionsTimedOut.value++
-      const openMs = this.#clock.nowMs() - startedMs
-      this.#logger.info('transaction aborted: it was open for too long', { transactionalId: id, openMs, timeoutMs })
+      // While others were aborted, its producer may have ended it, and begun another one; or it came to one more partition.
+      for (let left = ATTEMPTS; left > 0 && this.#timers.isOverdue(transaction, this.#clock.monotonicMs()); left--) {
+        const outcome = await this.#log.endTransaction(decideFencing(transaction).end)
+        if (outcome !== 'NONE') continue
+        this.#metrics.transactionsTimedOut.value++
+        const openMs = this.#clock.nowMs() - startedMs
+        this.#logger.info('transaction aborted: it was open for too long', { transactionalId: id, openMs, timeoutMs })
+        return
+      }
     } catch (thrown) {
       this.#logger.warn(`transaction ${id} could not be aborted in time, it is tried again: ${messageOf(thrown)}`)
     }
