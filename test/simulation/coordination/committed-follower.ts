@@ -1,3 +1,4 @@
+import type { Timer } from '#base/ports.ts'
 import { followAccepted, type LogEvent } from '#log/follow.ts'
 import { Violation } from '#test/simulation/history.ts'
 import type { Machine } from './machine.ts'
@@ -5,7 +6,7 @@ import type { Machine } from './machine.ts'
 // Follows the log as an index does, and keeps the batches of each producer back until its transaction ends: what comes of them must
 // be what the ledger says.
 
-const FOLLOWED_WITHIN_MS = 1000
+const SILENT_MS = 2000
 
 interface Held {
   readonly topicId: string
@@ -27,9 +28,14 @@ export class CommittedFollower {
   async followToTheEnd(): Promise<void> {
     const { log, clock } = this.#machine
     const ending = new AbortController()
-    // By then it has everything, and waits for what comes.
-    clock.after(FOLLOWED_WITHIN_MS, () => ending.abort())
-    for await (const event of followAccepted(log, 0, ending.signal)) this.#saw(event)
+    const endSoon = (): Timer => clock.after(SILENT_MS, () => ending.abort())
+    // When nothing comes any more it has everything, and waits.
+    let silence = endSoon()
+    for await (const event of followAccepted(log, 0, ending.signal)) {
+      this.#saw(event)
+      silence.cancel()
+      silence = endSoon()
+    }
     this.#checkAll()
   }
 

@@ -5,7 +5,7 @@ import { type Mutant, one } from '#test/simulation/mutants.ts'
 const TRANSACTIONS = 'src/core/apply-transactions.ts'
 const STEPS = 'src/kafka/coordinator/transaction-steps.ts'
 const COORDINATOR = 'src/kafka/coordinator/transaction-coordinator.ts'
-const GROUPS = 'src/kafka/coordinator/group-coordinator.ts'
+const GROUPS = 'src/kafka/coordinator/classic-coordinator.ts'
 
 const found: readonly Mutant[] = [
   one(
@@ -69,7 +69,7 @@ const found: readonly Mutant[] = [
     'batches of a fenced producer are taken',
     20,
     'src/core/core.ts',
-    '  if (transaction.epoch !== entry.producerEpoch) return FENCED\n',
+    '  if (!transaction.isHeldBy(entry.producerId, entry.producerEpoch)) return FENCED\n',
     '',
   ),
   one(
@@ -126,16 +126,36 @@ const found: readonly Mutant[] = [
     'nobody watches the transactions that a restart finds',
     300,
     COORDINATOR,
-    '    this.#watch(firstDeadlineMs(this.#log.state))\n  }\n',
+    '    this.#ringAt(this.#timers.firstMs())\n  }\n',
     '  }\n',
   ),
-  one('the timer of transactions does nothing', 20, COORDINATOR, 'this.#aborting = this.#abortOverdue()', ''),
+  one(
+    'the timer of transactions does nothing',
+    20,
+    COORDINATOR,
+    'this.#aborting = this.#aborting.then(() => this.#abortOverdue())',
+    '',
+  ),
   one(
     'a transaction that begins with a batch is not watched',
     100,
     'src/kafka/produce-ticket.ts',
     '    if (transactionalId !== null && verdict === ACCEPTED) this.connection.broker.transactions.produced(transactionalId)\n',
     '    void transactionalId\n',
+  ),
+  one(
+    'what is staged while the log is closed is written by nobody',
+    1000,
+    'src/commit/commit.ts',
+    "    this.#failure ??= new ChronikError('LOG_CLOSED', 'closed', 'the log is closed: nothing more is accepted')\n",
+    '',
+  ),
+  one(
+    'an abort that a further partition overtook waits for a second',
+    500,
+    COORDINATOR,
+    "if (outcome !== 'NONE') continue",
+    "if (outcome !== 'NONE') return",
   ),
   one(
     'who joins twice is answered once',
@@ -153,7 +173,7 @@ const found: readonly Mutant[] = [
   ),
   one(
     'a generation is told before it is durable',
-    200,
+    500,
     GROUPS,
     "await this.#log.propose({ kind: 'group-saved'",
     "void this.#log.propose({ kind: 'group-saved'",

@@ -188,7 +188,6 @@ export class Ledger {
       transaction.producerId = end.nextProducerId
       transaction.epoch = end.nextEpoch
     }
-    if (end.fences) transaction.previous = NOBODY
     return applied('NONE', -1, markers)
   }
 

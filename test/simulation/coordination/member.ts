@@ -79,7 +79,7 @@ export class Member {
       protocols: [{ name: PROTOCOL, metadata: Buffer.from(this.#groupId) }],
     }
     const manner = this.#memberId === '' ? 'once' : 'free'
-    const join = this.#line.ask('JoinGroup', 7, body, { manner, track })
+    const join = this.#line.ask('JoinGroup', 7, body, { manner, track, isHasty: this.#memberId !== '' })
     const answer = await groups.joining(groups.asking(this.#groupId, this.#memberId, join))
     if (errorName(answer.errorCode) === 'MEMBER_ID_REQUIRED') {
       this.#memberId = answer.memberId

@@ -9,6 +9,7 @@ import type { SimSocket } from './sim-socket.ts'
 const LATE_MS = 500
 const MOST_WAY_MS = 4
 const MOST_PATIENCE_MS = 30
+const HASTE = 0.3
 const RETRY_MS = 5
 
 /** 'in order': neither late nor behind anything else; 'once': not twice either, unless there was no answer. */
@@ -40,7 +41,7 @@ export class SimLine {
     api: N,
     version: number,
     body: RequestBody<N>,
-    { manner = 'free', track = () => () => {}, isGivenUp = false }: Asking<N> = {},
+    { manner = 'free', track = () => () => {}, isGivenUp = false, isHasty = false }: Asking<N> = {},
   ): Promise<ResponseBody<N>> {
     const { prng } = this.machine
     const deliver = async (socket: SimSocket): Promise<ResponseBody<N>> => {
@@ -56,6 +57,7 @@ export class SimLine {
       await this.machine.sleep(prng.fraction() * MOST_WAY_MS)
       this.#socket ??= await this.machine.connect()
       try {
+        if (isHasty && prng.chance(HASTE)) this.#deliverLate(deliver, MOST_PATIENCE_MS)
         const answer = await this.#send(this.#socket, deliver, manner)
         await this.machine.sleep(prng.fraction() * MOST_WAY_MS)
         return answer
@@ -86,9 +88,9 @@ export class SimLine {
     return deliver(socket)
   }
 
-  #deliverLate(deliver: (socket: SimSocket) => Promise<unknown>): void {
+  #deliverLate(deliver: (socket: SimSocket) => Promise<unknown>, atMostMs = LATE_MS): void {
     const { life } = this.machine
-    this.machine.after(this.machine.prng.fraction() * LATE_MS, () => {
+    this.machine.after(this.machine.prng.fraction() * atMostMs, () => {
       const late = async (): Promise<void> => {
         // What is on its way to a broker that dies is lost with its connection.
         if (!this.machine.isUp || this.machine.life !== life) return
@@ -107,6 +109,8 @@ export interface Asking<N extends ApiName> {
   readonly manner?: Manner
   /** If there is no answer, it is not asked for again: throws Gone. */
   readonly isGivenUp?: boolean
+  /** It often comes twice within a short time: while the first one waits for its answer. */
+  readonly isHasty?: boolean
   readonly track?: () => (answer: ResponseBody<N>) => void
 }
 
