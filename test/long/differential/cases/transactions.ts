@@ -228,7 +228,7 @@ const ending: Case[] = [
   ),
 ]
 
-const LIST_VERSIONS = [0, 1]
+const LIST_VERSIONS = [0, 1, 2]
 
 /** Of all transactions there, those of this case. */
 async function listed(broker: Conversation, version: number, filters: Partial<RequestBody<'ListTransactions'>> = {}) {
@@ -285,6 +285,16 @@ const showing: Case[] = [
       ]
       return lists.map(({ transactionStates }) => transactionStates.map(({ transactionState }) => transactionState))
     },
+  ),
+  sameAsKafka('ListTransactions by a pattern', async broker => {
+    const { ongoing } = await oneOfEach(broker)
+    const patterns = [ongoing.transactionalId, 'transactional', 'transactional-.*', '', '.*', null]
+    const answers: unknown[] = []
+    for (const transactionalIdPattern of patterns) answers.push(await listed(broker, 2, { transactionalIdPattern }))
+    return answers
+  }),
+  sameAsKafka('ListTransactions by what is no pattern', broker =>
+    broker.send('ListTransactions', 2, { stateFilters: [], producerIdFilters: [], transactionalIdPattern: '(' }),
   ),
   sameAsKafka('DescribeTransactions of each state', async broker => {
     const { empty, ongoing, committed, aborted } = await oneOfEach(broker)
