@@ -1,6 +1,6 @@
 // A broker inside another process, as users' own tests run it.
 
-import { closeSync, existsSync, readdirSync, readlinkSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readlinkSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -87,7 +87,10 @@ describe.skipIf(process.platform !== 'linux')('a broker whose disk fails', () =>
     const client = await WireClient.connect(chronik.kafka)
     await produce(client, 'before')
     for (const descriptor of readdirSync('/proc/self/fd')) {
-      if (fileOf(descriptor).startsWith(`${chronik.dataDir}/wal/`)) closeSync(Number(descriptor))
+      if (!fileOf(descriptor).startsWith(`${chronik.dataDir}/wal/`)) continue
+      closeSync(Number(descriptor))
+      // What cannot be written to takes its number, before a socket does.
+      while (openSync('/dev/null', 'r') < Number(descriptor));
     }
     // Nobody knows what became of it, so it gets no answer; what comes later is refused.
     await expect(produce(client, 'when it failed')).rejects.toThrow('closed')
@@ -96,7 +99,7 @@ describe.skipIf(process.platform !== 'linux')('a broker whose disk fails', () =>
     await expect(produce(other, 'later')).rejects.toThrow('56')
     expect(await valuesOf(other)).toContain('before')
     other.close()
-    await expect(chronik.close()).rejects.toThrow('EBADF')
+    await chronik.close()
     expect(existsSync(chronik.dataDir)).toBe(false)
   })
 
