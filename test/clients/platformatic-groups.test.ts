@@ -7,7 +7,10 @@ import { type BrokerProcess, startBrokerProcess } from '#test/support/broker-pro
 import { uniqueTopic } from '#test/support/target.ts'
 import { until } from '#test/support/until.ts'
 
-const FLAGS = ['--group-initial-rebalance-delay-ms', '100']
+const FLAGS = [
+  ...['--group-initial-rebalance-delay-ms', '100'],
+  ...['--group-consumer-min-heartbeat-interval-ms', '100', '--group-consumer-heartbeat-interval-ms', '100'],
+]
 const NOT_COMMITTED = -1n
 const SETTINGS = {
   sessionTimeout: 10_000,
@@ -18,6 +21,9 @@ const SETTINGS = {
 }
 
 type Options = Partial<ConsumerOptions<string, string, string, string>>
+
+const CLASSIC: Options = {}
+const NEW: Options = { groupProtocol: 'consumer' }
 
 interface Member {
   readonly consumer: Consumer<string, string, string, string>
@@ -104,12 +110,15 @@ describe('@platformatic/kafka in a consumer group', () => {
     return found.map(({ committedOffset }) => committedOffset)
   }
 
-  it('shares the partitions among its members, and gives those of one that leaves to the others', async () => {
+  it.each([
+    ['', CLASSIC],
+    [' by the new protocol', NEW],
+  ])('shares the partitions among its members, and gives those of one that leaves to the others%s', async (_, by) => {
     const topic = await createTopic('shared', 4)
     const groupId = uniqueTopic('group')
-    const first = await join(groupId, topic)
+    const first = await join(groupId, topic, by)
     await until('the first member has all', () => first.partitions().length === 4)
-    const second = await join(groupId, topic)
+    const second = await join(groupId, topic, by)
     await until('each has half', () => first.partitions().length === 2 && second.partitions().length === 2)
     for (const partition of [0, 1, 2, 3]) await write(topic, partition, `value ${partition}`)
     await until('all is read', () => first.values.length + second.values.length === 4)

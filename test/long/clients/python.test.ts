@@ -35,7 +35,10 @@ const inGroups = (client: string, program: string) => ({
   prepare: () => prepare(program),
 })
 
-describeClient(inGroups('confluent-kafka (Python)', 'confluent_groups.py'))
+describeClient({
+  ...inGroups('confluent-kafka (Python)', 'confluent_groups.py'),
+  also: { 'new-protocol': 'shares partitions among members by the new protocol' },
+})
 
 describeClient(inGroups('kafka-python', 'kafka_python_groups.py'))
 

@@ -30,9 +30,11 @@ class Member:
 
     def __init__(self, group, topic, **settings):
         self.values = []
+        # By the new protocol the broker says how long a session is.
+        own = {} if "group.protocol" in settings else {"heartbeat.interval.ms": 200, "session.timeout.ms": 6000}
         self.consumer = Consumer({
             "bootstrap.servers": ADDRESS, "group.id": group, "auto.offset.reset": "earliest",
-            "enable.auto.commit": False, "heartbeat.interval.ms": 200, "session.timeout.ms": 6000, **settings,
+            "enable.auto.commit": False, **own, **settings,
         })
         self.consumer.subscribe([topic])
 
@@ -55,11 +57,11 @@ class Member:
         self.consumer.close()
 
 
-def share():
+def share(**settings):
     topic, group = create_topic("shared", 4), unique("group")
-    first, second = Member(group, topic), None
+    first = Member(group, topic, **settings)
     until("all for the first", lambda: len(first.partitions()) == 4)
-    second = Member(group, topic)
+    second = Member(group, topic, **settings)
     until("half for each", lambda: (len(first.partitions()), len(second.partitions())) == (2, 2), 30)
     for partition in range(4):
         write(topic, [f"{partition}-{i}" for i in range(10)], partition)
@@ -68,6 +70,10 @@ def share():
     second.close()
     until("all for the first again", lambda: len(first.partitions()) == 4, 30)
     first.close()
+
+
+def new_protocol():
+    share(**{"group.protocol": "consumer"})
 
 
 def vanish():
@@ -268,6 +274,7 @@ def zombie():
 
 run_all("confluent-kafka", {
     "share": share,
+    "new-protocol": new_protocol,
     "vanish": vanish,
     "resume": resume,
     "commit-metadata": commit_metadata,
