@@ -41,7 +41,10 @@ const inGroups = (client: string) => ({
 
 describeClient({
   ...inGroups('franz-go'),
-  also: { cooperative: 'takes away only what moves, with cooperative-sticky' },
+  also: {
+    cooperative: 'takes away only what moves, with cooperative-sticky',
+    'new-protocol': 'shares partitions among members by the new protocol',
+  },
 })
 
 describeClient(inGroups('sarama'))

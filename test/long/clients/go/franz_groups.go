@@ -18,8 +18,9 @@ func franzGroupCases(address string) cases {
 	must(err)
 	f := &franz{address, kadm.NewClient(client)}
 	return cases{
-		"share":            f.share(kgo.RangeBalancer()),
-		"cooperative":      f.share(kgo.CooperativeStickyBalancer()),
+		"share":            f.share(kgo.Balancers(kgo.RangeBalancer())),
+		"new-protocol":     f.share(kgo.ServerSideBalancer()),
+		"cooperative":      f.share(kgo.Balancers(kgo.CooperativeStickyBalancer())),
 		"vanish":           f.vanish,
 		"resume":           f.resume,
 		"commit-metadata":  f.commitMetadata,
@@ -109,12 +110,12 @@ func (f *franz) write(topic string, partition int32, values ...string) {
 	must(f.produce(records))
 }
 
-func (f *franz) share(balancer kgo.GroupBalancer) func() {
+func (f *franz) share(how kgo.Opt) func() {
 	return func() {
 		topic, group := f.topic("shared", 4, nil), unique("group")
-		first := f.member(group, topic, kgo.Balancers(balancer))
+		first := f.member(group, topic, how)
 		until("all for the first", func() bool { return first.count() == 4 })
-		second := f.member(group, topic, kgo.Balancers(balancer))
+		second := f.member(group, topic, how)
 		until("half for each", func() bool { return first.count() == 2 && second.count() == 2 })
 		for partition := range int32(4) {
 			f.write(topic, partition, fmt.Sprint(partition))
