@@ -33,6 +33,7 @@ class Fenced extends Error {
   override readonly name = 'Fenced'
 }
 
+// Since KIP-890 a commit that comes too late, or once another one has begun, is told INVALID_TXN_STATE.
 const FENCED: ReadonlySet<KafkaErrorName> = new Set(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED'])
 /** For a moment only. */
 const TRY_AGAIN: ReadonlySet<KafkaErrorName> = new Set(['CONCURRENT_TRANSACTIONS', 'COORDINATOR_NOT_AVAILABLE'])
@@ -130,7 +131,7 @@ export class Copier {
     const error = errorName(code ?? -1)
     const openMs = this.#beganMs === NO_TRANSACTION ? 0 : Date.now() - this.#beganMs
     const who = `${this.#transactionalId} ${this.#generation.name} ${this.#producerId}/${this.#epoch}`
-    if (!FENCED.has(error)) throw new BrokenPromise(`${what} of ${who}: ${error}`)
+    if (!FENCED.has(error) && error !== 'INVALID_TXN_STATE') throw new BrokenPromise(`${what} of ${who}: ${error}`)
     const isLate = openMs >= TRANSACTION_TIMEOUT_MS - CLOCK_MS
     if (isLate) this.#history.figures.timedOut++
     else if (!this.isReplaced) throw new BrokenPromise(`${what} of ${who}: ${error} after ${openMs} ms, for no reason`)

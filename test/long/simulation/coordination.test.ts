@@ -8,7 +8,7 @@ const PROGRESS_EVERY = 250
 it(`groups and transactions keep their promises with ${wanted} seeds from ${first} on`, {
   timeout: 3_600_000,
 }, async () => {
-  const total = { restarts: 0, undecided: 0, timeouts: 0, commits: 0, aborts: 0, fenced: 0, fetches: 0 }
+  const total = { restarts: 0, undecided: 0, refused: 0, timeouts: 0, commits: 0, aborts: 0, fenced: 0, fetches: 0 }
   const end = Number(first) + Number(wanted)
   for (let seed = Number(first); seed < end; seed++) {
     const { counts } = await coordinate(seed)

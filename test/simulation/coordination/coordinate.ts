@@ -53,7 +53,8 @@ async function run(machine: Machine): Promise<void> {
     machine.useDisk(machine.disk, diesAtCall)
     let isClosed = false
     if (await machine.open()) {
-      await live(machine, lengthMs)
+      if (plan.fullDisks) await liveWithFullDisks(machine, lengthMs)
+      else await live(machine, lengthMs)
       if (ending === 'close' && !machine.disk.isDead) isClosed = await machine.close()
       rethrow(machine)
     }
@@ -83,8 +84,19 @@ function beginClients(machine: Machine): Promise<unknown>[] {
 async function live(machine: Machine, lengthMs: number): Promise<void> {
   const endMs = machine.clock.monotonicMs() + lengthMs
   const { clock } = machine
-  await clock.runUntil(() => machine.disk.isDead || machine.violation !== null || clock.monotonicMs() >= endMs)
+  const isOver = (): boolean => machine.disk.isDead || machine.violation !== null
+  await clock.runUntil(() => isOver() || clock.monotonicMs() >= endMs)
   rethrow(machine)
+}
+
+/** The disk is full for a while, and again, until the life is about to end; something is written before it does. */
+async function liveWithFullDisks(machine: Machine, lengthMs: number): Promise<void> {
+  for (let left = 4; left > 0; left--) {
+    await live(machine, lengthMs / 4)
+    await machine.fillDisk()
+  }
+  for (let left = 100; left > 0 && machine.hasRefused; left--) await live(machine, 50)
+  if (machine.hasRefused) throw new Violation('nothing is written though there is room again')
 }
 
 function rethrow(machine: Machine): void {

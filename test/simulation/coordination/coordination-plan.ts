@@ -26,6 +26,8 @@ export interface CoordinationPlan {
   readonly pauses: number
   /** Chance of an administrator's step to delete a topic. */
   readonly deletions: number
+  /** Then it does not die in the middle of a call: what was refused may be found again, as long as nothing was written behind it. */
+  readonly fullDisks: boolean
 }
 
 export function coordinationPlanOf(seed: number): CoordinationPlan {
@@ -36,11 +38,13 @@ export function coordinationPlanOf(seed: number): CoordinationPlan {
     [15, 1],
   ] as const)
   const transactors = prng.between(1, 5)
+  const fullDisks = prng.chance(0.15)
   return {
     lives: Array.from({ length: prng.between(1, 4) }, () => ({
       ending: prng.pick(['close', 'kill', 'power-loss', 'power-loss'] as const),
       lengthMs: prng.between(100, 2500),
-      diesAtCall: prng.chance(0.5) ? prng.between(1, prng.pick([30, 300, 1500])) : Number.POSITIVE_INFINITY,
+      diesAtCall:
+        prng.chance(0.5) && !fullDisks ? prng.between(1, prng.pick([30, 300, 1500])) : Number.POSITIVE_INFINITY,
     })),
     walFileBytes: prng.pick([4096, 16_384, 262_144]),
     cacheBytes: prng.pick([0, 1 << 20]),
@@ -59,5 +63,6 @@ export function coordinationPlanOf(seed: number): CoordinationPlan {
     rebalanceDelayMs: prng.pick([0, 0, 50]),
     pauses: prng.pick([0, 0.02, 0.1]),
     deletions: prng.pick([0, 0, 0.1]),
+    fullDisks,
   }
 }

@@ -117,11 +117,11 @@ export class GroupFacts {
 
   /** Nobody waits for ever, and who is not heard of is no member any more. */
   demandLife(): void {
-    const { broker, clock, openedMs, plan } = this.#machine
+    const { broker, clock, couldWriteMs, plan } = this.#machine
     const nowMs = clock.monotonicMs()
     const mostMs = LONGEST_SESSION_MS + 3 * REBALANCE_TIMEOUT_MS + 2 * plan.rebalanceDelayMs + SLACK_MS
     for (const sinceMs of this.#joining.values()) {
-      const waitedMs = nowMs - Math.max(sinceMs, openedMs)
+      const waitedMs = nowMs - Math.max(sinceMs, couldWriteMs)
       if (waitedMs > 2 * mostMs) throw new Violation(`somebody waits for ${waitedMs} ms to join`)
     }
     for (const { id } of broker.groups.list()) {
@@ -130,7 +130,7 @@ export class GroupFacts {
         if ((facts.asking.get(member.id) ?? 0) > 0) continue
         const heardMs = facts.heardMs.get(member.id) ?? nowMs
         facts.heardMs.set(member.id, heardMs)
-        const silentMs = nowMs - Math.max(heardMs, openedMs)
+        const silentMs = nowMs - Math.max(heardMs, couldWriteMs)
         if (silentMs > mostMs) throw new Violation(`${id}: ${member.id} is a member, silent for ${silentMs} ms`)
       }
     }

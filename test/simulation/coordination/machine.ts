@@ -24,6 +24,8 @@ import type { StagedItem } from './staged.ts'
 export const DATA = '/data'
 const COMPARED = 0.05
 const LOOK_EVERY_MS = 50
+/** What a full disk kept from being written is tried again after so long. */
+const RETRY_MS = 1100
 /** The broker counts whole milliseconds. */
 const CLOCK_MS = 2
 
@@ -49,6 +51,10 @@ export class Machine {
   #isOver = false
   #isClosing = false
   openedMs = 0
+  /** Until when the disk was full. */
+  #fullMs = Number.NEGATIVE_INFINITY
+  /** Nothing was written since something was refused. */
+  hasRefused = false
   /** Counts the processes of the broker. */
   life = 0
   readonly #sockets = new Set<SimSocket>()
@@ -171,6 +177,21 @@ export class Machine {
 
   // ---- lives
 
+  /** Since when there was a broker that could write. */
+  get couldWriteMs(): number {
+    return Math.max(this.openedMs, this.#fullMs + RETRY_MS)
+  }
+
+  /** It is full now, or has room again. */
+  async fillDisk(): Promise<void> {
+    const { disk, clock } = this
+    const isFull = Number.isFinite(disk.capacityBytes)
+    const { totalBytes, freeBytes } = await disk.space()
+    disk.capacityBytes = isFull ? Number.POSITIVE_INFINITY : totalBytes - freeBytes + this.prng.between(0, 3000)
+    this.#fullMs = isFull ? clock.monotonicMs() : Number.POSITIVE_INFINITY
+    this.note(`the disk ${isFull ? 'has room again' : 'is full'}`)
+  }
+
   useDisk(disk: SimDisk, diesAtCall: number): void {
     this.disk = disk
     this.#calls = 0
@@ -277,7 +298,14 @@ export class Machine {
   // ---- what the log is given, and what it makes of it
 
   #listen(log: Log): void {
-    const { append, propose, endTransaction, batch, marked, change } = log
+    const { append, propose, endTransaction, batch, marked, change, refused } = log
+    log.refused = (group, error) => {
+      const { tickets, changes } = group.attachment
+      this.#staged.splice(0, tickets.length + changes.length)
+      this.count('refused')
+      this.hasRefused = true
+      refused.call(log, group, error)
+    }
     log.append = (entry, bytes, from, to, ...asked) => {
       const sizeBytes = to - from
       this.#stage({ kind: 'batch', entry: { ...entry, sizeBytes } })
@@ -313,6 +341,7 @@ export class Machine {
   }
 
   #decided(kind: StagedItem['kind'], found: Applied, what: number | string): void {
+    this.hasRefused = false
     const staged = this.#staged.shift()
     const item = staged?.item
     const isIt =
@@ -411,7 +440,7 @@ export class Machine {
     const nowMs = this.clock.monotonicMs()
     for (const [id, sinceMs] of this.#openSince) {
       const { timeoutMs } = this.ledger.transactions.get(id)!
-      const lateMs = nowMs - Math.max(sinceMs + timeoutMs, this.openedMs)
+      const lateMs = nowMs - Math.max(sinceMs + timeoutMs, this.couldWriteMs)
       if (lateMs > SLACK_MS)
         throw new Violation(`the transaction of ${id} is open for ${lateMs} ms more than it may be`)
     }
