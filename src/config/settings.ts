@@ -210,6 +210,14 @@ export const SETTINGS = {
     default: 10_000,
     about: 'Members of one group (Kafka: group.max.size).',
   }),
+  groupMaxBytes: setting({
+    group: 'groups',
+    type: bytes(64 * KIB, GIB),
+    default: 4 * MIB,
+    about:
+      'What the members of a group of the classic protocol say of themselves, and what they are assigned, each in all. ' +
+      'Kafka keeps 1 MiB unless told otherwise.',
+  }),
   maxGroups: setting({
     group: 'groups',
     type: count(1, 1_000_000),

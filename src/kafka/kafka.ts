@@ -94,6 +94,7 @@ export function createBroker(options: KafkaOptions): Broker {
       limits: {
         initialRebalanceDelayMs: settings.groupInitialRebalanceDelayMs,
         maxMembers: settings.groupMaxSize,
+        maxBytes: settings.groupMaxBytes,
         maxGroups: settings.maxGroups,
         minSessionTimeoutMs: settings.groupMinSessionTimeoutMs,
         maxSessionTimeoutMs: settings.groupMaxSessionTimeoutMs,

@@ -2,6 +2,7 @@ import { ClassicGroup, NO_BYTES, type Token } from '#kafka/coordinator/classic-g
 import { joinClassic } from '#kafka/coordinator/classic-join.ts'
 import { checkCommit, heartbeatClassic, leaveClassic, syncClassic } from '#kafka/coordinator/classic-requests.ts'
 import {
+  type ClassicLimits,
   classicSaved,
   classicTick,
   type JoinAnswer,
@@ -20,16 +21,11 @@ import {
 //
 // A NAME stands for a client: it knows the member id it was given last. Lines that begin with # or a space are not commands.
 
-export interface ScriptLimits {
-  initialRebalanceDelayMs: number
-  maxMembers: number
-}
-
 type Options = Map<string, string>
 
 export class ClassicScript {
   readonly #group = new ClassicGroup('group')
-  readonly #limits: ScriptLimits
+  readonly #limits: ClassicLimits
   readonly #ids = new Map<string, string>()
   readonly #askers = new Map<Token, string>()
   readonly #saves: Save[] = []
@@ -37,7 +33,7 @@ export class ClassicScript {
   #tokens = 0
   #out: string[] = []
 
-  constructor(limits: ScriptLimits) {
+  constructor(limits: ClassicLimits) {
     this.#limits = limits
   }
 
@@ -49,6 +45,7 @@ export class ClassicScript {
     const script = new ClassicScript({
       initialRebalanceDelayMs: Number(limits.get('delay') ?? 0) * 1000,
       maxMembers: Number(limits.get('members') ?? 100),
+      maxBytes: Number(limits.get('bytes') ?? 1 << 20),
     })
     const lines: string[] = []
     for (const line of commands) {

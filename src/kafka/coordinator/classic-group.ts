@@ -34,9 +34,6 @@ export interface Member {
 
 export const NO_BYTES = Buffer.alloc(0)
 
-/** What the members of a group say of themselves, and what they are assigned. Of both, Kafka keeps 1 MiB unless told otherwise. */
-export const MAX_GROUP_BYTES = 4 * 1024 * 1024
-
 export class ClassicGroup {
   readonly id: string
   phase: Phase = 'Empty'

@@ -3,7 +3,6 @@ import type { KafkaErrorName } from '#kafka/protocol/protocol.ts'
 import {
   bytesOf,
   type ClassicGroup,
-  MAX_GROUP_BYTES,
   type Member,
   NO_BYTES,
   offersSame,
@@ -52,7 +51,7 @@ export function joinClassic(group: ClassicGroup, request: JoinRequest, step: Ste
   if (!hasRoomFor(group, memberId, step)) {
     group.remove(memberId)
     refuse('GROUP_MAX_SIZE_REACHED', '')
-  } else if (group.bytesBesides(memberId) + bytesOf(request.protocols) > MAX_GROUP_BYTES) {
+  } else if (group.bytesBesides(memberId) + bytesOf(request.protocols) > step.limits.maxBytes) {
     refuse('GROUP_MAX_SIZE_REACHED', '')
   } else if (!group.supports(request.protocolType, request.protocols)) refuse('INCONSISTENT_GROUP_PROTOCOL')
   else if (memberId === '') joinNew(group, request, step)

@@ -1,6 +1,6 @@
 import { assert, unreachable } from '#base/assert.ts'
 import type { KafkaErrorName } from '#kafka/protocol/protocol.ts'
-import { type ClassicGroup, MAX_GROUP_BYTES, type Member, metadataFor, NO_BYTES, type Token } from './classic-group.ts'
+import { type ClassicGroup, type Member, metadataFor, NO_BYTES, type Token } from './classic-group.ts'
 
 // What happens to a classic group, step by step: (group, event, now) -> answers, and what is to be saved (Kafka:
 // GroupMetadataManager). No clock, no random, no waiting: timers are the deadlines in the group, and `classicTick` is what they
@@ -14,6 +14,8 @@ import { type ClassicGroup, MAX_GROUP_BYTES, type Member, metadataFor, NO_BYTES,
 export interface ClassicLimits {
   readonly initialRebalanceDelayMs: number
   readonly maxMembers: number
+  /** Of what the members of a group say of themselves, and of what they are assigned. */
+  readonly maxBytes: number
 }
 
 export interface JoinAnswer {
@@ -310,7 +312,7 @@ export function saveAssignments(group: ClassicGroup, assignments: ReadonlyMap<st
     complete.set(id, assignment)
     bytes += assignment.length
   }
-  if (bytes > MAX_GROUP_BYTES) {
+  if (bytes > step.limits.maxBytes) {
     // Kafka answers so where its log takes no record that large.
     assignmentsFailed(group, 'UNKNOWN_SERVER_ERROR', step)
     return
