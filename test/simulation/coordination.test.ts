@@ -5,7 +5,7 @@ import { coordinate } from './coordination/coordinate.ts'
 
 const SAMPLE = 12
 /** They found something once. */
-const FOUND = [32, 92, 274, 449, 501]
+const FOUND = [32, 92, 274, 449, 501, 2113]
 
 describe('groups and transactions on a simulated machine', () => {
   it.each([...FOUND, ...Array.from({ length: SAMPLE }, (_, i) => i + 1)])(

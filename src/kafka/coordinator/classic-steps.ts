@@ -288,7 +288,10 @@ export function classicSaved(group: ClassicGroup, save: Save, error: KafkaErrorN
       } else assignmentsFailed(group, error, step)
       return
     case 'returned': {
-      const answer = error === 'NONE' ? save.answer : joinRefusal(error, save.memberId)
+      // The generation that it came back to may be over by now: then it joins the next one.
+      const isCurrent = group.phase === 'Stable' && group.generation === save.answer.generation
+      const problem = error === 'NONE' && !isCurrent ? 'REBALANCE_IN_PROGRESS' : error
+      const answer = problem === 'NONE' ? save.answer : joinRefusal(problem, save.memberId)
       step.answers.push({ token: save.token, answer })
       return
     }
