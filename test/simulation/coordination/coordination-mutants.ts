@@ -145,7 +145,7 @@ const found: readonly Mutant[] = [
   ),
   one(
     'what is staged while the log is closed is written by nobody',
-    1000,
+    3000,
     'src/commit/commit.ts',
     "    this.#failure ??= new ChronikError('LOG_CLOSED', 'closed', 'the log is closed: nothing more is accepted')\n",
     '',
