@@ -9,7 +9,7 @@ import type { Assignee, PartitionCounts, Targets } from './assignors.ts'
 //                         less, until no single move makes it more even. Each move lowers the sum of squares, so it ends.
 
 export function assignUniform(members: readonly Assignee[], counts: PartitionCounts): Targets {
-  const holdings = members.map(member => new Holding(member, counts))
+  const holdings = members.map(member => new Holding(member))
   const free = takeOver(holdings, counts)
   if (holdings.every(({ member }) => member.topicIds.size === counts.size)) fillQuotas(holdings, free)
   else {
@@ -19,36 +19,45 @@ export function assignUniform(members: readonly Assignee[], counts: PartitionCou
   return new Map(holdings.map(holding => [holding.member.id, holding.target()]))
 }
 
+const NO_PARTITIONS: ReadonlySet<number> = new Set()
+
 class Holding {
   readonly member: Assignee
   readonly topics = new Map<string, Set<number>>()
   size = 0
 
-  constructor(member: Assignee, counts: PartitionCounts) {
+  constructor(member: Assignee) {
     this.member = member
-    // Every topic that it may have, in one order for all.
-    for (const topicId of counts.keys()) if (member.topicIds.has(topicId)) this.topics.set(topicId, new Set())
+  }
+
+  mayHave(topicId: string): boolean {
+    return this.member.topicIds.has(topicId)
+  }
+
+  partitionsOf(topicId: string): ReadonlySet<number> {
+    return this.topics.get(topicId) ?? NO_PARTITIONS
   }
 
   add(topicId: string, partition: number): void {
-    this.topics.get(topicId)!.add(partition)
+    const partitions = this.topics.get(topicId)
+    if (partitions === undefined) this.topics.set(topicId, new Set([partition]))
+    else partitions.add(partition)
     this.size++
   }
 
   remove(topicId: string, partition: number): void {
-    if (this.topics.get(topicId)!.delete(partition)) this.size--
+    const partitions = this.topics.get(topicId)
+    if (partitions?.delete(partition)) this.size--
+    if (partitions?.size === 0) this.topics.delete(topicId)
+  }
+
+  /** In one order for all. */
+  sorted(): [topicId: string, partitions: Set<number>][] {
+    return [...this.topics].sort(([a], [b]) => (a < b ? -1 : 1))
   }
 
   target(): Map<string, number[]> {
-    const target = new Map<string, number[]>()
-    for (const [topicId, partitions] of this.topics) {
-      if (partitions.size > 0)
-        target.set(
-          topicId,
-          [...partitions].sort((a, b) => a - b),
-        )
-    }
-    return target
+    return new Map(this.sorted().map(([topicId, partitions]) => [topicId, [...partitions].sort((a, b) => a - b)]))
   }
 }
 
@@ -62,7 +71,7 @@ function takeOver(holdings: readonly Holding[], counts: PartitionCounts): Free[]
   const taken = new Map<string, Set<number>>([...counts.keys()].map(topicId => [topicId, new Set()]))
   for (const holding of holdings) {
     for (const [topicId, partition] of eachOf(holding.member.target)) {
-      const isOurs = holding.topics.has(topicId) && partition < counts.get(topicId)!
+      const isOurs = holding.mayHave(topicId) && partition < (counts.get(topicId) ?? 0)
       if (!isOurs || taken.get(topicId)!.has(partition)) continue
       taken.get(topicId)!.add(partition)
       holding.add(topicId, partition)
@@ -91,7 +100,7 @@ function fillQuotas(holdings: readonly Holding[], free: Free[]): void {
   const bySize = [...holdings].sort((a, b) => b.size - a.size)
   const quotas = new Map(bySize.map((holding, i) => [holding, least + (i < larger ? 1 : 0)]))
   for (const [holding, quota] of quotas) {
-    for (const [topicId, partitions] of [...holding.topics].reverse()) {
+    for (const [topicId, partitions] of holding.size > quota ? holding.sorted().reverse() : []) {
       for (const partition of [...partitions].reverse()) {
         if (holding.size <= quota) break
         holding.remove(topicId, partition)
@@ -135,18 +144,18 @@ function evenOut(holdings: readonly Holding[], counts: PartitionCounts): void {
 function moveOne(topicId: string, candidates: readonly Holding[]): boolean {
   let from: Holding | undefined
   for (const holding of candidates) {
-    if (holding.topics.get(topicId)!.size > 0 && (from === undefined || holding.size > from.size)) from = holding
+    if (holding.partitionsOf(topicId).size > 0 && (from === undefined || holding.size > from.size)) from = holding
   }
   const to = leastOf(candidates)
   if (from === undefined || to === undefined || from.size <= to.size + 1) return false
-  const partition = Math.max(...from.topics.get(topicId)!)
+  const partition = Math.max(...from.partitionsOf(topicId))
   from.remove(topicId, partition)
   to.add(topicId, partition)
   return true
 }
 
 function subscribersOf(holdings: readonly Holding[], topicId: string): Holding[] {
-  return holdings.filter(({ topics }) => topics.has(topicId))
+  return holdings.filter(holding => holding.mayHave(topicId))
 }
 
 function leastOf(candidates: readonly Holding[]): Holding | undefined {

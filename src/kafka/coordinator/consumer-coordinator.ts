@@ -53,7 +53,7 @@ export class ConsumerCoordinator {
     this.#rebalances = options.rebalances
     this.#limitsOf = options.limitsOf
     this.#becameClassic = options.becameClassic
-    this.topics = new TopicView(options.log.state)
+    this.topics = new TopicView(options.log.state, options.clock)
     // After a restart members go on with their epochs; their sessions begin anew.
     for (const [id, { consumer }] of options.log.state.groups) if (consumer !== null) this.#begin(id, consumer)
   }

@@ -42,22 +42,48 @@ export function updateTargets(step: ConsumerStep): void {
   timers.assignedMs = nowMs
 }
 
+/** Ids of the topics that members want: members that want the same share one set. */
+class Subscriptions {
+  readonly #step: ConsumerStep
+  readonly #known = new Map<string, ReadonlySet<string>>()
+
+  constructor(step: ConsumerStep) {
+    this.#step = step
+  }
+
+  of(member: ConsumerMember): ReadonlySet<string> {
+    const key = [member.topicRegex, ...member.topicNames].join('\n')
+    let topicIds = this.#known.get(key)
+    if (topicIds === undefined) {
+      topicIds = new Set(this.#step.topicIdsOf(member))
+      this.#known.set(key, topicIds)
+    }
+    return topicIds
+  }
+
+  /** Of all members that were asked for, sorted. */
+  all(): string[] {
+    const all = new Set<string>()
+    for (const topicIds of this.#known.values()) for (const id of topicIds) all.add(id)
+    return [...all].sort()
+  }
+}
+
 function assignorOf(step: ConsumerStep): Assignor {
   return ASSIGNORS.get(preferredAssignor(step.group)) ?? ASSIGNORS.get(DEFAULT_ASSIGNOR)!
 }
 
 function assignmentOf(step: ConsumerStep): { assignees: Assignee[]; counts: Map<string, number> } {
+  const subscriptions = new Subscriptions(step)
   const assignees = [...step.group.members.values()].map(
     (member: ConsumerMember): Assignee => ({
       id: member.id,
       instanceId: member.instanceId,
-      topicIds: new Set(step.topicIdsOf(member)),
+      topicIds: subscriptions.of(member),
       target: member.target,
     }),
   )
-  const wanted = new Set<string>()
-  for (const { topicIds } of assignees) for (const id of topicIds) wanted.add(id)
-  return { assignees, counts: new Map([...wanted].sort().map(id => [id, step.topics.partitionCountOf(id)])) }
+  return { assignees, counts: new Map(subscriptions.all().map(id => [id, step.topics.partitionCountOf(id)])) }
 }
 
 function isSame(a: Target, b: Target): boolean {
@@ -72,12 +98,13 @@ function isSame(a: Target, b: Target): boolean {
 
 /** Of ids and sizes of all topics that are wanted: below 2^53, and 0 for none. */
 function hashOfTopics(step: ConsumerStep): number {
-  const wanted = new Set<string>()
-  for (const member of step.group.members.values()) for (const id of step.topicIdsOf(member)) wanted.add(id)
-  if (wanted.size === 0) return 0
+  const subscriptions = new Subscriptions(step)
+  for (const member of step.group.members.values()) subscriptions.of(member)
+  const wanted = subscriptions.all()
+  if (wanted.length === 0) return 0
   let low = 0x811c9dc5
   let high = 0x9e3779b9
-  for (const id of [...wanted].sort()) {
+  for (const id of wanted) {
     const text = `${id}${step.topics.partitionCountOf(id)};`
     for (let i = 0; i < text.length; i++) {
       const code = text.charCodeAt(i)

@@ -19,10 +19,12 @@ export function consumerPhase({ members, epoch, targetEpoch }: ConsumerGroup): C
 /** Names of all topics that members want. */
 export function consumerSubscriptions({ members }: ConsumerGroup, topics: TopicView): Set<string> {
   const names = new Set<string>()
+  const regexes = new Set<string>()
   for (const { topicNames, topicRegex } of members.values()) {
     for (const name of topicNames) names.add(name)
-    if (topicRegex !== '') for (const name of topics.matching(topicRegex)) names.add(name)
+    if (topicRegex !== '') regexes.add(topicRegex)
   }
+  for (const regex of regexes) for (const name of topics.matching(regex)) names.add(name)
   return names
 }
 

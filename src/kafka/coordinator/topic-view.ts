@@ -1,31 +1,44 @@
+import type { Clock } from '#base/ports.ts'
 import type { State } from '#core/state.ts'
 import { compileRegex, type Regex } from '#kafka/regular-expressions.ts'
 
-// The topics there are, as coordinators of consumer groups ask for them.
+// The topics there are, as coordinators of consumer groups ask for them. Which of them an expression matches is found out in slices of
+// the broker's thread, and kept until the topics change; meanwhile it matches what it did before. Most are done within the first slice.
 
 /** Expressions that are kept compiled. */
 const KEPT_REGEXES = 1000
+/** One slice: then others have their turn. */
+const SLICE_MS = 2
+/** What takes longer than this in all is given up: from then on it matches nothing. */
+const GIVE_UP_MS = 1000
 
 interface Compiled {
   readonly regex: Regex
   /** Names that match, of the topics of this epoch. */
   topicsEpoch: number
   names: ReadonlySet<string>
+  isResolving: boolean
+  /** What the topics of one epoch have taken so far. */
+  spentMs: number
+  isGivenUp: boolean
 }
 
 const NO_NAMES: ReadonlySet<string> = new Set()
 
 export class TopicView {
   readonly #state: Pick<State, 'topics' | 'topicsById' | 'topicsEpoch'>
+  readonly #clock: Pick<Clock, 'monotonicMs' | 'soon'>
   readonly #compiled = new Map<string, Compiled>()
+  #resolvedLate = 0
 
-  constructor(state: Pick<State, 'topics' | 'topicsById' | 'topicsEpoch'>) {
+  constructor(state: Pick<State, 'topics' | 'topicsById' | 'topicsEpoch'>, clock: Pick<Clock, 'monotonicMs' | 'soon'>) {
     this.#state = state
+    this.#clock = clock
   }
 
-  /** Another number whenever topics come, grow or go. */
+  /** Another number whenever topics come, grow or go, or it was found out late which of them an expression matches. */
   get epoch(): number {
-    return this.#state.topicsEpoch
+    return this.#state.topicsEpoch + this.#resolvedLate
   }
 
   idOf(name: string): string | undefined {
@@ -42,18 +55,45 @@ export class TopicView {
   }
 
   isRegex(text: string): boolean {
-    return this.#compile(text) !== null
+    return this.#compile(text)?.isGivenUp === false
   }
 
-  /** Names of the topics that match from end to end. */
+  /** Names of the topics that match from end to end, as far as it is known. */
   matching(regex: string): ReadonlySet<string> {
     const compiled = this.#compile(regex)
     if (compiled === null) return NO_NAMES
-    if (compiled.topicsEpoch !== this.epoch) {
-      compiled.names = new Set([...this.#state.topics.keys()].filter(name => compiled.regex.matches(name)))
-      compiled.topicsEpoch = this.epoch
-    }
+    const isOld = compiled.topicsEpoch !== this.#state.topicsEpoch
+    if (isOld && !compiled.isResolving && !compiled.isGivenUp) this.#resolve(compiled)
     return compiled.names
+  }
+
+  #resolve(compiled: Compiled): void {
+    const { topics, topicsEpoch } = this.#state
+    const names = [...topics.keys()]
+    const found = new Set<string>()
+    let next = 0
+    compiled.isResolving = true
+    compiled.spentMs = 0
+    const slice = (isLate: boolean): void => {
+      const beganMs = this.#clock.monotonicMs()
+      let tookMs = 0
+      while (next < names.length && tookMs < SLICE_MS) {
+        const name = names[next++]!
+        if (compiled.regex.matches(name)) found.add(name)
+        tookMs = this.#clock.monotonicMs() - beganMs
+      }
+      compiled.spentMs += tookMs
+      compiled.isGivenUp = compiled.spentMs > GIVE_UP_MS
+      if (next < names.length && !compiled.isGivenUp) {
+        this.#clock.soon(() => slice(true))
+        return
+      }
+      compiled.names = compiled.isGivenUp ? NO_NAMES : found
+      compiled.topicsEpoch = topicsEpoch
+      compiled.isResolving = false
+      if (isLate) this.#resolvedLate++
+    }
+    slice(false)
   }
 
   #compile(text: string): Compiled | null {
@@ -61,7 +101,8 @@ export class TopicView {
     if (known !== undefined) return known
     const regex = compileRegex(text)
     if (regex === null) return null
-    const compiled: Compiled = { regex, topicsEpoch: -1, names: NO_NAMES }
+    const unresolved = { topicsEpoch: -1, names: NO_NAMES, isResolving: false, spentMs: 0, isGivenUp: false }
+    const compiled: Compiled = { regex, ...unresolved }
     if (this.#compiled.size >= KEPT_REGEXES) this.#compiled.delete(this.#compiled.keys().next().value ?? '')
     this.#compiled.set(text, compiled)
     return compiled

@@ -14,6 +14,7 @@ import { consumerTick } from '#kafka/coordinator/consumer-members.ts'
 import { ConsumerStep, ConsumerTimers } from '#kafka/coordinator/consumer-step.ts'
 import { consumerPhase } from '#kafka/coordinator/consumer-view.ts'
 import { TopicView } from '#kafka/coordinator/topic-view.ts'
+import { SimClock } from '#test/support/sim/sim-clock.ts'
 
 // Any life of a group, with answers that get lost and a broker that forgets all but what is stored: at no time do two members
 // have the same partition, and once nothing happens any more, each partition is somebody's.
@@ -45,7 +46,7 @@ interface Client {
 
 class Life {
   readonly state = new State()
-  readonly topics = new TopicView(this.state)
+  readonly topics = new TopicView(this.state, new SimClock())
   readonly clients: Client[] = Array.from({ length: MEMBERS }, (_, i) => ({
     id: `m${i}`,
     instanceId: i === 0 ? 'static' : null,

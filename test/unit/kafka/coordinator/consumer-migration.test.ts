@@ -12,6 +12,7 @@ import {
 } from '#kafka/coordinator/consumer-step.ts'
 import { TopicView } from '#kafka/coordinator/topic-view.ts'
 import { shown, subscriptionOf } from '#test/support/group-script-text.ts'
+import { SimClock } from '#test/support/sim/sim-clock.ts'
 
 const LIMITS: ConsumerLimits = {
   maxMembers: 3,
@@ -38,7 +39,7 @@ function stepWith(limits: Partial<ConsumerLimits> = {}, topics: Record<string, n
     groupId: 'g',
     group: null,
     timers: new ConsumerTimers(),
-    topics: new TopicView(stateWith(topics)),
+    topics: new TopicView(stateWith(topics), new SimClock()),
     nowMs: 1_000,
     limits: { ...LIMITS, ...limits },
   })
