@@ -19,6 +19,7 @@ export interface Generation {
   readonly generation: number
   readonly protocolType: string | null
   readonly protocol: string | null
+  /** Null if there are members: nobody has assigned anything in this generation. */
   readonly leaderId: string | null
   readonly members: readonly SavedMember[]
 }

@@ -13,7 +13,7 @@ import {
   type SyncRequest,
   syncClassic,
 } from './classic-requests.ts'
-import { generationOf, restoredGroup } from './classic-saving.ts'
+import { generationOf, isToRebalance, restoredGroup } from './classic-saving.ts'
 import {
   type ClassicLimits,
   classicSaved,
@@ -62,7 +62,7 @@ export class ClassicCoordinator {
     this.#isMoving = options.isMoving
   }
 
-  /** After a restart members go on as if nothing had happened: their generation is the same, and their sessions begin anew. */
+  /** After a restart members go on in the generation they had, unless it was none; their sessions begin anew. */
   begin(): void {
     for (const [id, { saved }] of this.#log.state.groups) if (saved.members.length > 0) this.find(id)
   }
@@ -87,8 +87,7 @@ export class ClassicCoordinator {
     const saved = this.#log.state.groups.get(id)?.saved
     if (saved === undefined || saved.generation === 0) return null
     const group = restoredGroup(id, saved, this.#clock.monotonicMs())
-    this.#groups.set(id, group)
-    this.#arm(group)
+    this.adopt(group, isToRebalance(saved))
     return group
   }
 
@@ -98,7 +97,7 @@ export class ClassicCoordinator {
     return group
   }
 
-  /** A group that was of another type; its members are to join again, or need not. */
+  /** A group that is stored, or was of another type; its members are to join again, or need not. */
   adopt(group: ClassicGroup, rebalances: boolean): void {
     this.#groups.set(group.id, group)
     if (rebalances) this.#step(group, step => rebalance(group, step))

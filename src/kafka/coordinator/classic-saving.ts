@@ -2,7 +2,8 @@ import type { Generation, SavedMember } from '#core/groups.ts'
 import { ClassicGroup, type Member, metadataFor } from './classic-group.ts'
 
 // What is stored of a classic group, and the group that comes of it after a restart: its members go on in the generation they
-// were in, and their sessions begin anew.
+// were in, and their sessions begin anew. A group that was of the other type until now, and has to rebalance, is stored without a
+// leader: nobody has assigned anything in that generation.
 
 export function generationOf(group: ClassicGroup, assignmentOf: (member: Member) => Buffer): Generation {
   const { generation, protocolType, protocol, leaderId } = group
@@ -26,6 +27,11 @@ export function restoredGroup(id: string, saved: Generation, nowMs: number): Cla
   for (const member of members) group.add(restoredMember(member, protocol ?? '', nowMs))
   group.leaderId = leaderId
   return group
+}
+
+/** Are the members of what is stored to join again? */
+export function isToRebalance({ leaderId, members }: Generation): boolean {
+  return leaderId === null && members.length > 0
 }
 
 function restoredMember(saved: SavedMember, protocol: string, nowMs: number): Member {

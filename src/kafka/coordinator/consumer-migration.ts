@@ -116,6 +116,7 @@ export function downgradeTo(step: ConsumerStep, members: readonly ConsumerMember
     const named = namedPartitions(step.topics, target)
     member.assignment = writeAssigned(version, named)
   }
+  if (rebalances) group.leaderId = null
   step.downgrade = { group, rebalances }
 }
 
