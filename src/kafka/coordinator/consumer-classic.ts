@@ -45,9 +45,18 @@ export function classicJoin(step: ConsumerStep, request: Omit<JoinRequest, 'toke
   const { nowMs } = step
   const sessionMs = nowMs + sessionTimeoutMs
   step.timers.set(memberId, { sessionMs, joinMs: NEVER, syncMs: nowMs + rebalanceTimeoutMs, revokeMs: NEVER })
-  if (becomesClassic) downgradeTo(step, [...step.group.members.values()], hasChanged)
-  const answer = { kind: 'join', error: 'NONE', memberId, generation: epoch, protocolType: CONSUMER_PROTOCOL } as const
+  if (becomesClassic) downgradeTo(step, [...step.group.members.values()], !isSettled(step))
+  // Of a group that rebalances it hears at SyncGroup.
+  const generation = becomesClassic ? step.group.epoch : epoch
+  const answer = { kind: 'join', error: 'NONE', memberId, generation, protocolType: CONSUMER_PROTOCOL } as const
   return { ...answer, protocol: protocols[0]!.name, leaderId: '', skipAssignment: false, members: [] }
+}
+
+/** Does everybody have what it is to have, and know so? */
+function isSettled({ group }: ConsumerStep): boolean {
+  if (group.targetEpoch !== group.epoch) return false
+  for (const { state, epoch } of group.members.values()) if (state !== 'stable' || epoch !== group.epoch) return false
+  return true
 }
 
 function hasRoomFor({ group, limits }: ConsumerStep, memberId: string, instanceId: string | null): boolean {
