@@ -182,9 +182,10 @@ export class ConsumerCoordinator {
     const nowMs = this.#clock.monotonicMs()
     const { sessionTimeoutMs } = this.#limitsOf(groupId)
     const known: Known = { timers: new ConsumerTimers(), timer: null, atMs: 0 }
-    for (const { id, classic, state, rebalanceTimeoutMs } of group.members.values()) {
+    for (const { id, classic, revoking, rebalanceTimeoutMs } of group.members.values()) {
       known.timers.set(id, { sessionMs: nowMs + (classic?.sessionTimeoutMs ?? sessionTimeoutMs) })
-      if (classic === null && state === 'unrevoked') known.timers.set(id, { revokeMs: nowMs + rebalanceTimeoutMs })
+      // Who has left for a while gave all that up.
+      if (classic === null && revoking.size > 0) known.timers.set(id, { revokeMs: nowMs + rebalanceTimeoutMs })
     }
     this.#known.set(groupId, known)
     this.#arm(groupId, known)
