@@ -185,7 +185,7 @@ export function metadataFor(member: Member, protocol: string | null): Buffer {
 }
 
 /** Does a member offer the same as before, in the same order? */
-export function offersSame(member: Member, protocols: readonly Protocol[]): boolean {
+export function offersSame(member: Pick<Member, 'protocols'>, protocols: readonly Protocol[]): boolean {
   return (
     member.protocols.length === protocols.length &&
     member.protocols.every(

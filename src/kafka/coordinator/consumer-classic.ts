@@ -1,9 +1,10 @@
 import { type ConsumerMember, type MemberDescription, partitionsIn } from '#core/consumer-groups.ts'
 import type { KafkaErrorName } from '#kafka/protocol/protocol.ts'
+import { offersSame } from './classic-group.ts'
 import type { JoinRequest } from './classic-join.ts'
 import type { Caller, SyncRequest } from './classic-requests.ts'
 import { type JoinAnswer, joinRefusal, type SyncAnswer, syncRefusal } from './classic-steps.ts'
-import { checkStaticMember, isSameList, replaceMember } from './consumer-heartbeat.ts'
+import { checkStaticMember, isSameDescription, isSameList, replaceMember } from './consumer-heartbeat.ts'
 import { fenceMembers } from './consumer-members.ts'
 import { downgradeTo, mayDowngrade, namedPartitions } from './consumer-migration.ts'
 import { CONSUMER_PROTOCOL, readSubscription, type Subscription, writeAssigned } from './consumer-protocol.ts'
@@ -33,7 +34,7 @@ export function classicJoin(step: ConsumerStep, request: Omit<JoinRequest, 'toke
   const known = owner ?? step.group.members.get(memberId)
   const described = describe(known, memberId, request, subscription)
   if (owner !== undefined && isNew) replaceMember(step, owner, described)
-  else step.change({ kind: 'member', member: described })
+  else if (known !== described) step.change({ kind: 'member', member: described })
   // The last one that spoke the consumer protocol is back, and speaks it no more.
   const becomesClassic =
     owner !== undefined && owner.classic === null && mayDowngrade(step, [...step.group.members.values()])
@@ -73,22 +74,26 @@ function supportsProtocols(step: ConsumerStep, { protocolType, protocols }: Omit
   return protocols.some(({ name }) => others.every(known => known.some(protocol => protocol.name === name)))
 }
 
+/** The same object if nothing of it is new: who joins again and again must not fill the disk. */
 function describe(
   known: ConsumerMember | undefined,
   id: string,
   request: Omit<JoinRequest, 'token'>,
   { topics, rackId }: Subscription,
-): MemberDescription {
+): MemberDescription | ConsumerMember {
   const { instanceId, clientId, clientHost, rebalanceTimeoutMs, sessionTimeoutMs, protocols } = request
-  return {
+  const before = known?.classic ?? null
+  const hasSameSide = before !== null && before.sessionTimeoutMs === sessionTimeoutMs && offersSame(before, protocols)
+  const next: MemberDescription = {
     ...{ id, clientId, clientHost, rebalanceTimeoutMs },
     instanceId: instanceId ?? known?.instanceId ?? null,
     rackId: rackId ?? known?.rackId ?? null,
     topicNames: [...new Set(topics)].sort(),
     topicRegex: '',
     assignor: known?.assignor ?? null,
-    classic: { sessionTimeoutMs, protocols },
+    classic: hasSameSide ? before : { sessionTimeoutMs, protocols },
   }
+  return known !== undefined && isSameDescription(known, next) ? known : next
 }
 
 function ownedOf(step: ConsumerStep, { owned }: Subscription): Owned {
@@ -108,7 +113,7 @@ export function classicSync(step: ConsumerStep, request: Omit<SyncRequest, 'toke
   if (isOther(request.protocolType, CONSUMER_PROTOCOL) || isOther(request.protocol, protocol?.name)) {
     return syncRefusal('INCONSISTENT_GROUP_PROTOCOL')
   }
-  if (member.epoch < step.group.epoch && member.state !== 'unrevoked') {
+  if (isBehind(step, member) && member.state !== 'unrevoked') {
     awaitJoin(step, member)
     return syncRefusal('REBALANCE_IN_PROGRESS')
   }
@@ -128,12 +133,19 @@ export function classicHeartbeat(step: ConsumerStep, caller: Caller): KafkaError
   if (typeof member === 'string') return member
   step.timers.set(member.id, { sessionMs: sessionEndOf(step, member) })
   const joinsAgain =
-    member.epoch < step.group.epoch ||
+    isBehind(step, member) ||
     member.state === 'unrevoked' ||
     (member.state === 'unreleased' && !waitsForOthers(step, member))
   if (!joinsAgain) return 'NONE'
   awaitJoin(step, member)
   return 'REBALANCE_IN_PROGRESS'
+}
+
+/** Is there a target for it to come for, or may there be one? Kafka lets it join again and again until there may. */
+function isBehind({ group, timers, limits, nowMs }: ConsumerStep, { epoch }: ConsumerMember): boolean {
+  const { targetEpoch } = group
+  if (epoch < targetEpoch || targetEpoch === group.epoch) return epoch < targetEpoch
+  return timers.assignedMs === null || nowMs >= timers.assignedMs + limits.assignmentIntervalMs
 }
 
 function awaitJoin({ timers, nowMs }: ConsumerStep, { id, rebalanceTimeoutMs }: ConsumerMember): void {

@@ -217,7 +217,7 @@ function describe(
   return known !== undefined && isSameDescription(known, next) ? known : next
 }
 
-function isSameDescription(a: MemberDescription, b: MemberDescription): boolean {
+export function isSameDescription(a: MemberDescription, b: MemberDescription): boolean {
   return (
     a.id === b.id &&
     a.instanceId === b.instanceId &&

@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest'
+import type { Settings } from '#config/settings.ts'
+import { errorName } from '#kafka/protocol/protocol.ts'
+import { BrokerFixture } from '#test/support/broker-fixture.ts'
+import { subscriptionOf } from '#test/support/group-script-text.ts'
+
+// Members of a consumer group that speak the classic protocol: what the scripts in fixtures/scenarios/consumer-groups do not tell.
+
+async function brokerWithGroup(settings: Partial<Settings> = {}): Promise<BrokerFixture> {
+  const fixture = await BrokerFixture.start(settings)
+  await fixture.createTopic('t', { partitions: 3 })
+  await fixture.ask('ConsumerGroupHeartbeat', 1, {
+    ...{ groupId: 'g', memberId: 'new', memberEpoch: 0, rebalanceTimeoutMs: 60_000 },
+    ...{ subscribedTopicNames: ['t'], topicPartitions: [] },
+  })
+  return fixture
+}
+
+async function join(fixture: BrokerFixture, memberId: string, metadata = subscriptionOf(['t'], new Map())) {
+  const answer = await fixture.ask('JoinGroup', 3, {
+    ...{ groupId: 'g', sessionTimeoutMs: 10_000, rebalanceTimeoutMs: 60_000, memberId, groupInstanceId: null },
+    ...{ protocolType: 'consumer', protocols: [{ name: 'range', metadata }] },
+  })
+  return { ...answer, error: errorName(answer.errorCode) }
+}
+
+describe('a classic member of a consumer group', () => {
+  it('that joins again with nothing new costs no record', async () => {
+    const fixture = await brokerWithGroup({ groupConsumerAssignmentIntervalMs: 60_000 })
+    const { memberId } = await join(fixture, '')
+    const { position } = fixture.broker.log.commits
+    expect((await join(fixture, memberId)).error).toBe('NONE')
+    expect(fixture.broker.log.commits.position).toBe(position)
+    await join(fixture, memberId, subscriptionOf(['t', 'u'], new Map()))
+    expect(fixture.broker.log.commits.position).toBeGreaterThan(position)
+  })
+})
