@@ -132,6 +132,8 @@ export function classicHeartbeat(step: ConsumerStep, caller: Caller): KafkaError
   const member = memberOf(step, caller)
   if (typeof member === 'string') return member
   step.timers.set(member.id, { sessionMs: sessionEndOf(step, member) })
+  // There may be nobody else who would find out that topics have changed.
+  updateEpoch(step, false)
   const joinsAgain =
     isBehind(step, member) ||
     member.state === 'unrevoked' ||
