@@ -1,6 +1,6 @@
 // Which names a topic may have (Kafka: org.apache.kafka.common.internals.Topic).
 
-const NAME_MAX_LENGTH = 249
+export const TOPIC_NAME_MAX_LENGTH = 249
 const LEGAL = /^[a-zA-Z0-9._-]+$/
 
 /** Topics that Kafka keeps its own state in. Here that is in the commit log, and there are no such topics. */
@@ -14,8 +14,8 @@ export function isReservedTopicName(name: string): boolean {
 export function topicNameProblem(name: string): string | null {
   if (name === '') return 'Topic name is invalid: the empty string is not allowed'
   if (name === '.' || name === '..') return `Topic name is invalid: '${name}' is not allowed`
-  if (name.length > NAME_MAX_LENGTH) {
-    return `Topic name is invalid: the length of '${name}' is longer than the max allowed length ${NAME_MAX_LENGTH}`
+  if (name.length > TOPIC_NAME_MAX_LENGTH) {
+    return `Topic name is invalid: the length of '${name}' is longer than the max allowed length ${TOPIC_NAME_MAX_LENGTH}`
   }
   if (!LEGAL.test(name)) {
     return `Topic name is invalid: '${name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'`

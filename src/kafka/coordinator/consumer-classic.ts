@@ -1,13 +1,19 @@
 import { type ConsumerMember, type MemberDescription, partitionsIn } from '#core/consumer-groups.ts'
 import type { KafkaErrorName } from '#kafka/protocol/protocol.ts'
-import { offersSame } from './classic-group.ts'
+import { bytesOf, offersSame } from './classic-group.ts'
 import type { JoinRequest } from './classic-join.ts'
 import type { Caller, SyncRequest } from './classic-requests.ts'
-import { type JoinAnswer, joinRefusal, type SyncAnswer, syncRefusal } from './classic-steps.ts'
+import { type ClassicLimits, type JoinAnswer, joinRefusal, type SyncAnswer, syncRefusal } from './classic-steps.ts'
 import { checkStaticMember, isSameDescription, isSameList, replaceMember } from './consumer-heartbeat.ts'
 import { fenceMembers } from './consumer-members.ts'
 import { downgradeTo, mayDowngrade, namedPartitions } from './consumer-migration.ts'
-import { CONSUMER_PROTOCOL, readSubscription, type Subscription, writeAssigned } from './consumer-protocol.ts'
+import {
+  CONSUMER_PROTOCOL,
+  readSubscription,
+  type Subscription,
+  subscribedNames,
+  writeAssigned,
+} from './consumer-protocol.ts'
 import { type Owned, reconcile } from './consumer-reconcile.ts'
 import { type ConsumerStep, NEVER } from './consumer-step.ts'
 import { updateEpoch, updateTargets } from './consumer-target.ts'
@@ -18,13 +24,19 @@ import { updateEpoch, updateTargets } from './consumer-target.ts'
 
 // ---- JoinGroup
 
-export function classicJoin(step: ConsumerStep, request: Omit<JoinRequest, 'token'>): JoinAnswer {
+/** `maxBytes`: of what its members say of themselves, as in a classic group, which it may become. */
+export function classicJoin(
+  step: ConsumerStep,
+  request: Omit<JoinRequest, 'token'>,
+  { maxBytes }: Pick<ClassicLimits, 'maxBytes'>,
+): JoinAnswer {
   const { instanceId, protocols, rebalanceTimeoutMs, sessionTimeoutMs } = request
   const refuse = (error: KafkaErrorName, id = request.memberId): JoinAnswer => joinRefusal(error, id)
   const isNew = request.memberId === ''
   const memberId = isNew ? request.newMemberId : request.memberId
   if (step.limits.migrationPolicy === 'disabled') return refuse('INCONSISTENT_GROUP_PROTOCOL')
-  if (!hasRoomFor(step, memberId, instanceId)) return refuse('GROUP_MAX_SIZE_REACHED', '')
+  const hasRoom = hasRoomFor(step, memberId, instanceId) && bytesWith(step, memberId, request) <= maxBytes
+  if (!hasRoom) return refuse('GROUP_MAX_SIZE_REACHED', '')
   const subscription = supportsProtocols(step, request) ? readSubscription(protocols[0]!.metadata) : null
   if (subscription === null) return refuse('INCONSISTENT_GROUP_PROTOCOL')
   if (isNew && instanceId === null && request.requiresKnownId) return refuse('MEMBER_ID_REQUIRED', memberId)
@@ -65,6 +77,16 @@ function hasRoomFor({ group, limits }: ConsumerStep, memberId: string, instanceI
   return instanceId !== null && group.staticIds.has(instanceId)
 }
 
+/** What all who speak the classic protocol say of themselves, once this one does. */
+function bytesWith({ group }: ConsumerStep, memberId: string, request: Omit<JoinRequest, 'token'>): number {
+  const replacedId = request.instanceId === null ? undefined : group.staticIds.get(request.instanceId)
+  let bytes = bytesOf(request.protocols)
+  for (const { id, classic } of group.members.values()) {
+    if (classic !== null && id !== memberId && id !== replacedId) bytes += bytesOf(classic.protocols)
+  }
+  return bytes
+}
+
 /** Is there a protocol among these that all who speak the classic protocol can do? */
 function supportsProtocols(step: ConsumerStep, { protocolType, protocols }: Omit<JoinRequest, 'token'>): boolean {
   if (protocolType !== CONSUMER_PROTOCOL) return false
@@ -88,7 +110,7 @@ function describe(
     ...{ id, clientId, clientHost, rebalanceTimeoutMs },
     instanceId: instanceId ?? known?.instanceId ?? null,
     rackId: rackId ?? known?.rackId ?? null,
-    topicNames: [...new Set(topics)].sort(),
+    topicNames: subscribedNames(topics),
     topicRegex: '',
     assignor: known?.assignor ?? null,
     classic: hasSameSide ? before : { sessionTimeoutMs, protocols },

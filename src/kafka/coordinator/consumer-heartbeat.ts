@@ -10,6 +10,7 @@ import {
 import { REGEX_MAX_LENGTH } from '#kafka/regular-expressions.ts'
 import { ASSIGNORS } from './assignors.ts'
 import { fenceMembers } from './consumer-members.ts'
+import { SUBSCRIBED_NAMES_MAX, subscribedNames } from './consumer-protocol.ts'
 import { isSameAssignment, isWithin, type Owned, reconcile } from './consumer-reconcile.ts'
 import { type ConsumerRefusal, type ConsumerStep, NEVER } from './consumer-step.ts'
 import { preferredAssignor, updateEpoch, updateTargets } from './consumer-target.ts'
@@ -20,8 +21,6 @@ import { preferredAssignor, updateEpoch, updateTargets } from './consumer-target
 export const JOINS = 0
 export const LEAVES = -1
 
-/** Names that a member may subscribe to; a regular expression does for more. */
-const SUBSCRIBED_NAMES_MAX = 10_000
 const MEMBER_ID_REQUIRED_FROM = 1
 
 export interface HeartbeatRequest {
@@ -201,7 +200,7 @@ function describe(
   request: HeartbeatRequest,
 ): MemberDescription | ConsumerMember {
   const { clientId, clientHost, rebalanceTimeoutMs } = request
-  const names = request.topicNames === null ? null : [...new Set(request.topicNames)].sort()
+  const names = request.topicNames === null ? null : subscribedNames(request.topicNames)
   const next: MemberDescription = {
     id,
     instanceId: request.instanceId ?? known?.instanceId ?? null,

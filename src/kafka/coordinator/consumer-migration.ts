@@ -5,6 +5,7 @@ import {
   type NamedPartitions,
   readAssigned,
   readSubscription,
+  subscribedNames,
   writeAssigned,
 } from './consumer-protocol.ts'
 import type { ConsumerRefusal, ConsumerStep } from './consumer-step.ts'
@@ -62,7 +63,7 @@ function adopt(step: ConsumerStep, member: Member, { topics, rackId, assigned }:
     kind: 'member',
     member: {
       ...{ id, instanceId, rackId, clientId, clientHost, rebalanceTimeoutMs },
-      topicNames: [...new Set(topics)].sort(),
+      topicNames: subscribedNames(topics),
       topicRegex: '',
       assignor: null,
       classic: { sessionTimeoutMs, protocols },

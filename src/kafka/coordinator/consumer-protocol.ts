@@ -1,10 +1,13 @@
 import { ByteReader, ByteWriter, MalformedBytes } from '#bytes/cursor.ts'
+import { TOPIC_NAME_MAX_LENGTH } from '#kafka/topic-names.ts'
 import { type ClassicGroup, metadataFor } from './classic-group.ts'
 
 // What members of a consumer group say of themselves, and are told, in the classic protocol (Kafka: ConsumerProtocol). Only
 // this is read of what is otherwise theirs.
 
 export const CONSUMER_PROTOCOL = 'consumer'
+/** Names that a member of a consumer group may subscribe to; a regular expression does for more. */
+export const SUBSCRIBED_NAMES_MAX = 10_000
 
 const OWNED_FROM = 1
 const GENERATION_FROM = 2
@@ -57,13 +60,18 @@ function topicsOf(metadata: Buffer): string[] | null {
   })
 }
 
-/** Null: it cannot be read. */
+/** As they are kept: sorted, each once. Kafka takes names that no topic can have, and so finds none. */
+export function subscribedNames(names: readonly string[]): string[] {
+  return [...new Set(names)].filter(({ length }) => length <= TOPIC_NAME_MAX_LENGTH).sort()
+}
+
+/** Null: it cannot be read, or says more than a member may. */
 export function readSubscription(metadata: Buffer): Subscription | null {
   return attempt(() => {
     const reader = new ByteReader(metadata)
     const version = reader.i16()
     if (version < 0) return null
-    const topics = readNames(reader)
+    const topics = readNames(reader, SUBSCRIBED_NAMES_MAX)
     readOptionalBytes(reader)
     const owned = version >= OWNED_FROM ? readPartitions(reader) : new Map<string, number[]>()
     if (version >= GENERATION_FROM) reader.i32()
@@ -107,9 +115,11 @@ function attempt<T>(read: () => T): T | null {
   }
 }
 
-function readNames(reader: ByteReader): string[] {
+function readNames(reader: ByteReader, most = Number.POSITIVE_INFINITY): string[] {
   const names: string[] = []
-  for (let left = reader.i32(); left > 0; left--) names.push(reader.utf8(reader.i16()))
+  const count = reader.i32()
+  if (count > most) throw new MalformedBytes(`${count} names, ${most} at most`)
+  for (let left = count; left > 0; left--) names.push(reader.utf8(reader.i16()))
   return names
 }
 

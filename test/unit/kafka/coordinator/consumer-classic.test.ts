@@ -34,4 +34,15 @@ describe('a classic member of a consumer group', () => {
     await join(fixture, memberId, subscriptionOf(['t', 'u'], new Map()))
     expect(fixture.broker.log.commits.position).toBeGreaterThan(position)
   })
+
+  it('may say as much of itself as the others leave it, and has its own share again when it joins again', async () => {
+    const fixture = await brokerWithGroup({ groupMaxBytes: 65_536 })
+    const saying = (bytes: number) => Buffer.concat([subscriptionOf(['t'], new Map()), Buffer.alloc(bytes)])
+    const first = await join(fixture, '', saying(40_000))
+    expect(first.error).toBe('NONE')
+    expect(await join(fixture, '', saying(40_000))).toMatchObject({ error: 'GROUP_MAX_SIZE_REACHED', memberId: '' })
+    expect(fixture.state.groups.get('g')!.consumer!.members.size).toBe(2)
+    expect((await join(fixture, first.memberId, saying(60_000))).error).toBe('NONE')
+    expect((await join(fixture, first.memberId, saying(66_000))).error).toBe('GROUP_MAX_SIZE_REACHED')
+  })
 })

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { assignmentIn } from '#kafka/coordinator/consumer-protocol.ts'
+import { assignmentIn, readSubscription, subscribedNames } from '#kafka/coordinator/consumer-protocol.ts'
 import { assignmentBytes } from '#test/support/group-members.ts'
+import { subscriptionOf } from '#test/support/group-script-text.ts'
 
 describe('what a member was assigned', () => {
   it('is read as its leader wrote it, whatever follows in later versions', () => {
@@ -34,5 +35,18 @@ describe('what a member was assigned', () => {
         expect(read === null || Array.isArray(read)).toBe(true)
       }),
     )
+  })
+})
+
+describe('what a member is subscribed to', () => {
+  it('is not read beyond 10,000 names', () => {
+    const names = Array.from({ length: 10_001 }, (_, i) => `t-${i}`)
+    expect(readSubscription(subscriptionOf(names, new Map()))).toBeNull()
+    expect(readSubscription(subscriptionOf(names.slice(1), new Map()))?.topics).toHaveLength(10_000)
+  })
+
+  it('is kept sorted, each name once, without those that are too long for a topic', () => {
+    const longest = 'x'.repeat(249)
+    expect(subscribedNames(['t', longest, `${longest}x`, 'a', 't'])).toEqual(['a', 't', longest])
   })
 })

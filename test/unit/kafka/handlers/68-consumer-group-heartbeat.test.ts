@@ -54,6 +54,13 @@ describe('ConsumerGroupHeartbeat', () => {
     expect((await heartbeat(fixture, { ...full, memberId: 'a', memberEpoch: 2 })).partitions).toEqual([0, 1, 2])
   })
 
+  it('takes names that are too long for a topic, and keeps none of them', async () => {
+    const fixture = await brokerWithTopic()
+    const subscribedTopicNames = ['x'.repeat(250), 't']
+    expect((await heartbeat(fixture, { ...JOINS, memberId: 'a', subscribedTopicNames })).error).toBe('NONE')
+    expect(fixture.state.groups.get('g')!.consumer!.members.get('a')!.topicNames).toEqual(['t'])
+  })
+
   it('costs no record when nothing changes', async () => {
     const fixture = await brokerWithTopic()
     await heartbeat(fixture, { ...JOINS, memberId: 'a' })
