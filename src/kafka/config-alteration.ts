@@ -63,6 +63,10 @@ async function alterResource<W extends WantedResource>(
   if (!found.ok) return found
   const altered = alter(found.resource, wanted)
   if (!altered.ok) return altered
+  if (found.resource.kind === 'group' && altered.configs.size > 0) {
+    const error = broker.groups.mayConfigure(found.resource.groupId)
+    if (error !== 'NONE') return refusal(error, 'There are as many groups as there may be.')
+  }
   if (validateOnly) return null
   const problem = await propose(broker, changeOf(found.resource, altered.configs))
   // It was deleted since it was found.

@@ -252,6 +252,13 @@ export class GroupCoordinator {
     return this.#hasRoomFor(groupId) ? 'NONE' : 'POLICY_VIOLATION'
   }
 
+  /** May there be configs for this group, whether it exists or not? They outlive it. */
+  mayConfigure(groupId: string): KafkaErrorName {
+    const { groupConfigs } = this.#log.state
+    if (groupConfigs.has(groupId)) return 'NONE'
+    return groupConfigs.size < this.#limits.maxGroups ? this.mayKeep(groupId) : 'POLICY_VIOLATION'
+  }
+
   /** Which topics a group's members are subscribed to, or why no offset of it is deleted. */
   mayDeleteOffsets(groupId: string): { ok: true; isSubscribed: IsSubscribed } | { ok: false; error: KafkaErrorName } {
     if (groupId === '') return { ok: false, error: 'INVALID_GROUP_ID' }

@@ -4,6 +4,7 @@ import { BrokerFixture } from '#test/support/broker-fixture.ts'
 
 const TOPIC = 2
 const BROKER = 4
+const GROUP = 32
 const SET = 0
 const DELETE = 1
 const APPEND = 2
@@ -96,5 +97,21 @@ describe('IncrementalAlterConfigs', () => {
     const answers = await fixture.clock.run(Promise.all(asked))
     expect(answers.map(({ responses }) => responses[0]!.errorCode)).toEqual([0, 0, 0, 0, 0])
     expect(Object.keys(configsOf(fixture)).sort()).toEqual([...names].sort())
+  })
+
+  it('keeps configs for as many groups as there may be, whether they exist or not', async () => {
+    const fixture = await BrokerFixture.start({ maxGroups: 2 })
+    const timeout = 'consumer.session.timeout.ms'
+    const alterGroups = async (ids: readonly string[], op: Op, validateOnly = false) => {
+      const resources = ids.map(id => resource(GROUP, id, [op]))
+      const { responses } = await fixture.ask('IncrementalAlterConfigs', 1, { resources, validateOnly })
+      return responses.map(({ errorCode }) => errorName(errorCode))
+    }
+    const set: Op = [timeout, SET, '50000']
+    expect(await alterGroups(['a', 'b', 'c'], set)).toEqual(['NONE', 'NONE', 'POLICY_VIOLATION'])
+    expect(await alterGroups(['a', 'c'], set, true)).toEqual(['NONE', 'POLICY_VIOLATION'])
+    expect(await alterGroups(['c', 'a'], [timeout, DELETE, null])).toEqual(['NONE', 'NONE'])
+    expect(await alterGroups(['c'], set)).toEqual(['NONE'])
+    expect([...fixture.state.groupConfigs.keys()]).toEqual(['b', 'c'])
   })
 })
