@@ -46,6 +46,7 @@ export class ClassicCoordinator {
   readonly #timers = new Map<ClassicGroup, { timer: Timer; atMs: number }>()
   readonly #waiting = new Map<Token, (answer: JoinAnswer | SyncAnswer) => void>()
   #lastToken = 0
+  #isClosed = false
 
   constructor(options: {
     log: Log
@@ -69,6 +70,7 @@ export class ClassicCoordinator {
 
   /** Nothing happens by itself any more. */
   close(): void {
+    this.#isClosed = true
     for (const { timer } of this.#timers.values()) timer.cancel()
     this.#timers.clear()
   }
@@ -199,7 +201,7 @@ export class ClassicCoordinator {
     const set = this.#timers.get(group)
     if (set !== undefined && set.atMs <= atMs) return
     this.#disarm(group)
-    if (atMs === Number.POSITIVE_INFINITY) return
+    if (atMs === Number.POSITIVE_INFINITY || this.#isClosed) return
     const timer = this.#clock.after(Math.max(0, atMs - this.#clock.monotonicMs()), () => {
       this.#timers.delete(group)
       this.#step(group, step => classicTick(group, step))

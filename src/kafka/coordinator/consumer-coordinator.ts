@@ -39,6 +39,7 @@ export class ConsumerCoordinator {
   readonly #known = new Map<string, Known>()
   /** What waits for a record that is on its way, by group id. */
   readonly #waiting = new Map<string, (() => void)[]>()
+  #isClosed = false
 
   constructor(options: {
     log: Log
@@ -175,6 +176,7 @@ export class ConsumerCoordinator {
 
   /** Nothing happens by itself any more. */
   close(): void {
+    this.#isClosed = true
     for (const groupId of [...this.#known.keys()]) this.forget(groupId)
   }
 
@@ -197,7 +199,7 @@ export class ConsumerCoordinator {
     if (known.timer !== null && known.atMs <= atMs) return
     known.timer?.cancel()
     known.timer = null
-    if (atMs === NEVER) return
+    if (atMs === NEVER || this.#isClosed) return
     known.atMs = atMs
     known.timer = this.#clock.after(Math.max(0, atMs - this.#clock.monotonicMs()), () => {
       known.timer = null
