@@ -1,5 +1,6 @@
 import {
   type Assignment,
+  type ConsumerChange,
   type ConsumerMember,
   LEFT_FOR_A_WHILE,
   type MemberDescription,
@@ -100,6 +101,7 @@ export function consumerHeartbeat(step: ConsumerStep, request: HeartbeatRequest)
     const message = `SubscribedTopicRegex is no valid RE2 expression of at most ${REGEX_MAX_LENGTH} characters.`
     return heartbeatRefusal(refusal('INVALID_REGULAR_EXPRESSION', message))
   }
+  const isFirst = step.group.members.size === 0
   // Counting is for who names another one: it takes as long as the group is large.
   const assignorBefore = described.assignor === (known?.assignor ?? null) ? null : preferredAssignor(step.group)
   if (replaces !== null) replaceMember(step, replaces, described)
@@ -111,6 +113,7 @@ export function consumerHeartbeat(step: ConsumerStep, request: HeartbeatRequest)
   updateEpoch(step, hasSubscriptionChanged || hasNewAssignor)
   updateTargets(step)
   reconcile(step, memberId, request.owned, hasSubscriptionChanged)
+  if (isFirst) keepEpoch(step)
   step.timers.set(memberId, { sessionMs: step.nowMs + step.limits.sessionTimeoutMs, joinMs: NEVER, syncMs: NEVER })
   const after = step.member(memberId)
   const isFull =
@@ -126,6 +129,14 @@ export function consumerHeartbeat(step: ConsumerStep, request: HeartbeatRequest)
     heartbeatIntervalMs: step.limits.heartbeatIntervalMs,
     assignment: tellsAssignment ? after.assigned : null,
   }
+}
+
+/** The group may expire while its first member is on its way to the disk: then it is made anew, and must go on as this one. */
+function keepEpoch(step: ConsumerStep): void {
+  const { epoch, targetEpoch, topicsHash } = step.group
+  const says = (kind: ConsumerChange['kind']): boolean => step.changes.some(change => change.kind === kind)
+  if (!says('epoch')) step.change({ kind: 'epoch', epoch, topicsHash })
+  if (!says('target-epoch')) step.change({ kind: 'target-epoch', epoch: targetEpoch })
 }
 
 interface Found {

@@ -111,6 +111,17 @@ describe('ConsumerGroupHeartbeat', () => {
     expect(fixture.state.groups.size).toBe(0)
   })
 
+  it('goes on with the epoch of an empty group that goes while its first member is on its way', async () => {
+    const fixture = await brokerWithTopic()
+    await heartbeat(fixture, { ...JOINS, memberId: 'a' })
+    await heartbeat(fixture, { memberId: 'a', memberEpoch: -1 })
+    const going = fixture.broker.log.propose({ kind: 'group-removed', groupId: 'g' })
+    const coming = heartbeat(fixture, { ...JOINS, memberId: 'b', subscribedTopicNames: [] })
+    await fixture.clock.run(Promise.all([going, coming]))
+    expect(await coming).toMatchObject({ error: 'NONE', memberEpoch: 3 })
+    expect(fixture.state.groups.get('g')!.consumer).toMatchObject({ epoch: 3, targetEpoch: 3 })
+  })
+
   it('makes no more groups than there may be', async () => {
     const fixture = await BrokerFixture.start({ maxGroups: 1 })
     expect((await heartbeat(fixture, { ...JOINS, memberId: 'a' })).error).toBe('NONE')
