@@ -46,7 +46,8 @@ function answerGroup(wanted: WantedGroup, reading: Reading): GroupAnswer {
   const { groupId, memberId, memberEpoch } = wanted
   const group = reading.broker.log.state.groups.get(groupId)
   // KIP-848: who says that it is a member must be one.
-  const refused = group?.consumer ? checkFetch(group.consumer, memberId, memberEpoch) : 'NONE'
+  const consumer = reading.broker.groups.describeConsumer(groupId)
+  const refused = consumer === null ? 'NONE' : checkFetch(consumer, memberId, memberEpoch)
   if (refused !== 'NONE') return { groupId, topics: [], errorCode: errorCode(refused) }
   const topics =
     wanted.topics === null ? allOf(group, reading) : wanted.topics.map(topic => answerTopic(group, topic, reading))
