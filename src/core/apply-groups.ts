@@ -69,14 +69,9 @@ function changeConsumerGroup(state: State, { groupId, changes }: Of<'consumer-gr
 
 function commitOffsets(state: State, { groupId, topics }: Of<'offsets-committed'>): void {
   const { offsets } = state.group(groupId)
-  const order = state.commitCount++
-  for (const { topicId, partitions } of topics) {
-    // It was deleted while the commit was on its way.
-    if (!state.topicsById.has(topicId)) continue
-    for (const { partition, ...committed } of partitions) {
-      offsets.commit(topicId, partition, { ...committed, committedMs: state.timeMs, order })
-    }
-  }
+  // A topic may have been deleted while the commit was on its way.
+  const left = topics.filter(({ topicId }) => state.topicsById.has(topicId))
+  offsets.commitAll(left, { committedMs: state.timeMs, order: state.commitCount++ })
 }
 
 function removeOffsets(state: State, { groupId, topics }: Of<'offsets-removed'>): void {

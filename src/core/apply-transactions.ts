@@ -71,12 +71,7 @@ export function commitTransactionOffsets(state: State, commit: TransactionOffset
   begin(state, transaction, timeMs)
   transaction.groups.add(groupId)
   const pending = state.group(groupId).pendingOf(producerId)
-  const order = state.commitCount++
-  for (const { topicId, partitions } of topics) {
-    for (const { partition, ...committed } of partitions) {
-      pending.commit(topicId, partition, { ...committed, committedMs: state.timeMs, order })
-    }
-  }
+  pending.commitAll(topics, { committedMs: state.timeMs, order: state.commitCount++ })
   return 'NONE'
 }
 

@@ -4,7 +4,7 @@ import { asOrdinal } from '#base/numbers.ts'
 import { ByteReader, ByteWriter } from '#bytes/cursor.ts'
 import { readConsumerGroup, writeConsumerGroup } from './consumer-group-fields.ts'
 import { Extents } from './extents.ts'
-import { readText, readTextMap, writeText, writeTextMap } from './fields.ts'
+import { readText, readTextMap, viewOf, writeText, writeTextMap } from './fields.ts'
 import { OFFSET_BYTES, readGeneration, readOffsets, writeGeneration, writeOffsets } from './group-fields.ts'
 import type { Group } from './groups.ts'
 import type { Producer } from './producers.ts'
@@ -246,10 +246,6 @@ function readGroup(from: ByteReader, state: State): void {
 /** Numbers of 64 bits on their way from memory to what is stored, or back; the argument may be the answer. */
 function littleEndian(bytes: Uint8Array): Uint8Array {
   return IS_LITTLE_ENDIAN ? bytes : Buffer.from(bytes).swap64()
-}
-
-function viewOf(bytes: Buffer): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
 function setI64(view: DataView, at: number, value: number): void {

@@ -45,3 +45,8 @@ export function readTextMap(from: ByteReader): Map<string, string> {
   for (let left = from.uvarint(); left > 0; left--) map.set(readText(from), readText(from))
   return map
 }
+
+/** For what there is much of: fields of fixed size are written and read through one view. */
+export function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+}

@@ -1,5 +1,5 @@
 import type { ByteReader, ByteWriter } from '#bytes/cursor.ts'
-import { readBlob, readOptionalText, readText, writeBlob, writeOptionalText, writeText } from './fields.ts'
+import { readBlob, readOptionalText, readText, viewOf, writeBlob, writeOptionalText, writeText } from './fields.ts'
 import type { CommittedTopic, Generation, Offsets, RemovedTopic, SavedMember } from './groups.ts'
 
 // Groups as bytes: in records of the commit log, and in checkpoints.
@@ -155,8 +155,4 @@ export function readOffsets(from: ByteReader, offsets: Offsets): void {
       })
     }
   }
-}
-
-function viewOf(bytes: Buffer): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 }

@@ -47,6 +47,13 @@ export interface CommittedOffset {
 
 /** By topic id, then by partition. */
 export class Offsets extends Map<string, Map<number, CommittedOffset>> {
+  /** What one record commits. */
+  commitAll(topics: readonly CommittedTopic[], when: Pick<CommittedOffset, 'committedMs' | 'order'>): void {
+    for (const { topicId, partitions } of topics) {
+      for (const { partition, ...committed } of partitions) this.commit(topicId, partition, { ...committed, ...when })
+    }
+  }
+
   commit(topicId: string, partition: number, committed: CommittedOffset): void {
     const topic = this.get(topicId)
     if (topic === undefined) this.set(topicId, new Map([[partition, committed]]))

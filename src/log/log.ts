@@ -42,8 +42,9 @@ export { checkpointDirectory, walDirectory } from './directories.ts'
 // The partitions' logs over one commit log. Owns the state: everything that changes it passes through here as a record, is made
 // durable, then applied, then answered.
 //
-//   append, endTransaction   stage batches      ─┐
-//   propose   stages a change of the state  ─┴▶ CommitLog ─▶ committed: apply, index, wake readers, settle the tickets
+//   append           stages a produced batch        ─┐
+//   propose          stages a change of the state   ─┼▶ CommitLog ─▶ committed: apply, index, wake readers, settle the tickets
+//   endTransaction   stages the markers of its end  ─┘
 //
 // readLog, followAccepted and enforceRetention work on the same log from their own files.
 

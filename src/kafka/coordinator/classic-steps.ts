@@ -46,7 +46,7 @@ export interface SyncAnswer {
 /** Why a group is saved, and so what follows when it is. */
 export type Save =
   | { readonly kind: 'emptied' }
-  | { readonly kind: 'assigned'; readonly generation: number; readonly assignments: ReadonlyMap<string, Buffer> }
+  | { readonly kind: 'assigned'; readonly assignments: ReadonlyMap<string, Buffer> }
   | { readonly kind: 'returned'; readonly memberId: string; readonly token: Token; readonly answer: JoinAnswer }
 
 /** One step: when it happens, and what comes of it. */
@@ -139,7 +139,8 @@ function completeJoin(group: ClassicGroup, step: Step): void {
 }
 
 function electJoinedLeader(group: ClassicGroup): boolean {
-  if (group.leaderId !== null && group.members.get(group.leaderId)?.joinToken !== null) return true
+  const leader = group.members.get(group.leaderId ?? '')
+  if (leader !== undefined && leader.joinToken !== null) return true
   for (const member of group.members.values()) {
     if (member.joinToken === null) continue
     group.leaderId = member.id
@@ -321,5 +322,5 @@ export function saveAssignments(group: ClassicGroup, assignments: ReadonlyMap<st
     return
   }
   group.saving = complete
-  step.save = { kind: 'assigned', generation: group.generation, assignments: complete }
+  step.save = { kind: 'assigned', assignments: complete }
 }
