@@ -14,6 +14,20 @@ export interface MutationResult {
   readonly output: string
 }
 
+/** The files that the bug changes, changed. It throws if the source is no longer what the bug was written for. */
+export async function mutate({ name, changes }: Mutant): Promise<Map<string, string>> {
+  const changed = new Map<string, string>()
+  for (const { file, from, to } of changes) {
+    const source = changed.get(file) ?? (await readFile(join(ROOT, file), 'utf8'))
+    if (source.split(from).length !== 2) throw new Error(`${name}: ${file} does not have, once, ${from}`)
+    changed.set(
+      file,
+      source.replace(from, () => to),
+    )
+  }
+  return changed
+}
+
 /** Runs the simulation, in a process of its own, on a copy of the source that has the bug. */
 export async function runMutant(mutant: Mutant, directory: string): Promise<MutationResult> {
   for (const path of COPIED) {
@@ -21,15 +35,7 @@ export async function runMutant(mutant: Mutant, directory: string): Promise<Muta
     await cp(join(ROOT, path), join(directory, path), { recursive: true })
   }
   await symlink(join(ROOT, 'node_modules'), join(directory, 'node_modules'))
-  for (const { file, from, to } of mutant.changes) {
-    const path = join(directory, file)
-    const source = await readFile(path, 'utf8')
-    if (source.split(from).length !== 2) throw new Error(`${mutant.name}: ${file} does not have, once, ${from}`)
-    await writeFile(
-      path,
-      source.replace(from, () => to),
-    )
-  }
+  for (const [file, source] of await mutate(mutant)) await writeFile(join(directory, file), source)
   const script = join(directory, 'test/simulation/run.ts')
   return new Promise(resolve => {
     execFile(

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { temporaryDirectory } from '#test/support/temporary.ts'
 import { COORDINATION_MUTANTS } from './coordination/coordination-mutants.ts'
 import { MUTANTS } from './mutants.ts'
-import { runMutant } from './mutation.ts'
+import { mutate, runMutant } from './mutation.ts'
 
 // Those that are found at once; all of them are in test/long/simulation.
 const QUICK = [
@@ -15,8 +15,16 @@ const QUICK = [
   'a commit of an old generation is accepted',
 ]
 
+const ALL = [...MUTANTS, ...COORDINATION_MUTANTS]
+
+describe('every bug', () => {
+  it.each(ALL)('$name: is a change of the source as it stands', async mutant => {
+    expect((await mutate(mutant)).size).toBeGreaterThan(0)
+  })
+})
+
 describe('the simulation finds a broker in which', () => {
-  it.each([...MUTANTS, ...COORDINATION_MUTANTS].filter(({ name }) => QUICK.includes(name)))('$name', async mutant => {
+  it.each(ALL.filter(({ name }) => QUICK.includes(name)))('$name', async mutant => {
     const { foundBy, output } = await runMutant(mutant, await temporaryDirectory())
     expect(foundBy, output).toBeGreaterThan(0)
   })

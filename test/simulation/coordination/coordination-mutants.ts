@@ -144,13 +144,6 @@ const found: readonly Mutant[] = [
     '    void transactionalId\n',
   ),
   one(
-    'what is staged while the log is closed is written by nobody',
-    3000,
-    'src/commit/commit.ts',
-    "    this.#failure ??= new ChronikError('LOG_CLOSED', 'closed', 'the log is closed: nothing more is accepted')\n",
-    '',
-  ),
-  one(
     'an abort that a further partition overtook waits for a second',
     500,
     COORDINATOR,
@@ -168,8 +161,8 @@ const found: readonly Mutant[] = [
     'sessions do not end after a restart',
     300,
     GROUPS,
-    '    this.#arm(group)\n    return group\n',
-    '    return group\n',
+    'step => rebalance(group, step))\n    else this.#arm(group)\n',
+    'step => rebalance(group, step))\n',
   ),
   one(
     'a generation is told before it is durable',
