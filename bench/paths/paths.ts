@@ -131,6 +131,14 @@ export const ROWS: readonly Row[] = [
     lines: [{ figure: 'records_s' }, { figure: 'of_idempotent', goal: atLeast(0.8) }],
   }),
   loadRow({
+    name: 'transactions-8',
+    title: 'the same by 8 producers at once',
+    mode: 'transactions',
+    flags: { size: 1024, 'per-transaction': 1000, rounds: 9, conns: 8 },
+    records: 200_000,
+    lines: [{ figure: 'records_s' }, { figure: 'of_idempotent', goal: atLeast(0.8) }],
+  }),
+  loadRow({
     name: 'consume-committed',
     title: 'consume committed 1 KB, every tenth transaction aborted',
     mode: 'consume-committed',

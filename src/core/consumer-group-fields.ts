@@ -1,5 +1,6 @@
 import { assert, unreachable } from '#base/assert.ts'
 import { type ByteReader, type ByteWriter, MalformedBytes } from '#bytes/cursor.ts'
+import { keepTogether } from '#bytes/keep.ts'
 import {
   type Assignment,
   type ClassicSide,
@@ -165,7 +166,8 @@ function readClassicSide(from: ByteReader): ClassicSide {
   const sessionTimeoutMs = from.i32()
   const protocols: ClassicSide['protocols'][number][] = []
   for (let left = from.uvarint(); left > 0; left--) protocols.push({ name: readText(from), metadata: readBlob(from) })
-  return { sessionTimeoutMs, protocols }
+  const kept = keepTogether(protocols.map(({ metadata }) => metadata))
+  return { sessionTimeoutMs, protocols: protocols.map(({ name }, i) => ({ name, metadata: kept[i]! })) }
 }
 
 function writeProgress(into: ByteWriter, { epoch, previousEpoch, state, assigned, revoking }: MemberProgress): void {

@@ -27,9 +27,9 @@ export function writeBlob(into: ByteWriter, bytes: Buffer): void {
   into.raw(bytes)
 }
 
-/** A copy: what it is read from may be used again. */
+/** A view: what it is read from may be used again. */
 export function readBlob(from: ByteReader): Buffer {
-  return Buffer.from(from.view(from.uvarint()))
+  return from.view(from.uvarint())
 }
 
 export function writeTextMap(into: ByteWriter, map: ReadonlyMap<string, string>): void {

@@ -1,4 +1,5 @@
 import type { ByteReader, ByteWriter } from '#bytes/cursor.ts'
+import { keepTogether } from '#bytes/keep.ts'
 import { readBlob, readOptionalText, readText, viewOf, writeBlob, writeOptionalText, writeText } from './fields.ts'
 import type { CommittedTopic, Generation, Offsets, RemovedTopic, SavedMember } from './groups.ts'
 
@@ -23,7 +24,12 @@ export function readGeneration(from: ByteReader): Generation {
   const leaderId = readOptionalText(from)
   const members: SavedMember[] = []
   for (let left = from.uvarint(); left > 0; left--) members.push(readMember(from))
-  return { generation, protocolType, protocol, leaderId, members }
+  return { generation, protocolType, protocol, leaderId, members: withKeptBytes(members) }
+}
+
+function withKeptBytes(members: SavedMember[]): SavedMember[] {
+  const kept = keepTogether(members.flatMap(({ metadata, assignment }) => [metadata, assignment]))
+  return members.map((member, i) => ({ ...member, metadata: kept[2 * i]!, assignment: kept[2 * i + 1]! }))
 }
 
 function writeMember(into: ByteWriter, member: SavedMember): void {

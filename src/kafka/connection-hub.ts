@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '#base/ports.ts'
+import { ByteWriter } from '#bytes/cursor.ts'
 import type { FramePool } from './frame-pool.ts'
 
 /** A connection as the others know it. */
@@ -20,6 +21,8 @@ const IDLE_CHECK_MS = 60_000
 
 /** All connections; those that have something to send are flushed together, once per turn. */
 export class ConnectionHub {
+  /** Where a connection that is flushed writes its answers; they go out in one write. */
+  readonly answers = new ByteWriter()
   readonly #open = new Set<HubConnection>()
   readonly #waitingForCommit = new Set<HubConnection>()
   #touched: HubConnection[] = []

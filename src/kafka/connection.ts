@@ -1,6 +1,6 @@
 import { assert } from '#base/assert.ts'
 import { messageOf } from '#base/errors.ts'
-import { ByteReader, ByteWriter, MalformedBytes } from '#bytes/cursor.ts'
+import { ByteReader, MalformedBytes } from '#bytes/cursor.ts'
 import { advertisedFor, type HostPort } from '#config/advertised.ts'
 import type { ReadTarget, TcpHandler, TcpSocket } from '#system/net.ts'
 import type { Broker, RequestContext } from './broker.ts'
@@ -55,12 +55,10 @@ export class KafkaConnection implements TcpHandler, FrameWaiter, HubConnection {
   readonly advertised: HostPort
   readonly #requests: Requests
   readonly #hub: ConnectionHub
-  /** Answers of this turn; they go out in one write. */
-  readonly out = new ByteWriter()
   readonly topics: TopicLookup
 
   // A frame that has not come whole.
-  readonly #sizeBytes = Buffer.allocUnsafe(SIZE_BYTES)
+  #size = 0
   #sizeHave = 0
   #partial: Buffer | null = null
   #have = 0
@@ -136,10 +134,10 @@ export class KafkaConnection implements TcpHandler, FrameWaiter, HubConnection {
   }
 
   #readSize(bytes: Buffer, at: number, to: number): number {
-    while (at < to && this.#sizeHave < SIZE_BYTES) this.#sizeBytes[this.#sizeHave++] = bytes[at++]!
+    for (; at < to && this.#sizeHave < SIZE_BYTES; this.#sizeHave++) this.#size = (this.#size << 8) | bytes[at++]!
     if (this.#sizeHave < SIZE_BYTES) return at
     this.#sizeHave = 0
-    const length = this.#sizeBytes.readInt32BE(0)
+    const length = this.#size
     if (!this.#isAcceptable(length)) return to
     if (this.#beginPartial(length)) return at
     this.#waitForRoom(bytes, at, to)
@@ -347,18 +345,19 @@ export class KafkaConnection implements TcpHandler, FrameWaiter, HubConnection {
 
   /** Sends what can be sent, and goes on with what waited for it. */
   flush(): void {
+    const { answers } = this.#hub
     let count = 0
     let failed = false
     while (!failed && this.#tickets[count]?.isDecided) {
       const ticket = this.#tickets[count++]!
       this.#inflightBytes -= ticket.frameBytes
-      failed = !ticket.writeAnswer(this.out)
+      failed = !ticket.writeAnswer(answers)
     }
     if (failed || count === this.#tickets.length) this.#tickets.length = 0
     else if (count > 0) this.#tickets.splice(0, count)
-    if (this.out.offset > 0) {
-      if (!this.#gone) this.socket.writeCopy(this.out.bytes, this.out.offset)
-      this.out.offset = 0
+    if (answers.offset > 0) {
+      if (!this.#gone) this.socket.writeCopy(answers.bytes, answers.offset)
+      answers.offset = 0
     }
     if (failed) this.close('a request without acks failed')
     if (this.#ending) this.#endWhenIdle()

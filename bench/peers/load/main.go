@@ -14,8 +14,8 @@
 //	idle               --conns N consumers that long-poll a topic nobody writes to
 //	first              time until a broker that is just starting acks a first record: start this, wait for its line
 //	                   "trying", then start the broker
-//	transactions       --records N per turn, by the idempotent and the transactional producer in turns, for --rounds;
-//	                   --per-transaction records, then a flush and a commit
+//	transactions       --records N per turn, by --conns idempotent producers and as many transactional ones in turns, for
+//	                   --rounds; --per-transaction records, then a flush and a commit
 //	commit-latency     transactions of one record after each other, with pauses: the time of the commit alone
 //	consume-committed  --records N written in transactions, every tenth of which is aborted, then read without decoding,
 //	                   uncommitted and committed in turns, for --rounds; the rates count what was aborted too

@@ -47,7 +47,7 @@ func parse(args []string) (*options, error) {
 	flags.IntVar(&o.topics, "topics", 1, "topics of stream and verify")
 	flags.IntVar(&o.partitions, "partitions", 1, "partitions of each topic")
 	flags.IntVar(&o.prime, "prime", 0, "stream: records per partition before the clock starts, for brokers whose first write into a partition is slow")
-	flags.IntVar(&o.conns, "conns", 1, "connections of stream --raw, consume --raw, commits and idle, members of rebalance and heartbeats")
+	flags.IntVar(&o.conns, "conns", 1, "connections of stream --raw, consume --raw, commits and idle, producers of transactions, members of rebalance and heartbeats")
 	flags.IntVar(&o.inflight, "inflight", 5, "requests in flight per connection of stream --raw and of non-idempotent clients")
 	flags.IntVar(&o.batchBytes, "batch-bytes", 1_000_000, "largest batch before compression")
 	flags.IntVar(&o.fetchBytes, "fetch-bytes", 1<<20, "bytes per partition and fetch")

@@ -9,43 +9,84 @@ import (
 
 const commitPause = 20 * time.Millisecond
 
-// transactions has an idempotent producer and a transactional one write the same number of records, in turns: what disturbs the
-// machine for a while disturbs both.
+// transactions has idempotent producers and as many transactional ones write the same number of records, in turns: what disturbs
+// the machine for a while disturbs both. Each producer has a topic of its own.
 func transactions(o *options) (result, error) {
-	o.topics, o.committed = 2, true
+	o.topics, o.committed = 2*o.conns, true
 	return withTopics(o, func() (result, error) {
 		acked := newIDSet(2 * o.rounds * o.records)
-		idempotent, err := newStreamer(o, []string{o.run.topic(0)}, acked)
-		if err != nil {
-			return nil, err
+		var idempotent, transactional team
+		defer func() { idempotent.close(); transactional.close() }()
+		for i := range o.conns {
+			if err := idempotent.add(newStreamer(o, []string{o.run.topic(i)}, acked)); err != nil {
+				return nil, err
+			}
+			if err := transactional.add(newTransactor(o, o.conns+i, acked)); err != nil {
+				return nil, err
+			}
 		}
-		defer idempotent.client.Close()
-		transactional, err := newTransactor(o, 1, acked)
-		if err != nil {
-			return nil, err
-		}
-		defer transactional.client.Close()
 		var idempotentRates, rates []float64
 		observed := observe(o.pid)
 		for round := range o.rounds {
 			first := 2 * round * o.records
-			rate, err := o.rateOf(func() error { return idempotent.send(first, first+o.records) })
+			rate, err := o.rateOf(func() error { return idempotent.share(first, first+o.records, (*streamer).send) })
 			if err != nil {
 				return nil, err
 			}
 			idempotentRates = append(idempotentRates, rate)
-			rate, err = o.rateOf(func() error { return transactional.sendInTransactions(first+o.records, first+2*o.records) })
+			rate, err = o.rateOf(func() error {
+				return transactional.share(first+o.records, first+2*o.records, (*streamer).sendInTransactions)
+			})
 			if err != nil {
 				return nil, err
 			}
 			rates = append(rates, rate)
 		}
-		out := result{"errors": idempotent.errors + transactional.errors}
+		out := result{"errors": idempotent.errors() + transactional.errors()}
 		observed.report(out)
 		out["records_s"], out["idempotent_records_s"] = median(rates), median(idempotentRates)
 		out["of_idempotent"] = median(rates) / median(idempotentRates)
 		return out, verifyIf(o, acked, out)
 	})
+}
+
+// team is producers that share what is to be written.
+type team []*streamer
+
+func (t *team) add(s *streamer, err error) error {
+	if err == nil {
+		*t = append(*t, s)
+	}
+	return err
+}
+
+func (t team) close() {
+	for _, s := range t {
+		s.client.Close()
+	}
+}
+
+func (t team) errors() (errors int64) {
+	for _, s := range t {
+		errors += s.errors
+	}
+	return errors
+}
+
+// share has each write its part of a range, all at once.
+func (t team) share(from, to int, send func(s *streamer, from, to int) error) error {
+	ended := make(chan error, len(t))
+	for i, s := range t {
+		begin, end := from+(to-from)*i/len(t), from+(to-from)*(i+1)/len(t)
+		go func() { ended <- send(s, begin, end) }()
+	}
+	var failed error
+	for range t {
+		if err := <-ended; err != nil {
+			failed = err
+		}
+	}
+	return failed
 }
 
 // rateOf is the records per second of a turn.

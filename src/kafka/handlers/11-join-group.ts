@@ -1,3 +1,4 @@
+import { keepTogether } from '#bytes/keep.ts'
 import { defineHandler } from '#kafka/handler.ts'
 import { JoinGroupRequest, JoinGroupResponse } from '#kafka/protocol/apis/11-join-group.ts'
 import { errorCode } from '#kafka/protocol/protocol.ts'
@@ -13,6 +14,7 @@ export const joinGroup = defineHandler(
   { request: JoinGroupRequest, response: JoinGroupResponse, versions: [0, 9] },
   async (request, { broker, version, clientId, clientHost, onGone }) => {
     const { groupId, memberId, groupInstanceId, sessionTimeoutMs, protocolType } = request
+    const kept = keepTogether(request.protocols.map(({ metadata }) => metadata))
     const answer = await broker.groups.join(
       groupId,
       {
@@ -23,7 +25,7 @@ export const joinGroup = defineHandler(
         sessionTimeoutMs,
         rebalanceTimeoutMs: version >= REBALANCE_TIMEOUT_FROM ? request.rebalanceTimeoutMs : sessionTimeoutMs,
         protocolType,
-        protocols: request.protocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) })),
+        protocols: request.protocols.map(({ name }, i) => ({ name, metadata: kept[i]! })),
         requiresKnownId: version >= KNOWN_ID_FROM,
         canSkipAssignment: version >= SKIP_ASSIGNMENT_FROM,
       },

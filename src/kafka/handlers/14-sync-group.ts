@@ -1,3 +1,4 @@
+import { keepTogether } from '#bytes/keep.ts'
 import { defineHandler } from '#kafka/handler.ts'
 import { SyncGroupRequest, SyncGroupResponse } from '#kafka/protocol/apis/14-sync-group.ts'
 import { errorCode } from '#kafka/protocol/protocol.ts'
@@ -13,6 +14,7 @@ export const syncGroup = defineHandler(
     if (version >= PROTOCOL_FROM && (protocolType === null || protocolName === null)) {
       return { errorCode: errorCode('INCONSISTENT_GROUP_PROTOCOL'), assignment: Buffer.alloc(0) }
     }
+    const kept = keepTogether(request.assignments.map(({ assignment }) => assignment))
     const answer = await broker.groups.sync(
       groupId,
       {
@@ -21,7 +23,7 @@ export const syncGroup = defineHandler(
         generation: generationId,
         protocolType,
         protocol: protocolName,
-        assignments: new Map(request.assignments.map(one => [one.memberId, Buffer.from(one.assignment)])),
+        assignments: new Map(request.assignments.map(({ memberId }, i) => [memberId, kept[i]!])),
       },
       onGone,
     )
