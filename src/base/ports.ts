@@ -49,6 +49,7 @@ export interface Disk {
   createFilled(path: string, sizeBytes: number): Promise<void>
   /** Names in a directory, sorted; [] if there is no such directory. */
   list(directory: string): Promise<string[]>
+  /** With those above it that are missing. */
   makeDirectory(path: string): Promise<void>
   rename(from: string, to: string): Promise<void>
   /** Removes a file; nothing if it is not there. */

@@ -4,6 +4,7 @@
 // another one. Hence: a call on a closed file is a bug, and `close` waits for the calls that are under way.
 
 import * as fs from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { assert } from '#base/assert.ts'
 import type { Disk, DiskFile } from '#base/ports.ts'
 
@@ -24,24 +25,30 @@ export const systemDisk: Disk = {
     }
   },
   makeDirectory: async path => {
-    await fs.promises.mkdir(path, { recursive: true })
+    const wanted = resolve(path)
+    const first = await fs.promises.mkdir(wanted, { recursive: true })
+    if (first === undefined) return
+    // Above a data directory nobody else syncs.
+    for (let made = wanted; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made))
   },
   rename: (from, to) => fs.promises.rename(from, to),
   remove: path => fs.promises.rm(path, { force: true }),
-  syncDirectory: async path => {
-    // Windows has no descriptors of directories, and its file systems journal their entries.
-    if (process.platform === 'win32') return
-    const directory = await fs.promises.open(path, 'r')
-    try {
-      await directory.sync()
-    } finally {
-      await directory.close()
-    }
-  },
+  syncDirectory,
   space: async path => {
     const { bsize, blocks, bavail } = await fs.promises.statfs(path)
     return { totalBytes: blocks * bsize, freeBytes: bavail * bsize }
   },
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  // Windows has no descriptors of directories, and its file systems journal their entries.
+  if (process.platform === 'win32') return
+  const directory = await fs.promises.open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
 }
 
 // Past the page cache where that is possible: what is dirty there, a sync of another file would wait for

@@ -350,8 +350,11 @@ export class GroupCoordinator {
   #hasRoomFor(id: string): boolean {
     const stored = this.#log.state.groups
     const { ids } = this.#classic
-    const isNew = !stored.has(id) && !ids.has(id)
-    return Math.max(ids.size, stored.size) + (isNew ? 1 : 0) <= this.#limits.maxGroups
+    const { maxGroups } = this.#limits
+    if (stored.has(id) || ids.has(id) || stored.size + ids.size < maxGroups) return true
+    // Most of those that are known here are stored too.
+    const unstored = ids.keys().filter(known => !stored.has(known))
+    return stored.size + unstored.reduce(count => count + 1, 0) < maxGroups
   }
 
   /** Removes a group without members, and its offsets. */

@@ -16,6 +16,7 @@ import {
   decideInit,
   decideJoin,
   type EndRequest,
+  hasRoomFor,
   type InitRequest,
   type JoinRequest,
   mayBegin,
@@ -123,6 +124,7 @@ export class TransactionCoordinator {
     const problem = problemWith(transaction, asking)
     if (problem !== 'NONE') return problem
     if (!asking.joins && !transaction?.groups.has(asking.groupId)) return 'INVALID_TXN_STATE'
+    if (!hasRoomFor(transaction, [asking.groupId])) return 'POLICY_VIOLATION'
     return mayBegin(state, transaction, this.#limits) ? 'NONE' : 'POLICY_VIOLATION'
   }
 

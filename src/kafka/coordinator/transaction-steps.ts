@@ -26,6 +26,9 @@ export type Decision =
   /** To be decided again with a producer id that was never used. */
   | { readonly kind: 'needs-producer-id' }
 
+/** Whose offsets a transaction commits: of one group, as all that is known does; every id that a client names is kept. */
+const MAX_GROUPS = 1000
+
 export const NOBODY: ProducerIdentity = { producerId: -1, epoch: NO_EPOCH }
 
 const answer = (error: KafkaErrorName, identity: ProducerIdentity = NOBODY): Decision => ({
@@ -97,7 +100,7 @@ export function decideJoin(state: State, request: JoinRequest, limits: { maxOpen
     ordinals.every(ordinal => transaction.partitions.has(ordinal)) &&
     groupIds.every(groupId => transaction.groups.has(groupId))
   if (isIn) return answer('NONE')
-  if (!mayBegin(state, transaction, limits)) return answer('POLICY_VIOLATION')
+  if (!mayBegin(state, transaction, limits) || !hasRoomFor(transaction, groupIds)) return answer('POLICY_VIOLATION')
   const change: Change = { kind: 'transaction-joined', transactionalId, producerId, epoch, ordinals, groupIds }
   return { kind: 'propose', change, answer: NONE }
 }
@@ -109,6 +112,13 @@ export function mayBegin(
   { maxOpenTransactions }: { maxOpenTransactions: number },
 ): boolean {
   return transaction?.isOngoing === true || state.openTransactions.size < maxOpenTransactions
+}
+
+/** May it commit offsets of these groups too? */
+export function hasRoomFor(transaction: Transaction | undefined, groupIds: readonly string[]): boolean {
+  const groups = transaction?.isOngoing ? transaction.groups : null
+  const added = groupIds.filter(groupId => !groups?.has(groupId)).length
+  return added === 0 || (groups?.size ?? 0) + added <= MAX_GROUPS
 }
 
 /** Is this the producer that has the transactional id? */

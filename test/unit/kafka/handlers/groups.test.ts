@@ -56,6 +56,18 @@ async function describe1(groupId: string) {
   return (await fixture.ask('DescribeGroups', 5, { groups: [groupId] })).groups[0]!
 }
 
+describe('groups', () => {
+  it('count for the limit whether their members are stored, or only their offsets, or nothing yet', async () => {
+    expect(await commit('offsets-1')).toEqual([['NONE']])
+    expect(await commit('offsets-2')).toEqual([['NONE']])
+    expect((await join('not-stored', Buffer.from('any'))).generationId).toBe(1)
+    expect(fixture.state.groups.size).toBe(2)
+    expect(await commit('one-more')).toEqual([['POLICY_VIOLATION']])
+    expect((await join('one-more', Buffer.from('any'))).memberId).toBe('')
+    expect(await commit('offsets-1')).toEqual([['NONE']])
+  })
+})
+
 describe('committed offsets', () => {
   it('may be of no group, as of old', async () => {
     expect(await commit('')).toEqual([['NONE']])

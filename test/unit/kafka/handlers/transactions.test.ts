@@ -404,6 +404,17 @@ describe('the limits of transactions', () => {
     expect(await addPartitions(fixture, second, [0])).toEqual(['NONE'])
   })
 
+  it('are how many groups a transaction commits offsets of', async () => {
+    const fixture = await brokerWithTopic()
+    const producer = await begin(fixture)
+    const add = async (groupId: string) =>
+      errorName((await fixture.ask('AddOffsetsToTxn', 3, { ...producer, groupId })).errorCode)
+    for (let i = 0; i < 1000; i++) expect(await add(`g${i}`)).toBe('NONE')
+    expect(await add('one more')).toBe('POLICY_VIOLATION')
+    expect(await commitOffset(fixture, producer)).toBe('POLICY_VIOLATION')
+    expect(await add('g0')).toBe('NONE')
+  })
+
   it('forget an id that is not used any more, but none with an open transaction', async () => {
     const fixture = await brokerWithTopic({ transactionMaxTimeoutMs: 2 ** 31 - 1 })
     const stop = startRetention(fixture.broker)
