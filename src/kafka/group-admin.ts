@@ -154,8 +154,8 @@ export interface TopicChoice {
 /** Removes a group without members and its offsets, or the offsets of one topic that nobody in the group reads. */
 export async function deleteGroup(broker: Broker, id: string, choice: TopicChoice | null): Promise<void> {
   requireGroup(broker, id)
-  if (choice !== null) return deleteOffsets(broker, id, choice)
-  refuseIfActive(broker, id, 'it is deleted')
+  if (choice !== null) return broker.groups.whenSettled(id, () => deleteOffsets(broker, id, choice))
+  await broker.groups.whenSettled(id, () => refuseIfActive(broker, id, 'it is deleted'))
   refuseUnless(await broker.groups.remove(id))
 }
 

@@ -69,13 +69,14 @@ export async function resetOffsets(broker: Broker, request: ResetRequest, signal
     }
     commits.push({ topicId: topic.id, partitions: offsets })
   }
-  // While records were searched, members may have come.
-  refuseIfActive(broker, groupId, RESET)
-  refuseUnless(broker.groups.mayKeep(groupId), 'there are as many groups as max-groups allows')
-  if (!dryRun) {
+  await broker.groups.whenSettled(groupId, async () => {
+    // While records were searched, members may have come.
+    refuseIfActive(broker, groupId, RESET)
+    refuseUnless(broker.groups.mayKeep(groupId), 'there are as many groups as max-groups allows')
+    if (dryRun) return
     const refused = await propose(broker, { kind: 'offsets-committed', groupId, topics: commits })
     if (refused !== null) refuseUnless(refused.code)
-  }
+  })
   return { group: groupId, isNew, dryRun, partitions }
 }
 

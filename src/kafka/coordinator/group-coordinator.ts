@@ -259,6 +259,11 @@ export class GroupCoordinator {
     return groupConfigs.size < this.#limits.maxGroups ? this.mayKeep(groupId) : 'POLICY_VIOLATION'
   }
 
+  /** Acts at once, or after what is on its way: members may be joining. */
+  whenSettled<T>(groupId: string, act: () => T | Promise<T>): T | Promise<T> {
+    return this.#consumers.whenSettled(groupId, act)
+  }
+
   /** Which topics a group's members are subscribed to, or why no offset of it is deleted. */
   mayDeleteOffsets(groupId: string): { ok: true; isSubscribed: IsSubscribed } | { ok: false; error: KafkaErrorName } {
     if (groupId === '') return { ok: false, error: 'INVALID_GROUP_ID' }

@@ -131,6 +131,14 @@ describe('a reset is refused', () => {
     expect(committedOffsets(fixture, 'g')).toEqual({ t: { 0: 5, 1: 0 } })
   })
 
+  it('while somebody is about to join', async () => {
+    const { fixture, reset } = await start()
+    const join = { memberId: 'a', memberEpoch: 0, rebalanceTimeoutMs: 10_000, subscribedTopicNames: ['t'] }
+    const joining = fixture.begin('ConsumerGroupHeartbeat', 1, { groupId: 'g', ...join, topicPartitions: [] })
+    await expect(reset(earliest)).rejects.toMatchObject({ code: 'GROUP_ACTIVE' })
+    expect((await joining).errorCode).toBe(0)
+  })
+
   it('for a group that is not there or has no offsets, if no topic is named', async () => {
     const { fixture, reset } = await start()
     await leave(fixture, 'idle', await joinAlone(fixture, 'idle', { assignment: {} }))

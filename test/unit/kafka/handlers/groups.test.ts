@@ -96,6 +96,21 @@ describe('committed offsets', () => {
     expect(answer.groups.map(({ errorCode }) => errorName(errorCode))).toEqual(['NONE'])
   })
 
+  it('stay where a member is about to join', async () => {
+    await commit('g')
+    const joining = fixture.begin('ConsumerGroupHeartbeat', 1, {
+      groupId: 'g',
+      memberId: 'a',
+      memberEpoch: 0,
+      rebalanceTimeoutMs: 10_000,
+      subscribedTopicNames: ['orders'],
+      topicPartitions: [],
+    })
+    expect(await remove('g')).toEqual([['GROUP_SUBSCRIBED_TO_TOPIC']])
+    expect((await joining).errorCode).toBe(0)
+    expect(await fetchAll('g')).toEqual([5])
+  })
+
   it('stay where a member says nothing that can be read of its topics', async () => {
     const { groupId, memberId, generationId } = await stable('g', Buffer.from('?'))
     await commit('g', { memberId, generationIdOrMemberEpoch: generationId })
