@@ -1,4 +1,5 @@
 import { assert } from '#base/assert.ts'
+import { PackedRows } from './packed-rows.ts'
 
 /** Which batches of a partition lie where: one entry per (partition, WAL file), split where a segment would roll. */
 export interface Extent {
@@ -16,58 +17,36 @@ export interface Extent {
 const COLUMNS = 6
 const [FILE, BASE, NEXT, SIZE, MAX_TIMESTAMP, CREATED] = [0, 1, 2, 3, 4, 5]
 
-/** A partition's extents in offset order, dense: each begins where the one before ends. Packed: 48 bytes an extent. */
-export class Extents {
-  #rows: Float64Array
-  #first = 0
-  #end = 0
-
+/** A partition's extents in offset order, dense: each begins where the one before ends. */
+export class Extents extends PackedRows {
   constructor(rows: Float64Array = new Float64Array(0)) {
-    assert(rows.length % COLUMNS === 0, 'extents come in whole rows')
-    this.#rows = rows
-    this.#end = rows.length / COLUMNS
-  }
-
-  get length(): number {
-    return this.#end - this.#first
-  }
-
-  /** The packed rows: what a checkpoint keeps. */
-  rows(): Float64Array {
-    return this.#rows.subarray(this.#first * COLUMNS, this.#end * COLUMNS)
+    super(COLUMNS, rows)
   }
 
   at(index: number): Extent {
     assert(index >= 0 && index < this.length, 'an extent of this partition')
-    const row = (this.#first + index) * COLUMNS
+    const row = this.rowAt(index)
     return {
-      file: this.#rows[row + FILE]!,
-      baseOffset: this.#rows[row + BASE]!,
-      nextOffset: this.#rows[row + NEXT]!,
-      sizeBytes: this.#rows[row + SIZE]!,
-      maxTimestampMs: this.#rows[row + MAX_TIMESTAMP]!,
-      createdMs: this.#rows[row + CREATED]!,
+      file: this.values[row + FILE]!,
+      baseOffset: this.values[row + BASE]!,
+      nextOffset: this.values[row + NEXT]!,
+      sizeBytes: this.values[row + SIZE]!,
+      maxTimestampMs: this.values[row + MAX_TIMESTAMP]!,
+      createdMs: this.values[row + CREATED]!,
     }
   }
 
   fileAt(index: number): number {
-    return this.#rows[(this.#first + index) * COLUMNS + FILE]!
+    return this.values[this.rowAt(index) + FILE]!
   }
 
   baseOffsetAt(index: number): number {
-    return this.#rows[(this.#first + index) * COLUMNS + BASE]!
+    return this.values[this.rowAt(index) + BASE]!
   }
 
   /** Index of the extent that holds the offset: the last one that begins at or before it; -1 before the first. */
   indexOf(offset: number): number {
-    let low = 0
-    let high = this.length - 1
-    while (low <= high) {
-      const middle = (low + high) >> 1
-      if (this.baseOffsetAt(middle) <= offset) low = middle + 1
-      else high = middle - 1
-    }
-    return high
+    return this.firstReaching(BASE, offset + 1) - 1
   }
 
   /** Adds a batch behind the others; true if it began a new extent. */
@@ -81,8 +60,8 @@ export class Extents {
     segmentBytes: number
     segmentMs: number
   }): boolean {
-    const last = (this.#end - 1) * COLUMNS
-    const rows = this.#rows
+    const last = this.rowAt(this.length - 1)
+    const rows = this.values
     if (
       this.length > 0 &&
       rows[last + FILE] === batch.file &&
@@ -95,33 +74,21 @@ export class Extents {
       if (batch.maxTimestampMs > rows[last + MAX_TIMESTAMP]!) rows[last + MAX_TIMESTAMP] = batch.maxTimestampMs
       return false
     }
-    const row = this.#newRow()
-    this.#rows[row + FILE] = batch.file
-    this.#rows[row + BASE] = batch.baseOffset
-    this.#rows[row + NEXT] = batch.nextOffset
-    this.#rows[row + SIZE] = batch.sizeBytes
-    this.#rows[row + MAX_TIMESTAMP] = batch.maxTimestampMs
-    this.#rows[row + CREATED] = batch.timeMs
+    const row = this.addRow()
+    this.values[row + FILE] = batch.file
+    this.values[row + BASE] = batch.baseOffset
+    this.values[row + NEXT] = batch.nextOffset
+    this.values[row + SIZE] = batch.sizeBytes
+    this.values[row + MAX_TIMESTAMP] = batch.maxTimestampMs
+    this.values[row + CREATED] = batch.timeMs
     return true
   }
 
   /** Forgets the extents that end at or before the offset; tells the file of each. */
   dropBefore(offset: number, dropped: (file: number) => void): void {
-    while (this.length > 0 && this.#rows[this.#first * COLUMNS + NEXT]! <= offset) {
+    while (this.length > 0 && this.values[this.rowAt(0) + NEXT]! <= offset) {
       dropped(this.fileAt(0))
-      this.#first++
+      this.dropFirst()
     }
-  }
-
-  #newRow(): number {
-    if ((this.#end + 1) * COLUMNS > this.#rows.length) {
-      const live = this.rows()
-      const grown = new Float64Array(Math.max(1, Math.ceil(this.length * 1.5)) * COLUMNS + COLUMNS)
-      grown.set(live)
-      this.#end -= this.#first
-      this.#first = 0
-      this.#rows = grown
-    }
-    return this.#end++ * COLUMNS
   }
 }

@@ -1,3 +1,5 @@
+import { PackedRows } from './packed-rows.ts'
+
 // Transactions (Kafka: TransactionMetadata). A producer with a transactional id has at most one open, which is in so many
 // partitions and groups. It begins with the first of them, and ends with one record that ends it everywhere at once: there is
 // nothing between open and ended, so there is no state like Kafka's Prepare*.
@@ -66,70 +68,38 @@ const COLUMNS = 4
 const [PRODUCER, FIRST, LAST, STABLE] = [0, 1, 2, 3]
 
 /** The aborted transactions of a partition in the order of their markers. Packed: 32 bytes each. */
-export class AbortedTransactions {
-  #rows: Float64Array
-  #first = 0
-  #end = 0
-
+export class AbortedTransactions extends PackedRows {
   constructor(rows: Float64Array = new Float64Array(0)) {
-    this.#rows = rows
-    this.#end = rows.length / COLUMNS
-  }
-
-  get length(): number {
-    return this.#end - this.#first
-  }
-
-  /** The packed rows: what a checkpoint keeps. */
-  rows(): Float64Array {
-    return this.#rows.subarray(this.#first * COLUMNS, this.#end * COLUMNS)
+    super(COLUMNS, rows)
   }
 
   add(aborted: AbortedTransaction): void {
-    if ((this.#end + 1) * COLUMNS > this.#rows.length) {
-      const live = this.rows()
-      this.#rows = new Float64Array((Math.ceil(this.length * 1.5) + 1) * COLUMNS)
-      this.#rows.set(live)
-      this.#end -= this.#first
-      this.#first = 0
-    }
-    const row = this.#end++ * COLUMNS
-    this.#rows[row + PRODUCER] = aborted.producerId
-    this.#rows[row + FIRST] = aborted.firstOffset
-    this.#rows[row + LAST] = aborted.lastOffset
-    this.#rows[row + STABLE] = aborted.lastStableOffset
+    const row = this.addRow()
+    this.values[row + PRODUCER] = aborted.producerId
+    this.values[row + FIRST] = aborted.firstOffset
+    this.values[row + LAST] = aborted.lastOffset
+    this.values[row + STABLE] = aborted.lastStableOffset
   }
 
   /** Forgets those that have no records from the offset on. */
   dropBefore(offset: number): void {
-    while (this.length > 0 && this.#rows[this.#first * COLUMNS + LAST]! < offset) this.#first++
+    while (this.length > 0 && this.values[this.rowAt(0) + LAST]! < offset) this.dropFirst()
   }
 
   /** Those with records in [from, to), by their first offset. */
   between(from: number, to: number): AbortedTransaction[] {
     const found: AbortedTransaction[] = []
-    for (let i = this.#firstEndingAt(from); i < this.#end; i++) {
-      const row = i * COLUMNS
-      const firstOffset = this.#rows[row + FIRST]!
-      const lastStableOffset = this.#rows[row + STABLE]!
+    for (let i = this.firstReaching(LAST, from); i < this.length; i++) {
+      const row = this.rowAt(i)
+      const firstOffset = this.values[row + FIRST]!
+      const lastStableOffset = this.values[row + STABLE]!
       if (firstOffset < to) {
-        const producerId = this.#rows[row + PRODUCER]!
-        found.push({ producerId, firstOffset, lastOffset: this.#rows[row + LAST]!, lastStableOffset })
+        const producerId = this.values[row + PRODUCER]!
+        found.push({ producerId, firstOffset, lastOffset: this.values[row + LAST]!, lastStableOffset })
       }
       // Whatever was aborted later began behind it.
       if (lastStableOffset >= to) break
     }
     return found.sort((a, b) => a.firstOffset - b.firstOffset)
-  }
-
-  #firstEndingAt(offset: number): number {
-    let low = this.#first
-    let high = this.#end
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (this.#rows[middle * COLUMNS + LAST]! < offset) low = middle + 1
-      else high = middle
-    }
-    return low
   }
 }
