@@ -2,6 +2,7 @@ import { ByteWriter } from '#bytes/cursor.ts'
 
 const SPLICE_MIN_BYTES = 32 * 1024
 const INITIAL_CAPACITY_BYTES = 256
+const NO_BYTES = Buffer.alloc(0)
 
 interface Splice {
   /** Where in `bytes` the spliced bytes belong. */
@@ -55,7 +56,7 @@ export class MessageWriter extends ByteWriter {
       from = at
     }
     if (this.offset > from) chunks.push(this.bytes.subarray(from, this.offset))
-    this.bytes = Buffer.allocUnsafe(INITIAL_CAPACITY_BYTES)
+    this.bytes = NO_BYTES
     this.offset = 0
     this.#splices = []
     this.#splicedBytes = 0
