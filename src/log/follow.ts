@@ -48,12 +48,15 @@ export type LogEvent =
       nextPosition: number
     }
   | {
-      /** All that is open of the producer counts now, or never will. */
+      /** Batches of the producer that were kept back count now, or never will. */
       kind: 'transaction-end'
       producerId: number
       isCommit: boolean
-      /** The offset that it takes in each of its partitions. */
-      markers: { topicId: string; partition: number; offset: number }[]
+      /**
+       * The offset that it takes in each of its partitions. A batch of another partition, or one that ends at or before
+       * `logStart`, never counts: it is of a transaction whose end retention took away.
+       */
+      markers: { topicId: string; partition: number; offset: number; logStart: number }[]
       nextPosition: number
     }
   | { kind: 'topic'; change: TopicChange; nextPosition: number }
@@ -172,7 +175,7 @@ async function batchesOf(log: Log, sequence: number, body: ByteReader, nextPosit
     const batchPosition = header.payloadPosition + entry.place
     const { recordCount, maxTimestampMs, sizeBytes } = entry
     const baseOffset = await acceptedOffset(log, sequence, entry.ordinal, batchPosition)
-    if (baseOffset === null) continue
+    if (baseOffset === null || baseOffset + recordCount <= partition.logStart) continue
     const { topic, index } = partition
     events.push({
       kind: 'batch',
@@ -193,13 +196,14 @@ async function batchesOf(log: Log, sequence: number, body: ByteReader, nextPosit
 /** Null: it was turned away, or nothing of the transaction is left. */
 async function endOf(log: Log, sequence: number, end: TransactionEnd, nextPosition: number): Promise<LogEvent | null> {
   const { producerId, isCommit } = end
-  const markers: { topicId: string; partition: number; offset: number }[] = []
+  const markers: Extract<LogEvent, { kind: 'transaction-end' }>['markers'] = []
   for (const { ordinal, place } of end.markers) {
     const partition = log.state.partitions[ordinal]
     if (partition === undefined) continue
     const offset = await acceptedOffset(log, sequence, ordinal, end.payloadPosition + place)
     if (offset === null) continue
-    markers.push({ topicId: partition.topic.id, partition: partition.index, offset })
+    const { topic, index, logStart } = partition
+    markers.push({ topicId: topic.id, partition: index, offset, logStart })
   }
   return markers.length === 0 ? null : { kind: 'transaction-end', producerId, isCommit, markers, nextPosition }
 }

@@ -12,6 +12,7 @@ interface Held {
   readonly topicId: string
   readonly partition: number
   readonly baseOffset: number
+  readonly recordCount: number
 }
 
 export class CommittedFollower {
@@ -41,12 +42,12 @@ export class CommittedFollower {
 
   #saw(event: LogEvent): void {
     if (event.kind === 'batch') {
-      const { topicId, partition, baseOffset, transactionOf } = event
-      if (transactionOf === null) this.#count({ topicId, partition, baseOffset })
-      else this.#heldOf(transactionOf).push({ topicId, partition, baseOffset })
+      if (event.transactionOf === null) this.#count(event)
+      else this.#heldOf(event.transactionOf).push(event)
     } else if (event.kind === 'transaction-end') {
       const held = this.#heldOf(event.producerId).splice(0)
-      if (event.isCommit) for (const batch of held) this.#count(batch)
+      const counting = held.filter(batch => event.isCommit && event.markers.some(marker => isEndedBy(marker, batch)))
+      for (const batch of counting) this.#count(batch)
     }
   }
 
@@ -69,11 +70,19 @@ export class CommittedFollower {
       const key = `${partition.topicId}#${partition.index}`
       const found = this.#committed.get(key) ?? new Set()
       for (const { baseOffset, nextOffset, fate } of partition.batches) {
-        if (nextOffset <= partition.logStart || fate === 'marker') continue
+        if (fate === 'marker') continue
         const counts = fate === 'committed' || fate === 'plain'
-        if (found.has(baseOffset) === counts) continue
+        const isGone = nextOffset <= partition.logStart
+        if (found.has(baseOffset) === counts || (counts && isGone)) continue
         throw new Violation(`a follower ${counts ? 'misses' : 'counts'} what is ${fate} at ${baseOffset} of ${key}`)
       }
     }
   }
+}
+
+type EndMarker = Extract<LogEvent, { kind: 'transaction-end' }>['markers'][number]
+
+function isEndedBy({ topicId, partition, logStart }: EndMarker, batch: Held): boolean {
+  const isThere = batch.topicId === topicId && batch.partition === partition
+  return isThere && batch.baseOffset + batch.recordCount > logStart
 }

@@ -17,14 +17,18 @@ import { LogLab, type LogLabOptions } from '#test/support/log-lab.ts'
 const COMMIT = 'commit'
 const ABORT = 'abort'
 
+function claim(lab: LogLab, transactionalId: string, producerId: number) {
+  const from = { fromProducerId: -1, fromEpoch: -1, isNamed: false }
+  const wanted = { transactionalId, timeoutMs: 60_000, ...from, producerId, epoch: 0 }
+  return lab.propose({ kind: 'transactional-id-claimed', ...wanted })
+}
+
 /** A transaction that is aborted in two partitions, one that is committed, and records of nobody in between. */
 async function labWithTransactions(options: LogLabOptions = {}): Promise<LogLab> {
   const lab = await LogLab.open(options)
   await lab.topic('topic', 2)
   for (const [id, transactionalId] of ['aborter', 'committer'].entries()) {
-    const from = { fromProducerId: -1, fromEpoch: -1, isNamed: false }
-    const claim = { transactionalId, timeoutMs: 60_000, ...from, producerId: id, epoch: 0 }
-    await lab.propose({ kind: 'transactional-id-claimed', ...claim })
+    await claim(lab, transactionalId, id)
     for (const partition of lab.log.state.topics.get('topic')!.partitions) {
       const producer = { id, epoch: 0, sequence: 0, isTransactional: true }
       await lab.append(partition, { sizeBytes: 300, recordCount: 2, producer })
@@ -49,6 +53,18 @@ async function contentOf(lab: LogLab, index = 0) {
     batches.push([baseOffsetOf(bytes, at), type, producerIdOf(bytes, at), producerEpochOf(bytes, at)])
   }
   return batches
+}
+
+async function follow(lab: LogLab): Promise<LogEvent[]> {
+  const events: LogEvent[] = []
+  const ending = new AbortController()
+  const following = (async () => {
+    for await (const event of followAccepted(lab.log, 0, ending.signal)) events.push(event)
+  })()
+  await lab.clock.runFor(500)
+  ending.abort()
+  await lab.clock.run(following)
+  return events
 }
 
 const FIRST = [
@@ -87,15 +103,7 @@ describe('the end of a transaction', () => {
   it('is found by who follows the log, with the batches that it ends', async () => {
     const writer = await labWithTransactions()
     const lab = await writer.kill()
-    const events: LogEvent[] = []
-    const ending = new AbortController()
-    const following = (async () => {
-      for await (const event of followAccepted(lab.log, 0, ending.signal)) events.push(event)
-    })()
-    await lab.clock.runFor(500)
-    ending.abort()
-    await lab.clock.run(following)
-    const told = events.map(event => {
+    const told = (await follow(lab)).map(event => {
       if (event.kind === 'batch')
         return `${event.transactionOf ?? 'nobody'} in ${event.partition} at ${event.baseOffset}`
       if (event.kind !== 'transaction-end') return event.kind
@@ -112,6 +120,32 @@ describe('the end of a transaction', () => {
       '1 in 1 at 3',
       'nobody in 0 at 6',
       '1 commit in 0 at 7, 1 at 5',
+    ])
+  })
+
+  it('leaves out the records whose own end retention took away', async () => {
+    let lab = await LogLab.open()
+    await lab.topic('topic', 1)
+    await lab.topic('other', 1)
+    await claim(lab, 'tx', 0)
+    const write = (sequence: number) =>
+      lab.append(lab.partition('topic'), { producer: { id: 0, epoch: 0, sequence, isTransactional: true } })
+    await write(0)
+    // Keeps the file of the aborted batch, while that of the abort goes.
+    await lab.append(lab.partition('other'))
+    lab = await lab.closeAndOpen()
+    await lab.endTransaction('tx', false)
+    lab = await lab.closeAndOpen()
+    await lab.propose({ kind: 'log-start-moved', ordinal: lab.partition('topic').ordinal, offset: 2 })
+    for (let i = 0; i < 2; i++) lab = await lab.closeAndOpen()
+    await write(1)
+    await lab.endTransaction('tx', true)
+    await lab.clock.runFor(60_000)
+    const events = await follow(lab)
+    const batches = events.filter(event => event.kind === 'batch' && event.transactionOf !== null)
+    expect(batches).toMatchObject([{ baseOffset: 2 }])
+    expect(events.filter(event => event.kind === 'transaction-end')).toMatchObject([
+      { isCommit: true, markers: [{ partition: 0, offset: 3, logStart: 2 }] },
     ])
   })
 
