@@ -335,7 +335,8 @@ export const SETTINGS = {
     group: 'transactions',
     type: count(1, 10_000_000),
     default: 100_000,
-    about: 'Transactional ids that are remembered; a further one is refused with POLICY_VIOLATION.',
+    about:
+      'Transactional ids that are remembered. A further one takes the place of some that were unused for longer than transaction-max-timeout-ms, longest first; without such it is refused with POLICY_VIOLATION.',
   }),
   maxOpenTransactions: setting({
     group: 'transactions',

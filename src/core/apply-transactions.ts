@@ -1,7 +1,7 @@
 import type { Offsets } from './groups.ts'
 import type { Partition, State } from './state.ts'
 import type { TransactionalIdClaim, TransactionEnd, TransactionJoin, TransactionOffsets } from './transaction-fields.ts'
-import { AbortedTransactions, type Marker, NO_EPOCH, Transaction } from './transactions.ts'
+import { AbortedTransactions, LAST_EPOCH, type Marker, NO_EPOCH, Transaction } from './transactions.ts'
 
 // What the records of transactions do to the state. Each names the producer that its proposer found; if another one has the
 // transactional id by now, nothing changes and the outcome says so: that is what fences zombies, whoever coordinates.
@@ -34,8 +34,11 @@ export function claimTransactionalId(state: State, claim: TransactionalIdClaim, 
 
 function handOver(state: State, transaction: Transaction, producerId: number, epoch: number): void {
   state.transactionOfProducer.delete(transaction.producerId)
-  transaction.previousProducerId = transaction.producerId
-  transaction.previousEpoch = transaction.epoch
+  // Behind the last epoch nobody was: who had that is still the one before.
+  if (transaction.epoch <= LAST_EPOCH) {
+    transaction.previousProducerId = transaction.producerId
+    transaction.previousEpoch = transaction.epoch
+  }
   transaction.producerId = producerId
   transaction.epoch = epoch
   state.transactionOfProducer.set(producerId, transaction)

@@ -18,6 +18,7 @@ export class Line {
   readonly #address: { host: string; port: number }
   readonly #prng: Prng
   #client: WireClient | null = null
+  #lossCount = 0
   #gate: PromiseWithResolvers<void> | null = null
   #isStopped = false
 
@@ -28,6 +29,11 @@ export class Line {
 
   get isStopped(): boolean {
     return this.#isStopped
+  }
+
+  /** How often the broker was gone. */
+  get lossCount(): number {
+    return this.#lossCount
   }
 
   pause(): void {
@@ -77,6 +83,7 @@ export class Line {
         if (!(thrown instanceof ConnectionClosed) && !isRefused(thrown)) throw thrown
         this.#client?.close()
         this.#client = null
+        this.#lossCount++
         await sleep(RETRY_MS)
       }
     }

@@ -7,22 +7,25 @@ import { type Line, Stopped, sleep } from './line.ts'
 
 const LATEST = -1
 const EVERY_MS = 40
-/** Between two looks that took longer there was no broker. */
-const MOST_BETWEEN_MS = 400
+/** Where the broker was gone between two looks, it was there for so much of the time at most. */
+const MOST_AROUND_A_LOSS_MS = 400
 
 /** Until its line is stopped. Returns the longest time that a last stable offset did not move in front of a log's end. */
 export async function watchStability(line: Line, atMostMs: number): Promise<number> {
   const since = new Map<number, { offset: number; atMs: number }>()
   let longestMs = 0
   let lookedAtMs = Date.now()
+  let { lossCount } = line
   /** So long there was a broker. */
   let upMs = 0
   try {
     for (;;) {
       const committed = await latest(line, 1)
       const all = await latest(line, 0)
-      upMs += Math.min(Date.now() - lookedAtMs, MOST_BETWEEN_MS)
+      const passedMs = Date.now() - lookedAtMs
+      upMs += line.lossCount === lossCount ? passedMs : Math.min(passedMs, MOST_AROUND_A_LOSS_MS)
       lookedAtMs = Date.now()
+      lossCount = line.lossCount
       for (const [partition, offset] of committed) {
         const known = since.get(partition)
         if (offset >= all.get(partition)!) since.delete(partition)

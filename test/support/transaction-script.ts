@@ -155,6 +155,10 @@ export class TransactionScript {
 
   #settle(name: string, decision: Decision, lost: boolean): void {
     if (decision.kind === 'needs-producer-id') throw new Error('a producer id was given')
+    if (decision.kind === 'needs-room') {
+      this.#out.push(`${name}: as many ids as there may be: one that is unused is to go`)
+      return
+    }
     if (decision.kind === 'answer') {
       this.#answer(name, decision.answer, lost)
       return

@@ -26,6 +26,7 @@ import {
   type TransactionAnswer,
 } from './transaction-steps.ts'
 import { TransactionTimers } from './transaction-timers.ts'
+import { UnusedTransactionalIds } from './unused-transactional-ids.ts'
 
 // The coordinator of all transactions: decides (transaction-steps.ts), makes what was decided durable, and decides again if the
 // state moved on meanwhile. It holds nothing but the timer for transactions that are left open: all it knows is in the log's
@@ -52,8 +53,11 @@ export class TransactionCoordinator {
   readonly #producerIds: ProducerIds
   readonly #limits: TransactionLimits
   readonly #timers: TransactionTimers
+  readonly #unusedIds: UnusedTransactionalIds
   #timer: { timer: Timer; atMs: number } | null = null
   #aborting: Promise<void> = Promise.resolve()
+  /** Of one round: one line of the log is for all of them. */
+  readonly #abortFailures: string[] = []
   #isClosed = false
 
   constructor(options: {
@@ -71,6 +75,7 @@ export class TransactionCoordinator {
     this.#producerIds = options.producerIds
     this.#limits = options.limits
     this.#timers = new TransactionTimers(options.log.state, options.clock.monotonicMs(), options.clock.nowMs())
+    this.#unusedIds = new UnusedTransactionalIds({ ...options, idleMs: options.limits.maxTimeoutMs })
     this.#ringAt(this.#timers.firstMs())
   }
 
@@ -151,6 +156,10 @@ export class TransactionCoordinator {
           newProducerId = await this.#producerIds.take()
           continue
         }
+        if (decision.kind === 'needs-room') {
+          if (await this.#unusedIds.forgetSome()) continue
+          return { error: 'POLICY_VIOLATION', ...NOBODY }
+        }
         const isEnd = decision.kind === 'end'
         const outcome = await (isEnd ? this.#log.endTransaction(decision.end) : this.#log.propose(decision.change))
         if (outcome === 'NONE' && !(isEnd && decision.thenAgain)) return decision.answer
@@ -186,9 +195,15 @@ export class TransactionCoordinator {
   /** Many at once: their ends share a sync. What could not be aborted is tried again. */
   async #abortOverdue(): Promise<void> {
     const overdue = this.#timers.overdue(this.#clock.monotonicMs())
+    this.#abortFailures.length = 0
     for (let i = 0; i < overdue.length && !this.#isClosed; i += ABORTS_AT_ONCE) {
       const some = overdue.slice(i, i + ABORTS_AT_ONCE)
       await Promise.all(some.map(transaction => this.#abortInTime(transaction)))
+    }
+    const failure = this.#abortFailures[0]
+    if (failure !== undefined) {
+      const count = this.#abortFailures.length
+      this.#logger.warn(`transactions could not be aborted in time, it is tried again: ${failure}`, { count })
     }
     const isLeft = overdue.some(transaction => this.#timers.isOverdue(transaction, this.#clock.monotonicMs()))
     this.#ringAt(isLeft ? this.#clock.monotonicMs() + RETRY_MS : this.#timers.firstMs())
@@ -207,7 +222,7 @@ export class TransactionCoordinator {
         return
       }
     } catch (thrown) {
-      this.#logger.warn(`transaction ${id} could not be aborted in time, it is tried again: ${messageOf(thrown)}`)
+      this.#abortFailures.push(messageOf(thrown))
     }
   }
 

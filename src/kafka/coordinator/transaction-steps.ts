@@ -25,6 +25,8 @@ export type Decision =
   | { readonly kind: 'end'; readonly end: ProposedEnd; readonly answer: TransactionAnswer; readonly thenAgain?: true }
   /** To be decided again with a producer id that was never used. */
   | { readonly kind: 'needs-producer-id' }
+  /** The same, once some transactional id was forgotten. */
+  | { readonly kind: 'needs-room' }
 
 /** Whose offsets a transaction commits: of one group, as all that is known does; every id that a client names is kept. */
 const MAX_GROUPS = 1000
@@ -52,14 +54,14 @@ export function decideInit(state: State, request: InitRequest, limits: { maxTran
   const { transactionalId, from, newProducerId } = request
   const transaction = state.transactions.get(transactionalId)
   if (transaction === undefined) {
-    if (state.transactions.size >= limits.maxTransactionalIds) return answer('POLICY_VIOLATION')
+    if (state.transactions.size >= limits.maxTransactionalIds) return { kind: 'needs-room' }
     if (newProducerId === null) return { kind: 'needs-producer-id' }
     return claim(NOBODY, { producerId: newProducerId, epoch: 0 }, request)
   }
   if (from !== null && !isCurrent(transaction, from)) {
     // Whoever has begun a transaction has heard who it is now: somebody else asks.
-    const mayHear = isPrevious(transaction, from) && !transaction.isOngoing
-    return mayHear ? answer('NONE', identityOf(transaction)) : answer('PRODUCER_FENCED')
+    if (transaction.isOngoing || !isPrevious(transaction, from)) return answer('PRODUCER_FENCED')
+    if (transaction.epoch <= LAST_EPOCH) return answer('NONE', identityOf(transaction))
   }
   if (transaction.isOngoing) return { ...decideFencing(transaction), thenAgain: true }
   const { producerId, epoch } = transaction
@@ -68,7 +70,11 @@ export function decideInit(state: State, request: InitRequest, limits: { maxTran
   return claim(transaction, { producerId: newProducerId, epoch: 0 }, request)
 }
 
-function claim(from: ProducerIdentity, to: ProducerIdentity, request: InitRequest): Decision {
+function claim(
+  from: ProducerIdentity,
+  to: ProducerIdentity,
+  request: Pick<InitRequest, 'transactionalId' | 'timeoutMs' | 'from'>,
+): Decision {
   const { transactionalId, timeoutMs } = request
   const change: Change = {
     kind: 'transactional-id-claimed',
@@ -143,7 +149,12 @@ export function decideEnd(state: State, request: EndRequest): Decision {
   if (transaction === undefined) return answer('INVALID_PRODUCER_ID_MAPPING')
   const ended = isCommit ? 'CompleteCommit' : 'CompleteAbort'
   if (bumps && !transaction.isOngoing && isPrevious(transaction, request)) {
-    return transaction.phase === ended ? answer('NONE', identityOf(transaction)) : answer('INVALID_TXN_STATE')
+    if (transaction.phase !== ended) return answer('INVALID_TXN_STATE')
+    if (transaction.epoch <= LAST_EPOCH) return answer('NONE', identityOf(transaction))
+    const { id: transactionalId, timeoutMs } = transaction
+    const { newProducerId } = request
+    if (newProducerId === null) return { kind: 'needs-producer-id' }
+    return claim(transaction, { producerId: newProducerId, epoch: 0 }, { transactionalId, timeoutMs, from: request })
   }
   const problem = problemWith(transaction, request)
   if (problem !== 'NONE') return answer(problem)
@@ -197,12 +208,13 @@ function isCurrent(transaction: Transaction, { producerId, epoch }: ProducerIden
   return transaction.producerId === producerId && transaction.epoch === epoch
 }
 
-/** The producer was told who it is now, and did not hear it; or its transaction took too long, and it was not told. */
-function isPrevious(transaction: Transaction, { producerId, epoch }: ProducerIdentity): boolean {
-  return (
-    epoch >= 0 &&
-    transaction.epoch <= LAST_EPOCH &&
-    transaction.previousProducerId === producerId &&
-    transaction.previousEpoch === epoch
-  )
+/**
+ * The producer was told who it is now, and did not hear it; or its transaction took too long, and it was not told. Behind the last
+ * epoch there is nobody: then it is somebody new.
+ */
+function isPrevious(
+  { previousProducerId, previousEpoch }: Transaction,
+  { producerId, epoch }: ProducerIdentity,
+): boolean {
+  return epoch >= 0 && previousProducerId === producerId && previousEpoch === epoch
 }

@@ -415,6 +415,37 @@ describe('the limits of transactions', () => {
     expect(await add('g0')).toBe('NONE')
   })
 
+  it('are no limit for who takes a new id each time: those used longest ago make room', async () => {
+    const fixture = await brokerWithTopic({ maxTransactionalIds: 100 })
+    const open = await begin(fixture, 900_000, 'open')
+    await write(fixture, open)
+    for (let i = 0; i < 300; i++) {
+      await begin(fixture, 60_000, `sink-${i}`)
+      await fixture.clock.runFor(60_000)
+      if (i === 10) await end(fixture, open, true)
+    }
+    const ids = [...fixture.state.transactions.keys()]
+    expect(ids).toContain('sink-299')
+    expect(ids).toContain('sink-285')
+    expect(ids).not.toContain('open')
+    expect(ids.length).toBeGreaterThan(40)
+    expect(ids.length).toBeLessThanOrEqual(100)
+  })
+
+  it('are one for ids all of which are in use, or were a moment ago', async () => {
+    const fixture = await brokerWithTopic({ maxTransactionalIds: 2 })
+    const open = await begin(fixture, 900_000, 'open')
+    await fixture.clock.runFor(1_000_000)
+    await write(fixture, open)
+    await begin(fixture, 60_000, 'idle')
+    const wanted = { transactionalId: 'one more', transactionTimeoutMs: 1000 }
+    const ask = async () => errorName((await fixture.ask('InitProducerId', 5, wanted)).errorCode)
+    expect(await ask()).toBe('POLICY_VIOLATION')
+    await fixture.clock.runFor(890_000)
+    expect(await ask()).toBe('POLICY_VIOLATION')
+    expect([...fixture.state.transactions.keys()]).toEqual(['open', 'idle'])
+  })
+
   it('forget an id that is not used any more, but none with an open transaction', async () => {
     const fixture = await brokerWithTopic({ transactionMaxTimeoutMs: 2 ** 31 - 1 })
     const stop = startRetention(fixture.broker)
@@ -426,6 +457,56 @@ describe('the limits of transactions', () => {
     await fixture.clock.runFor(0.2 * 86_400_000)
     expect([...fixture.state.transactions.keys()]).toEqual(['open'])
     await fixture.clock.run(stop())
+  })
+})
+
+describe('behind the last epoch a producer goes on as another', () => {
+  const LAST = 32766
+  async function atTheLastEpoch() {
+    const fixture = await brokerWithTopic()
+    const { producerId } = await begin(fixture, 1000)
+    const from = { fromProducerId: producerId, fromEpoch: 0, isNamed: false }
+    const claim = { transactionalId: ID, timeoutMs: 1000, ...from, producerId, epoch: LAST }
+    await fixture.propose({ kind: 'transactional-id-claimed', ...claim })
+    const producer = { transactionalId: ID, producerId, producerEpoch: LAST }
+    await write(fixture, producer)
+    return { fixture, producer }
+  }
+  const init = async (fixture: BrokerFixture, producer: Producer) => {
+    const answer = await fixture.ask('InitProducerId', 5, { ...producer, transactionTimeoutMs: 1000 })
+    return {
+      error: errorName(answer.errorCode),
+      epoch: answer.producerEpoch,
+      isNew: answer.producerId !== producer.producerId,
+    }
+  }
+  const another = { error: 'NONE', epoch: 0, isNew: true }
+
+  it('when it aborts what was aborted in time', async () => {
+    const { fixture, producer } = await atTheLastEpoch()
+    await fixture.clock.runFor(2000)
+    expect((await end(fixture, producer, true)).error).toBe('INVALID_TXN_STATE')
+    const { error, producerId, producerEpoch } = await end(fixture, producer, false)
+    expect({ error, epoch: producerEpoch, isNew: producerId !== producer.producerId }).toEqual(another)
+  })
+
+  it('when it begins anew after that, also if it does not hear the answer', async () => {
+    const { fixture, producer } = await atTheLastEpoch()
+    await fixture.clock.runFor(2000)
+    expect(await init(fixture, producer)).toEqual(another)
+    expect(await init(fixture, producer)).toEqual(another)
+  })
+
+  it('when it begins anew with its transaction open', async () => {
+    const { fixture, producer } = await atTheLastEpoch()
+    expect(await init(fixture, producer)).toEqual(another)
+    expect(fixture.partition(TOPIC).lastStableOffset).toBe(2)
+  })
+
+  it('unless somebody else has the transactional id by then', async () => {
+    const { fixture, producer } = await atTheLastEpoch()
+    await begin(fixture)
+    expect((await init(fixture, producer)).error).toBe('PRODUCER_FENCED')
   })
 })
 
