@@ -1,75 +1,20 @@
 import { describe, expect, it } from 'vitest'
-import type { Settings } from '#config/settings.ts'
 import { errorName } from '#kafka/protocol/protocol.ts'
-import { startRetention } from '#kafka/retention-task.ts'
-import { BrokerFixture } from '#test/support/broker-fixture.ts'
-
-const TOPIC = 'ledger'
-const ID = 'payments'
-const GROUP = 'readers'
-
-async function brokerWithTopic(overrides: Partial<Settings> = {}): Promise<BrokerFixture> {
-  const fixture = await BrokerFixture.start({ groupInitialRebalanceDelayMs: 0, ...overrides })
-  await fixture.createTopic(TOPIC, { partitions: 2 })
-  return fixture
-}
-
-async function begin(fixture: BrokerFixture, transactionTimeoutMs = 60_000, transactionalId = ID) {
-  const answer = await fixture.ask('InitProducerId', 5, { transactionalId, transactionTimeoutMs })
-  expect(errorName(answer.errorCode)).toBe('NONE')
-  const { producerId, producerEpoch } = answer
-  return { transactionalId, producerId, producerEpoch }
-}
-
-type Producer = Awaited<ReturnType<typeof begin>>
-
-/** As a producer of KIP-890 does. */
-function write(fixture: BrokerFixture, asking: Producer, baseSequence = 0, partition = 0) {
-  const { transactionalId, producerId, producerEpoch } = asking
-  expect(fixture.broker.transactions.mayProduce(transactionalId, producerId)).toBe('NONE')
-  const producer = { producerId, producerEpoch, baseSequence, isTransactional: true }
-  return fixture.append(TOPIC, [{ value: 'x' }], { ...producer, partition, joinsTransaction: true })
-}
-
-async function end(fixture: BrokerFixture, producer: Producer, committed: boolean, version = 5) {
-  const { errorCode, producerId, producerEpoch } = await fixture.ask('EndTxn', version, { ...producer, committed })
-  return { error: errorName(errorCode), producerId, producerEpoch }
-}
-
-async function addPartitions(fixture: BrokerFixture, producer: Producer, partitions: number[], version = 3) {
-  const { resultsByTopicV3AndBelow } = await fixture.ask('AddPartitionsToTxn', version, {
-    v3AndBelowTransactionalId: producer.transactionalId,
-    v3AndBelowProducerId: producer.producerId,
-    v3AndBelowProducerEpoch: producer.producerEpoch,
-    v3AndBelowTopics: [{ name: TOPIC, partitions }],
-  })
-  return resultsByTopicV3AndBelow[0]!.resultsByPartition.map(result => errorName(result.partitionErrorCode))
-}
-
-async function commitOffset(
-  fixture: BrokerFixture,
-  producer: Producer,
-  fields: Record<string, unknown> = {},
-  version = 5,
-) {
-  const partitions = [{ partitionIndex: 0, committedOffset: 7, committedMetadata: 'kept', ...fields }]
-  const topics = [{ name: TOPIC, topicId: fixture.partition(TOPIC).topic.id, partitions }]
-  const answer = await fixture.ask('TxnOffsetCommit', version, { groupId: GROUP, ...producer, ...fields, topics })
-  return errorName(answer.topics[0]!.partitions[0]!.errorCode)
-}
-
-async function offsetOf(fixture: BrokerFixture, requireStable = false) {
-  const topics = [{ name: TOPIC, partitionIndexes: [0] }]
-  const { groups } = await fixture.ask('OffsetFetch', 8, { groups: [{ groupId: GROUP, topics }], requireStable })
-  const { errorCode, committedOffset, metadata } = groups[0]!.topics[0]!.partitions[0]!
-  return errorCode === 0 ? { committedOffset, metadata } : errorName(errorCode)
-}
-
-function fetch(fixture: BrokerFixture, isolationLevel: number, fetchOffset = 0, maxWaitMs = 0) {
-  const partitions = [{ partition: 0, fetchOffset, partitionMaxBytes: 10_000 }]
-  const limits = { maxWaitMs, minBytes: 1, maxBytes: 10_000 }
-  return fixture.begin('Fetch', 12, { ...limits, isolationLevel, topics: [{ topic: TOPIC, partitions }] })
-}
+import type { BrokerFixture } from '#test/support/broker-fixture.ts'
+import {
+  addPartitions,
+  begin,
+  brokerWithTopic,
+  commitOffset,
+  end,
+  fetch,
+  GROUP,
+  ID,
+  offsetOf,
+  type Producer,
+  TOPIC,
+  write,
+} from '#test/support/transactional-producer.ts'
 
 describe('a transaction before KIP-890', () => {
   it('adds its partitions and its group first, and keeps its epoch', async () => {
@@ -386,77 +331,6 @@ describe('a transaction that is left open', () => {
     expect(await mark({})).toBe('NONE')
     expect(fixture.partition(TOPIC, 1).lastStableOffset).toBe(2)
     expect((await end(fixture, producer, true)).error).toBe('INVALID_TXN_STATE')
-  })
-})
-
-describe('the limits of transactions', () => {
-  it('are how many transactional ids there are, and how many transactions are open', async () => {
-    const fixture = await brokerWithTopic({ maxTransactionalIds: 2, maxOpenTransactions: 1 })
-    const first = await begin(fixture, 60_000, 'first')
-    const second = await begin(fixture, 60_000, 'second')
-    const third = await fixture.ask('InitProducerId', 5, { transactionalId: 'third', transactionTimeoutMs: 1000 })
-    expect(errorName(third.errorCode)).toBe('POLICY_VIOLATION')
-    await write(fixture, first)
-    expect(await addPartitions(fixture, second, [0])).toEqual(['POLICY_VIOLATION'])
-    expect(await commitOffset(fixture, second)).toBe('POLICY_VIOLATION')
-    expect(fixture.broker.transactions.mayProduce('second', second.producerId)).toBe('POLICY_VIOLATION')
-    await end(fixture, first, true)
-    expect(await addPartitions(fixture, second, [0])).toEqual(['NONE'])
-  })
-
-  it('are how many groups a transaction commits offsets of', async () => {
-    const fixture = await brokerWithTopic()
-    const producer = await begin(fixture)
-    const add = async (groupId: string) =>
-      errorName((await fixture.ask('AddOffsetsToTxn', 3, { ...producer, groupId })).errorCode)
-    for (let i = 0; i < 1000; i++) expect(await add(`g${i}`)).toBe('NONE')
-    expect(await add('one more')).toBe('POLICY_VIOLATION')
-    expect(await commitOffset(fixture, producer)).toBe('POLICY_VIOLATION')
-    expect(await add('g0')).toBe('NONE')
-  })
-
-  it('are no limit for who takes a new id each time: those used longest ago make room', async () => {
-    const fixture = await brokerWithTopic({ maxTransactionalIds: 100 })
-    const open = await begin(fixture, 900_000, 'open')
-    await write(fixture, open)
-    for (let i = 0; i < 300; i++) {
-      await begin(fixture, 60_000, `sink-${i}`)
-      await fixture.clock.runFor(60_000)
-      if (i === 10) await end(fixture, open, true)
-    }
-    const ids = [...fixture.state.transactions.keys()]
-    expect(ids).toContain('sink-299')
-    expect(ids).toContain('sink-285')
-    expect(ids).not.toContain('open')
-    expect(ids.length).toBeGreaterThan(40)
-    expect(ids.length).toBeLessThanOrEqual(100)
-  })
-
-  it('are one for ids all of which are in use, or were a moment ago', async () => {
-    const fixture = await brokerWithTopic({ maxTransactionalIds: 2 })
-    const open = await begin(fixture, 900_000, 'open')
-    await fixture.clock.runFor(1_000_000)
-    await write(fixture, open)
-    await begin(fixture, 60_000, 'idle')
-    const wanted = { transactionalId: 'one more', transactionTimeoutMs: 1000 }
-    const ask = async () => errorName((await fixture.ask('InitProducerId', 5, wanted)).errorCode)
-    expect(await ask()).toBe('POLICY_VIOLATION')
-    await fixture.clock.runFor(890_000)
-    expect(await ask()).toBe('POLICY_VIOLATION')
-    expect([...fixture.state.transactions.keys()]).toEqual(['open', 'idle'])
-  })
-
-  it('forget an id that is not used any more, but none with an open transaction', async () => {
-    const fixture = await brokerWithTopic({ transactionMaxTimeoutMs: 2 ** 31 - 1 })
-    const stop = startRetention(fixture.broker)
-    await begin(fixture, 60_000, 'unused')
-    const open = await begin(fixture, 2 ** 31 - 1, 'open')
-    await write(fixture, open)
-    await fixture.clock.runFor(6.9 * 86_400_000)
-    expect([...fixture.state.transactions.keys()]).toEqual(['unused', 'open'])
-    await fixture.clock.runFor(0.2 * 86_400_000)
-    expect([...fixture.state.transactions.keys()]).toEqual(['open'])
-    await fixture.clock.run(stop())
   })
 })
 
