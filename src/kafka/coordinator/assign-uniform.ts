@@ -1,3 +1,4 @@
+import { assert } from '#base/assert.ts'
 import type { Target } from '#core/consumer-groups.ts'
 import type { Assignee, PartitionCounts, Targets } from './assignors.ts'
 
@@ -19,11 +20,9 @@ export function assignUniform(members: readonly Assignee[], counts: PartitionCou
   return new Map(holdings.map(holding => [holding.member.id, holding.target()]))
 }
 
-const NO_PARTITIONS: ReadonlySet<number> = new Set()
-
 class Holding {
   readonly member: Assignee
-  readonly topics = new Map<string, Set<number>>()
+  readonly topics = new Map<string, number[]>()
   size = 0
 
   constructor(member: Assignee) {
@@ -34,30 +33,34 @@ class Holding {
     return this.member.topicIds.has(topicId)
   }
 
-  partitionsOf(topicId: string): ReadonlySet<number> {
-    return this.topics.get(topicId) ?? NO_PARTITIONS
+  has(topicId: string): boolean {
+    return this.topics.has(topicId)
   }
 
   add(topicId: string, partition: number): void {
     const partitions = this.topics.get(topicId)
-    if (partitions === undefined) this.topics.set(topicId, new Set([partition]))
-    else partitions.add(partition)
+    if (partitions === undefined) this.topics.set(topicId, [partition])
+    else partitions.push(partition)
     this.size++
   }
 
-  remove(topicId: string, partition: number): void {
+  /** The partition that came last: what a member was to have anyway stays longest. */
+  takeLast(topicId: string): number {
     const partitions = this.topics.get(topicId)
-    if (partitions?.delete(partition)) this.size--
-    if (partitions?.size === 0) this.topics.delete(topicId)
+    const last = partitions?.pop()
+    assert(last !== undefined, 'it has a partition of the topic')
+    if (partitions?.length === 0) this.topics.delete(topicId)
+    this.size--
+    return last
   }
 
   /** In one order for all. */
-  sorted(): [topicId: string, partitions: Set<number>][] {
-    return [...this.topics].sort(([a], [b]) => (a < b ? -1 : 1))
+  topicIds(): string[] {
+    return [...this.topics.keys()].sort()
   }
 
   target(): Map<string, number[]> {
-    return new Map(this.sorted().map(([topicId, partitions]) => [topicId, [...partitions].sort((a, b) => a - b)]))
+    return new Map(this.topicIds().map(topicId => [topicId, this.topics.get(topicId)!.sort((a, b) => a - b)]))
   }
 }
 
@@ -100,12 +103,8 @@ function fillQuotas(holdings: readonly Holding[], free: Free[]): void {
   const bySize = [...holdings].sort((a, b) => b.size - a.size)
   const quotas = new Map(bySize.map((holding, i) => [holding, least + (i < larger ? 1 : 0)]))
   for (const [holding, quota] of quotas) {
-    for (const [topicId, partitions] of holding.size > quota ? holding.sorted().reverse() : []) {
-      for (const partition of [...partitions].reverse()) {
-        if (holding.size <= quota) break
-        holding.remove(topicId, partition)
-        free.push({ topicId, partition })
-      }
+    for (const topicId of holding.topicIds().reverse()) {
+      while (holding.size > quota && holding.has(topicId)) free.push({ topicId, partition: holding.takeLast(topicId) })
     }
   }
   // In turn, so that the partitions of a topic are spread.
@@ -144,13 +143,11 @@ function evenOut(holdings: readonly Holding[], counts: PartitionCounts): void {
 function moveOne(topicId: string, candidates: readonly Holding[]): boolean {
   let from: Holding | undefined
   for (const holding of candidates) {
-    if (holding.partitionsOf(topicId).size > 0 && (from === undefined || holding.size > from.size)) from = holding
+    if (holding.has(topicId) && (from === undefined || holding.size > from.size)) from = holding
   }
   const to = leastOf(candidates)
   if (from === undefined || to === undefined || from.size <= to.size + 1) return false
-  const partition = Math.max(...from.partitionsOf(topicId))
-  from.remove(topicId, partition)
-  to.add(topicId, partition)
+  to.add(topicId, from.takeLast(topicId))
   return true
 }
 

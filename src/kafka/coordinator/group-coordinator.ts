@@ -66,6 +66,8 @@ export type IsSubscribed = (topic: string) => boolean
 /** The disk is full, or has failed. */
 const NOT_STORED = 'COORDINATOR_NOT_AVAILABLE'
 const NOT_TAKEN: ConsumerRefusal = { error: NOT_STORED, message: 'The change could not be stored.' }
+/** OffsetCommit. */
+const NOT_FOUND_FROM = 9
 const NOBODY = { phase: 'Empty', protocolType: null, protocol: null, members: [] } as const
 
 export class GroupCoordinator {
@@ -221,30 +223,33 @@ export class GroupCoordinator {
 
   // ---- offsets
 
-  /** Which offsets the caller may commit now; `version` is that of the request. */
+  /** Which offsets the caller may commit now; `version` is that of OffsetCommit. */
   mayCommit(groupId: string, caller: Caller, version: number): CommitRule {
     const consumer = this.#consumerGroup(groupId)
     if (consumer !== null) return consumerCommitRule(consumer, caller, version)
-    return this.#mayCommit(groupId, caller, false)
+    return this.#mayCommit(groupId, caller, version)
   }
 
   /** The same for offsets that count once a transaction commits. */
   mayCommitInTransaction(groupId: string, caller: Caller): CommitRule {
     const consumer = this.#consumerGroup(groupId)
     if (consumer !== null) return consumerCommitRule(consumer, caller, null)
-    return this.#mayCommit(groupId, caller, true)
+    return this.#mayCommit(groupId, caller, null)
   }
 
-  #mayCommit(groupId: string, caller: Caller, isTransactional: boolean): CommitRule {
+  #mayCommit(groupId: string, caller: Caller, version: number | null): CommitRule {
     const group = this.#classic.find(groupId)
     const error =
-      group === null ? this.#mayKeep(groupId, caller) : this.#classic.checkCommit(group, caller, isTransactional)
+      group === null
+        ? this.#mayKeep(groupId, caller, version)
+        : this.#classic.checkCommit(group, caller, version === null)
     return () => error
   }
 
-  #mayKeep(groupId: string, { generation }: Caller): KafkaErrorName {
+  #mayKeep(groupId: string, { generation }: Caller, version: number | null): KafkaErrorName {
     if (generation < 0) return this.mayKeep(groupId)
-    return this.#log.state.groups.has(groupId) ? 'UNKNOWN_MEMBER_ID' : 'ILLEGAL_GENERATION'
+    if (this.#log.state.groups.has(groupId)) return 'UNKNOWN_MEMBER_ID'
+    return version !== null && version >= NOT_FOUND_FROM ? 'GROUP_ID_NOT_FOUND' : 'ILLEGAL_GENERATION'
   }
 
   /** Nobody manages this group: may it keep offsets for whoever commits them? */

@@ -89,6 +89,7 @@ const committing: Case[] = [
       const [offsets, topic] = [await Offsets.open(broker), await topicFor(broker, version)]
       const nowhere = version >= IDS_FROM ? UNKNOWN_TOPIC_ID : broker.topicName('nowhere')
       return [
+        await offsets.commit(topic, [{}], version, { generationIdOrMemberEpoch: 3 }),
         await offsets.commit(
           topic,
           [

@@ -170,6 +170,18 @@ describe('the uniform assignor', () => {
     expect(Math.max(...[...targets.values()].map(sizeOf))).toBeLessThanOrEqual(11)
     expect(performance.now() - beganMs).toBeLessThan(5_000)
   })
+
+  it('moves a hundred thousand partitions from one who had all of them', () => {
+    const counts = new Map([
+      ['t', 150_000],
+      ['u', 150_000],
+    ])
+    const all = new Map([...counts].map(([topic, count]) => [topic, Array.from({ length: count }, (_, i) => i)]))
+    const members = [{ ...member('a', ['t', 'u']), target: all }, member('b', ['u'])]
+    const beganMs = performance.now()
+    expect([...uniform(members, counts).values()].map(sizeOf)).toEqual([150_000, 150_000])
+    expect(performance.now() - beganMs).toBeLessThan(5_000)
+  })
 })
 
 describe('the range assignor', () => {

@@ -27,13 +27,13 @@ async function stable(groupId: string, metadata: Buffer) {
   return member
 }
 
-async function commit(groupId: string, self: object = NOBODY, partitionIndexes = [0]) {
+async function commit(groupId: string, self: object = NOBODY, partitionIndexes = [0], version = 7) {
   const partitions = partitionIndexes.map(partitionIndex => ({
     partitionIndex,
     committedOffset: 5,
     committedMetadata: '',
   }))
-  const { topics } = await fixture.ask('OffsetCommit', 7, {
+  const { topics } = await fixture.ask('OffsetCommit', version, {
     groupId,
     ...self,
     topics: [{ name: 'orders', partitions }],
@@ -86,6 +86,7 @@ describe('committed offsets', () => {
   it('are refused to a generation that no group has', async () => {
     const self = { generationIdOrMemberEpoch: 3, memberId: '' }
     expect(await commit('g', self)).toEqual([['ILLEGAL_GENERATION']])
+    expect(await commit('g', self, [0], 9)).toEqual([['GROUP_ID_NOT_FOUND']])
     await commit('g')
     expect(await commit('g', self)).toEqual([['UNKNOWN_MEMBER_ID']])
   })
