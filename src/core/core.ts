@@ -24,7 +24,7 @@ import {
 import { checkSequence, type KeptBatch, NO_PRODUCER, rememberBatch, sequenceAfter } from './producers.ts'
 import { Partition, type State, Topic } from './state.ts'
 import type { TransactionEnd } from './transaction-fields.ts'
-import type { Marker } from './transactions.ts'
+import type { Marker, Transaction } from './transactions.ts'
 
 // `apply` is the state machine: (state, record) -> state and effects. No clock, no random, no I/O, no waiting. It assigns
 // offsets and turns away duplicates and zombies, the same way when a record has just been committed and when it is read back
@@ -281,13 +281,22 @@ function deleteTopic(state: State, id: string): Outcome {
   state.topicsById.delete(id)
   state.topicsEpoch++
   for (const group of state.groups.values()) group.offsets.delete(id)
+  for (const transaction of state.openTransactions) leaveTopic(state, transaction, topic)
   for (const partition of topic.partitions) {
     partition.extents.dropBefore(partition.nextOffset, state.releaseFile)
     assert(partition.extents.length === 0, 'a deleted partition holds no file')
-    for (const transaction of state.openTransactions) transaction.partitions.delete(partition.ordinal)
     state.partitions[partition.ordinal] = undefined
   }
   return 'NONE'
+}
+
+/** Many transactions are in few partitions, and a topic may have many, or the other way round: the fewer are walked. */
+function leaveTopic(state: State, { partitions }: Transaction, topic: Topic): void {
+  if (partitions.size > topic.partitions.length) {
+    for (const { ordinal } of topic.partitions) partitions.delete(ordinal)
+    return
+  }
+  for (const ordinal of partitions) if (state.partitions[ordinal]?.topic === topic) partitions.delete(ordinal)
 }
 
 function moveLogStart(state: State, change: Extract<Change, { kind: 'log-start-moved' }>): Outcome {

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { ByteReader, ByteWriter } from '#bytes/cursor.ts'
 import { type Change, encodeChange, PRODUCE_RECORD, RECORD_VERSION, typeOfChange } from '#core/change-records.ts'
 import { decodeState, encodeState } from '#core/checkpoint.ts'
@@ -148,6 +148,10 @@ function applyTo(state: State, { type, body }: LogRecord): void {
   apply(state, { type, version: RECORD_VERSION, body: new ByteReader(body) }, NO_EFFECTS)
 }
 
+function applyChange(state: State, change: Change): void {
+  applyTo(state, { type: typeOfChange(change.kind), body: encodeChange(change, state.timeMs) })
+}
+
 function historyOf(steps: readonly Step[], check: (state: State) => void = () => {}) {
   const state = new State()
   const records: LogRecord[] = []
@@ -179,9 +183,48 @@ function expectConsistent(state: State): void {
   for (const transaction of state.transactions.values()) {
     expect(state.openTransactions.has(transaction)).toBe(transaction.isOngoing)
     if (!transaction.isOngoing) expect(transaction.partitions.size + transaction.groups.size).toBe(0)
+    for (const ordinal of transaction.partitions) expect(state.partitions[ordinal]).toBeDefined()
     expect(state.transactionOfProducer.get(transaction.producerId)).toBe(transaction)
   }
 }
+
+describe('a topic that is deleted while many transactions are open', () => {
+  const counts = { transactions: 50, partitions: 400 }
+
+  /** Each of the transactions is in so many partitions of each of two topics. Returns how often one was told to leave one. */
+  function leavingsOf(joined: number, partitionCount: number): { state: State; leavings: number } {
+    const { state } = historyOf([])
+    for (const name of ['gone', 'kept']) {
+      applyChange(state, { kind: 'topic-created', id: name, name, partitionCount, configs: new Map() })
+    }
+    const ordinals = ['gone', 'kept'].flatMap(name =>
+      state.topics
+        .get(name)!
+        .partitions.slice(0, joined)
+        .map(({ ordinal }) => ordinal),
+    )
+    for (let i = 0; i < counts.transactions; i++) {
+      applyChange(state, changeOf(state, { claim: i, again: false }))
+      const who = { transactionalId: idOf(i), producerId: i, epoch: 0 }
+      applyChange(state, { kind: 'transaction-joined', ...who, ordinals, groupIds: [] })
+    }
+    const leave = vi.spyOn(Set.prototype, 'delete')
+    applyChange(state, { kind: 'topic-deleted', id: 'gone' })
+    const leavings = leave.mock.calls.length
+    leave.mockRestore()
+    return { state, leavings }
+  }
+
+  it.each([
+    ['few of its many partitions', 2, counts.partitions],
+    ['all of its few partitions', 3, 3],
+  ])('is left by those that are in %s, without a look at what they are not in', (_what, joined, partitionCount) => {
+    const { state, leavings } = leavingsOf(joined, partitionCount)
+    expect(leavings).toBe(counts.transactions * joined)
+    for (const { partitions } of state.openTransactions) expect(partitions.size).toBe(joined)
+    expectConsistent(state)
+  })
+})
 
 describe('any history of transactions', () => {
   const histories = fc.array(step, { minLength: 1, maxLength: 60 })
