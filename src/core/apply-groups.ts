@@ -85,10 +85,11 @@ function removeOffsets(state: State, { groupId, topics }: Of<'offsets-removed'>)
 function expireOffsets(state: State, { groupId, foundAt, topics, removesGroup }: Of<'offsets-expired'>): void {
   const group = state.groups.get(groupId)
   if (group === undefined) return
+  const pending = group.pendingPartitions()
   for (const { topicId, partitions } of topics) {
     for (const partition of partitions) {
       const committed = group.offsets.get(topicId)?.get(partition)
-      const isStill = committed !== undefined && committed.order < foundAt && !group.isPending(topicId, partition)
+      const isStill = committed !== undefined && committed.order < foundAt && !pending.get(topicId)?.has(partition)
       if (isStill) group.offsets.forget(topicId, partition)
     }
   }

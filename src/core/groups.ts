@@ -103,12 +103,22 @@ export class Group {
     for (const pending of this.pending.values()) pending.forget(topicId, partition)
   }
 
-  /** Does an open transaction commit an offset of this partition? */
-  isPending(topicId: string, partition: number): boolean {
-    for (const pending of this.pending.values()) if (pending.get(topicId)?.has(partition)) return true
-    return false
+  /** Partitions that open transactions commit offsets of, by topic. Made anew: for many questions at once. */
+  pendingPartitions(): PendingPartitions {
+    const byTopic = new Map<string, Set<number>>()
+    for (const offsets of this.pending.values()) {
+      for (const [topicId, partitions] of offsets) {
+        const pending = byTopic.get(topicId) ?? new Set()
+        for (const partition of partitions.keys()) pending.add(partition)
+        byTopic.set(topicId, pending)
+      }
+    }
+    return byTopic
   }
 }
+
+/** By topic id. */
+export type PendingPartitions = ReadonlyMap<string, ReadonlySet<number>>
 
 /** Offsets that are committed at once. */
 export interface CommittedTopic {

@@ -18,12 +18,13 @@ export function expiredOffsets(
 ): Expired {
   const isExpired = expiryOf(group, described, isSubscribed, time)
   const topics: RemovedTopic[] = []
+  const pending = group.pendingPartitions()
   let leftCount = 0
   for (const [topicId, offsets] of group.offsets) {
     const partitions: number[] = []
     for (const [partition, committed] of offsets) {
       // What an open transaction is about to change stays until it has ended.
-      if (isExpired(topicId, committed) && !group.isPending(topicId, partition)) partitions.push(partition)
+      if (isExpired(topicId, committed) && !pending.get(topicId)?.has(partition)) partitions.push(partition)
       else leftCount++
     }
     if (partitions.length > 0) topics.push({ topicId, partitions })

@@ -1,4 +1,4 @@
-import type { CommittedOffset, Group } from '#core/groups.ts'
+import type { CommittedOffset, Group, PendingPartitions } from '#core/groups.ts'
 import type { RequestContext } from '#kafka/broker.ts'
 import { checkFetch } from '#kafka/coordinator/consumer-view.ts'
 import { defineHandler } from '#kafka/handler.ts'
@@ -21,7 +21,7 @@ export const offsetFetch = defineHandler(
   { request: OffsetFetchRequest, response: OffsetFetchResponse, versions: [1, 10] },
   (request, context) => {
     const { groupId, topics, requireStable } = request
-    const reading = { ...context, requireStable }
+    const reading: Reading = { ...context, pending: requireStable ? new Map() : null }
     if (context.version >= SEVERAL_FROM) return { groups: request.groups.map(wanted => answerGroup(wanted, reading)) }
     const wanted: WantedGroup = {
       groupId,
@@ -37,9 +37,9 @@ export const offsetFetch = defineHandler(
   },
 )
 
-/** `requireStable`: offsets that an open transaction commits are not told. */
+/** `pending`: of groups that were asked for so far; what is in it is not told. Null: everything is. */
 interface Reading extends Pick<RequestContext, 'broker' | 'version'> {
-  readonly requireStable: boolean
+  readonly pending: Map<Group, PendingPartitions> | null
 }
 
 function answerGroup(wanted: WantedGroup, reading: Reading): GroupAnswer {
@@ -57,37 +57,42 @@ function answerGroup(wanted: WantedGroup, reading: Reading): GroupAnswer {
 function answerTopic(
   group: Group | undefined,
   { name, topicId, partitionIndexes }: NonNullable<WantedGroup['topics']>[number],
-  { broker, version, requireStable }: Reading,
+  { broker, version, pending }: Reading,
 ): TopicAnswer {
   const { topics, topicsById } = broker.log.state
   const byId = version >= IDS_FROM
   const topic = byId ? topicsById.get(topicId) : topics.get(name)
   const offsets = topic === undefined ? undefined : group?.offsets.get(topic.id)
   const isUnknown = byId && topic === undefined
-  const isPending = isPendingIn(requireStable ? group : undefined, topic?.id)
+  const unstable = pendingIn(pending, group)?.get(topic?.id ?? '')
   const partitions = partitionIndexes.map(index => {
     if (isUnknown) return refusedPartition(index, 'UNKNOWN_TOPIC_ID')
-    return isPending(index)
+    return unstable?.has(index)
       ? refusedPartition(index, 'UNSTABLE_OFFSET_COMMIT')
       : answerPartition(index, offsets?.get(index))
   })
   return { name, topicId, partitions }
 }
 
-/** Partitions of a topic whose offset an open transaction of the group is about to change. */
-function isPendingIn(group: Group | undefined, topicId: string | undefined): (partition: number) => boolean {
-  if (group === undefined || topicId === undefined || group.pending.size === 0) return () => false
-  return partition => group.isPending(topicId, partition)
+/** What open transactions of the group are about to change: looked up once, however often a request names the group. */
+function pendingIn(pending: Reading['pending'], group: Group | undefined): PendingPartitions | undefined {
+  if (pending === null || group === undefined) return undefined
+  let found = pending.get(group)
+  if (found === undefined) {
+    found = group.pendingPartitions()
+    pending.set(group, found)
+  }
+  return found
 }
 
-function allOf(group: Group | undefined, { broker, requireStable }: Reading): TopicAnswer[] {
+function allOf(group: Group | undefined, { broker, pending }: Reading): TopicAnswer[] {
   const answers: TopicAnswer[] = []
   for (const [topicId, offsets] of group?.offsets ?? []) {
     const topic = broker.log.state.topicsById.get(topicId)
     if (topic === undefined) continue
-    const isPending = isPendingIn(requireStable ? group : undefined, topicId)
+    const unstable = pendingIn(pending, group)?.get(topicId)
     const partitions = [...offsets].map(([index, committed]) =>
-      isPending(index) ? refusedPartition(index, 'UNSTABLE_OFFSET_COMMIT') : answerPartition(index, committed),
+      unstable?.has(index) ? refusedPartition(index, 'UNSTABLE_OFFSET_COMMIT') : answerPartition(index, committed),
     )
     answers.push({ name: topic.name, topicId, partitions })
   }

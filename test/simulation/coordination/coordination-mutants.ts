@@ -83,8 +83,8 @@ const found: readonly Mutant[] = [
     'offsets that an open transaction is about to change are told',
     50,
     'src/kafka/handlers/09-offset-fetch.ts',
-    'return partition => group.isPending(topicId, partition)',
-    'return () => false',
+    'pending: requireStable ? new Map() : null',
+    'pending: null',
   ),
   one('an aborted transaction is not remembered', 20, TRANSACTIONS, 'partition.aborted.add({', 'void ({'),
   one(
