@@ -1,9 +1,9 @@
-import type { Clock } from '#base/ports.ts'
 import type { Partition } from '#core/state.ts'
 import type { Series } from '#observe/metrics.ts'
 import { type GroupFigures, NO_GROUPS } from '#observe/product-metrics.ts'
 import type { Broker } from './broker.ts'
 import { viewGroup } from './group-view.ts'
+import { Walk } from './walk.ts'
 
 // How far groups are behind. Nothing is kept for it: it is computed when somebody asks, from the committed offsets and the ends
 // of the partitions, with breaks in which others have their turn.
@@ -11,30 +11,6 @@ import { viewGroup } from './group-view.ts'
 /** What is between a committed offset and the end; records that are gone are not waited for. */
 export function lagRecords({ logStart, nextOffset }: Partition, committedOffset: number): number {
   return Math.max(0, nextOffset - Math.max(committedOffset, logStart))
-}
-
-/** Steps of a walk over groups and their offsets: a fraction of a millisecond. */
-const STEPS_AT_ONCE = 500
-
-/** A walk that may be long. */
-export class Walk {
-  readonly #clock: Pick<Clock, 'soon'>
-  #steps = 0
-
-  constructor(clock: Pick<Clock, 'soon'>) {
-    this.#clock = clock
-  }
-
-  /** Is it time for a break? */
-  stepped(steps = 1): boolean {
-    this.#steps += steps
-    return this.#steps >= STEPS_AT_ONCE
-  }
-
-  rest(): Promise<void> {
-    this.#steps = 0
-    return new Promise(resolve => this.#clock.soon(resolve))
-  }
 }
 
 /** Counts groups for the metrics. */
