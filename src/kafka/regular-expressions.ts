@@ -11,6 +11,8 @@ const REGEX_MAX_PROGRAM = 1000
 export interface Regex {
   /** Does it match the whole text? */
   matches(text: string): boolean
+  /** Instructions that it is compiled to. */
+  programSize(): number
 }
 
 /** Null: it is none, or takes too much. */

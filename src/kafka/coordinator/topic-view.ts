@@ -1,5 +1,6 @@
 import type { Clock } from '#base/ports.ts'
 import type { State } from '#core/state.ts'
+import { RegexSearch } from '#kafka/regex-search.ts'
 import { compileRegex, type Regex } from '#kafka/regular-expressions.ts'
 
 // The topics there are, as coordinators of consumer groups ask for them. Which of them an expression matches is found out in slices of
@@ -7,10 +8,6 @@ import { compileRegex, type Regex } from '#kafka/regular-expressions.ts'
 
 /** Expressions that are kept compiled. */
 const KEPT_REGEXES = 1000
-/** One slice: then others have their turn. */
-const SLICE_MS = 2
-/** What takes longer than this in all is given up: from then on it matches nothing. */
-const GIVE_UP_MS = 1000
 
 interface Compiled {
   readonly regex: Regex
@@ -18,8 +15,7 @@ interface Compiled {
   topicsEpoch: number
   names: ReadonlySet<string>
   isResolving: boolean
-  /** What the topics of one epoch have taken so far. */
-  spentMs: number
+  /** It took too long: from then on it matches nothing. */
   isGivenUp: boolean
 }
 
@@ -69,26 +65,16 @@ export class TopicView {
 
   #resolve(compiled: Compiled): void {
     const { topics, topicsEpoch } = this.#state
-    const names = [...topics.keys()]
-    const found = new Set<string>()
-    let next = 0
+    const search = new RegexSearch(compiled.regex, [...topics.keys()], name => name, this.#clock)
     compiled.isResolving = true
-    compiled.spentMs = 0
     const slice = (isLate: boolean): void => {
-      const beganMs = this.#clock.monotonicMs()
-      let tookMs = 0
-      while (next < names.length && tookMs < SLICE_MS) {
-        const name = names[next++]!
-        if (compiled.regex.matches(name)) found.add(name)
-        tookMs = this.#clock.monotonicMs() - beganMs
-      }
-      compiled.spentMs += tookMs
-      compiled.isGivenUp = compiled.spentMs > GIVE_UP_MS
-      if (next < names.length && !compiled.isGivenUp) {
+      const stage = search.goOn()
+      if (stage === 'unfinished') {
         this.#clock.soon(() => slice(true))
         return
       }
-      compiled.names = compiled.isGivenUp ? NO_NAMES : found
+      compiled.isGivenUp = stage === 'given-up'
+      compiled.names = compiled.isGivenUp ? NO_NAMES : new Set(search.found)
       compiled.topicsEpoch = topicsEpoch
       compiled.isResolving = false
       if (isLate) this.#resolvedLate++
@@ -101,7 +87,7 @@ export class TopicView {
     if (known !== undefined) return known
     const regex = compileRegex(text)
     if (regex === null) return null
-    const unresolved = { topicsEpoch: -1, names: NO_NAMES, isResolving: false, spentMs: 0, isGivenUp: false }
+    const unresolved = { topicsEpoch: -1, names: NO_NAMES, isResolving: false, isGivenUp: false }
     const compiled: Compiled = { regex, ...unresolved }
     if (this.#compiled.size >= KEPT_REGEXES) this.#compiled.delete(this.#compiled.keys().next().value ?? '')
     this.#compiled.set(text, compiled)

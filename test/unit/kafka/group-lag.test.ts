@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { GroupMeter } from '#kafka/group-lag.ts'
 import { BrokerFixture } from '#test/support/broker-fixture.ts'
 import { commitOffsets, joinAlone, leave } from '#test/support/group-members.ts'
+import { countTurns } from '#test/support/turns.ts'
 
 const records = (count: number) => Array.from({ length: count }, () => ({ value: 'x' }))
 
@@ -97,16 +98,11 @@ describe('groups', () => {
     await fixture.createTopic('t', { partitions: 1000 })
     const everywhere = Object.fromEntries(Array.from({ length: 1000 }, (_, partition) => [partition, 0]))
     for (const group of ['a', 'b', 'c', 'd']) await commitOffsets(fixture, group, { t: everywhere })
-    let turns = 0
-    const soon = fixture.clock.soon.bind(fixture.clock)
-    fixture.clock.soon = call => {
-      turns++
-      soon(call)
-    }
+    const turns = countTurns(fixture.clock)
     const figures = await measure()
     expect(figures).toMatchObject({ committedOffsets: 4000 })
     expect(figures.lags).toHaveLength(3000)
-    expect(turns).toBe(6)
+    expect(turns.count).toBe(6)
   })
 
   it('count what began as a generation: a rebalance when a member came, one when it went', async () => {
