@@ -5,31 +5,58 @@ import {
   DescribeTransactionsRequest,
   DescribeTransactionsResponse,
 } from '#kafka/protocol/apis/65-describe-transactions.ts'
-import { errorCode } from '#kafka/protocol/protocol.ts'
+import { errorCode, type KafkaErrorName } from '#kafka/protocol/protocol.ts'
+import { Walk } from '#kafka/walk.ts'
 
-// DescribeTransactions v0 (KIP-664).
+// DescribeTransactions v0 (KIP-664). An id that is named again is answered again, as in Kafka.
 
 type Described = DescribeTransactionsResponse['transactionStates'][number]
 
+/** Most partitions in an answer, which is written in one go. A first transaction is described whatever it has. */
+const MAX_PARTITIONS = 100_000
+
 export const describeTransactions = defineHandler(
   { request: DescribeTransactionsRequest, response: DescribeTransactionsResponse, versions: [0, 0] },
-  ({ transactionalIds }, { broker }) => ({
-    transactionStates: transactionalIds.map((transactionalId): Described => {
+  async ({ transactionalIds }, { broker }) => {
+    const walk = new Walk(broker.clock)
+    const known = new Map<string, { described: Described; partitionCount: number }>()
+    const transactionStates: Described[] = []
+    let leftCount = MAX_PARTITIONS
+    for (const transactionalId of transactionalIds) {
+      const again = known.get(transactionalId)
       const transaction = broker.log.state.transactions.get(transactionalId)
-      if (transaction !== undefined) return describe(broker, transaction)
-      const code = errorCode(transactionalId === '' ? 'INVALID_REQUEST' : 'TRANSACTIONAL_ID_NOT_FOUND')
-      return { ...NOTHING, errorCode: code, transactionalId }
-    }),
-  }),
+      const partitionCount = again?.partitionCount ?? transaction?.partitions.size ?? 0
+      if (partitionCount > leftCount && leftCount < MAX_PARTITIONS) {
+        // What Kafka says while it loads its state: clients ask again, and only for these.
+        transactionStates.push(refused(transactionalId, 'COORDINATOR_LOAD_IN_PROGRESS'))
+      } else {
+        const described = again?.described ?? describeId(broker, transactionalId, transaction)
+        known.set(transactionalId, { described, partitionCount })
+        transactionStates.push(described)
+        leftCount -= partitionCount
+      }
+      if (walk.stepped(again === undefined ? 1 + partitionCount : 1)) await walk.rest()
+    }
+    return { transactionStates }
+  },
 )
 
-const NOTHING = {
-  transactionState: '',
-  transactionTimeoutMs: 0,
-  transactionStartTimeMs: 0,
-  producerId: 0,
-  producerEpoch: 0,
-  topics: [],
+function refused(transactionalId: string, error: KafkaErrorName): Described {
+  return {
+    errorCode: errorCode(error),
+    transactionalId,
+    transactionState: '',
+    transactionTimeoutMs: 0,
+    transactionStartTimeMs: 0,
+    producerId: 0,
+    producerEpoch: 0,
+    topics: [],
+  }
+}
+
+function describeId(broker: Broker, transactionalId: string, transaction: Transaction | undefined): Described {
+  if (transaction !== undefined) return describe(broker, transaction)
+  return refused(transactionalId, transactionalId === '' ? 'INVALID_REQUEST' : 'TRANSACTIONAL_ID_NOT_FOUND')
 }
 
 function describe({ log }: Broker, transaction: Transaction): Described {
@@ -38,7 +65,9 @@ function describe({ log }: Broker, transaction: Transaction): Described {
     const partition = log.state.partitions[ordinal]
     if (partition === undefined) continue
     const { name } = partition.topic
-    byTopic.set(name, [...(byTopic.get(name) ?? []), partition.index])
+    const partitions = byTopic.get(name)
+    if (partitions === undefined) byTopic.set(name, [partition.index])
+    else partitions.push(partition.index)
   }
   return {
     errorCode: errorCode('NONE'),
