@@ -91,6 +91,7 @@ export function createBroker(options: KafkaOptions): Broker {
       log,
       clock,
       random,
+      logger,
       limits: {
         initialRebalanceDelayMs: settings.groupInitialRebalanceDelayMs,
         maxMembers: settings.groupMaxSize,

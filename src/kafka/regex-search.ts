@@ -2,16 +2,18 @@ import type { Clock } from '#base/ports.ts'
 import type { Regex } from './regular-expressions.ts'
 
 // Which of many things an expression matches, by a text of each: found out in slices of the broker's thread, between which whoever searches lets others
-// have their turn. What takes too long is given up (docs/decisions/regular-expressions.md).
+// have their turn (docs/decisions/regular-expressions.md).
 
 /** One slice. */
 const SLICE_MS = 2
-/** What takes longer than this in all is given up. */
-const GIVE_UP_MS = 1000
+/** What takes longer than this in all is slow. */
+const QUICK_MS = 1000
+/** Most that one text takes. What takes longer is the thread's standing still. */
+const MATCH_MAX_MS = 20
 /** Instructions times characters: 10 ms at worst, and no slice ends before. Topics have no longer names, transactions may have. */
 const MAX_STEPS_OF_A_MATCH = 250_000
 
-export type SearchStage = 'unfinished' | 'done' | 'given-up'
+export type SearchStage = 'unfinished' | 'done' | 'too-many-steps'
 
 export class RegexSearch<T> {
   readonly found: T[] = []
@@ -34,29 +36,33 @@ export class RegexSearch<T> {
     this.#clock = clock
   }
 
+  get isSlow(): boolean {
+    return this.#spentMs > QUICK_MS
+  }
+
   /** The next slice. */
   goOn(): SearchStage {
     const beganMs = this.#clock.monotonicMs()
-    let tookMs = 0
-    while (this.#next < this.#things.length && tookMs < SLICE_MS) {
+    let atMs = beganMs
+    while (this.#next < this.#things.length && atMs - beganMs < SLICE_MS) {
       const thing = this.#things[this.#next++]!
       const text = this.#textOf(thing)
-      if (this.#regex.programSize() * text.length > MAX_STEPS_OF_A_MATCH) return 'given-up'
+      if (this.#regex.programSize() * text.length > MAX_STEPS_OF_A_MATCH) return 'too-many-steps'
       if (this.#regex.matches(text)) this.found.push(thing)
-      tookMs = this.#clock.monotonicMs() - beganMs
+      const doneMs = this.#clock.monotonicMs()
+      this.#spentMs += Math.min(doneMs - atMs, MATCH_MAX_MS)
+      atMs = doneMs
     }
-    this.#spentMs += tookMs
-    if (this.#spentMs > GIVE_UP_MS) return 'given-up'
     return this.#next < this.#things.length ? 'unfinished' : 'done'
   }
 
-  /** All slices. Null: it is given up. */
+  /** All slices. Null: it is given up, as it is slow or takes too many steps. */
   async finish(): Promise<T[] | null> {
     let stage = this.goOn()
-    while (stage === 'unfinished') {
+    while (stage === 'unfinished' && !this.isSlow) {
       await new Promise<void>(resolve => this.#clock.soon(resolve))
       stage = this.goOn()
     }
-    return stage === 'done' ? this.found : null
+    return stage === 'done' && !this.isSlow ? this.found : null
   }
 }

@@ -166,9 +166,11 @@ export function classicHeartbeat(step: ConsumerStep, caller: Caller): KafkaError
 }
 
 /** Is there a target for it to come for, or may there be one? Kafka lets it join again and again until there may. */
-function isBehind({ group, timers, limits, nowMs }: ConsumerStep, { epoch }: ConsumerMember): boolean {
+function isBehind(step: ConsumerStep, { epoch }: ConsumerMember): boolean {
+  const { group, timers, limits, nowMs } = step
   const { targetEpoch } = group
   if (epoch < targetEpoch || targetEpoch === group.epoch) return epoch < targetEpoch
+  if (!step.knowsTopics()) return false
   return timers.assignedMs === null || nowMs >= timers.assignedMs + limits.assignmentIntervalMs
 }
 

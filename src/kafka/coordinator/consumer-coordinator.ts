@@ -3,6 +3,7 @@ import type { Change } from '#core/change-records.ts'
 import type { ConsumerGroup } from '#core/consumer-groups.ts'
 import { storageRefusal } from '#kafka/refusal.ts'
 import type { Log } from '#log/log.ts'
+import type { Logger } from '#observe/log.ts'
 import type { Counter } from '#observe/metrics.ts'
 import type { ClassicGroup } from './classic-group.ts'
 import { generationOf } from './classic-saving.ts'
@@ -44,6 +45,7 @@ export class ConsumerCoordinator {
   constructor(options: {
     log: Log
     clock: Clock
+    logger: Logger
     rebalances: Counter
     limitsOf(groupId: string): ConsumerLimits
     /** A group has no member any more that speaks the consumer protocol. */
@@ -54,7 +56,7 @@ export class ConsumerCoordinator {
     this.#rebalances = options.rebalances
     this.#limitsOf = options.limitsOf
     this.#becameClassic = options.becameClassic
-    this.topics = new TopicView(options.log.state, options.clock)
+    this.topics = new TopicView(options.log.state, options.clock, options.logger)
     // After a restart members go on with their epochs; their sessions begin anew.
     for (const [id, { consumer }] of options.log.state.groups) if (consumer !== null) this.#begin(id, consumer)
   }
@@ -178,6 +180,7 @@ export class ConsumerCoordinator {
   close(): void {
     this.#isClosed = true
     for (const groupId of [...this.#known.keys()]) this.forget(groupId)
+    this.topics.close()
   }
 
   #begin(groupId: string, group: ConsumerGroup): void {

@@ -97,10 +97,8 @@ export function consumerHeartbeat(step: ConsumerStep, request: HeartbeatRequest)
   const { known, replaces, memberId } = found
   const described = describe(known, memberId, request)
   const hasNewRegex = described.topicRegex !== (known?.topicRegex ?? '')
-  if (hasNewRegex && described.topicRegex !== '' && !step.topics.isRegex(described.topicRegex)) {
-    const message = `SubscribedTopicRegex is no valid RE2 expression of at most ${REGEX_MAX_LENGTH} characters.`
-    return heartbeatRefusal(refusal('INVALID_REGULAR_EXPRESSION', message))
-  }
+  const regexRefused = hasNewRegex && described.topicRegex !== '' ? problemWithRegex(step, described.topicRegex) : null
+  if (regexRefused !== null) return heartbeatRefusal(refusal('INVALID_REGULAR_EXPRESSION', regexRefused))
   const isFirst = step.group.members.size === 0
   // Counting is for who names another one: it takes as long as the group is large.
   const assignorBefore = described.assignor === (known?.assignor ?? null) ? null : preferredAssignor(step.group)
@@ -129,6 +127,17 @@ export function consumerHeartbeat(step: ConsumerStep, request: HeartbeatRequest)
     heartbeatIntervalMs: step.limits.heartbeatIntervalMs,
     assignment: tellsAssignment ? after.assigned : null,
   }
+}
+
+/** Null: a member may subscribe by it. */
+function problemWithRegex({ topics, group }: ConsumerStep, text: string): string | null {
+  if (!topics.isRegex(text)) {
+    return `SubscribedTopicRegex is no valid RE2 expression of at most ${REGEX_MAX_LENGTH} characters.`
+  }
+  if (!topics.isTooSlow(text)) return null
+  // A group that waits for it already waits no longer for one member more.
+  const isKnown = group.members.values().some(({ topicRegex }) => topicRegex === text)
+  return isKnown ? null : 'SubscribedTopicRegex takes too long to match the names of the topics.'
 }
 
 /** The group may expire while its first member is on its way to the disk: then it is made anew, and must go on as this one. */

@@ -36,13 +36,14 @@ function nextProgress(
 
 function towardsTarget(step: ConsumerStep, member: ConsumerMember, owned: Owned): MemberProgress {
   const { targetEpoch } = step.group
-  const wanted = new Set(step.topicIdsOf(member))
+  const wanted = step.topicIdsOf(member)
   const assigned = new Map<string, Map<number, number>>()
   const revoking = new Map<string, Map<number, number>>()
   const added = new Map<string, number[]>()
   let hasUnreleased = false
   for (const topicId of new Set([...member.target.keys(), ...member.assigned.keys()])) {
-    const target = wanted.has(topicId) ? (member.target.get(topicId) ?? []) : []
+    const isWanted = wanted === null || wanted.has(topicId)
+    const target = isWanted ? (member.target.get(topicId) ?? []) : []
     const has = member.assigned.get(topicId) ?? NO_EPOCHS
     const targeted = new Set(target)
     for (const [partition, epoch] of has) put(targeted.has(partition) ? assigned : revoking, topicId, partition, epoch)
@@ -69,7 +70,8 @@ function towardsTarget(step: ConsumerStep, member: ConsumerMember, owned: Owned)
 
 /** Takes topics away that the member no longer wants, before there is a new target for it. */
 function withoutUnwanted(step: ConsumerStep, member: ConsumerMember, owned: Owned): MemberProgress | null {
-  const wanted = new Set(step.topicIdsOf(member))
+  const wanted = step.topicIdsOf(member)
+  if (wanted === null) return null
   const unwanted = [...member.assigned].filter(([topicId]) => !wanted.has(topicId))
   if (unwanted.length === 0) return null
   const assigned: Assignment = new Map([...member.assigned].filter(([topicId]) => wanted.has(topicId)))

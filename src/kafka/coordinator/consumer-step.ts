@@ -126,16 +126,29 @@ export class ConsumerStep {
     return this.#group.members.get(id)!
   }
 
-  /** Names of all topics that a member wants and that are there. */
-  *topicIdsOf(member: Pick<ConsumerMember, 'topicNames' | 'topicRegex'>): Generator<string> {
-    for (const name of member.topicNames) {
-      const id = this.topics.idOf(name)
-      if (id !== undefined) yield id
+  /** Is it known which topics each member wants? */
+  knowsTopics(): boolean {
+    let isKnown = true
+    for (const { topicRegex } of this.#group.members.values()) {
+      if (topicRegex !== '' && this.topics.matching(topicRegex) === null) isKnown = false
     }
-    if (member.topicRegex === '') return
-    for (const name of this.topics.matching(member.topicRegex)) {
-      const id = this.topics.idOf(name)
-      if (id !== undefined) yield id
+    return isKnown
+  }
+
+  /** Ids of all topics that a member wants and that are there; null: it is not known yet which its expression matches. */
+  topicIdsOf({
+    topicNames,
+    topicRegex,
+  }: Pick<ConsumerMember, 'topicNames' | 'topicRegex'>): ReadonlySet<string> | null {
+    const matching = topicRegex === '' ? [] : this.topics.matching(topicRegex)
+    if (matching === null) return null
+    const ids = new Set<string>()
+    for (const names of [topicNames, matching]) {
+      for (const name of names) {
+        const id = this.topics.idOf(name)
+        if (id !== undefined) ids.add(id)
+      }
     }
+    return ids
   }
 }

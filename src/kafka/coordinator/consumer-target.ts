@@ -1,3 +1,4 @@
+import { assert } from '#base/assert.ts'
 import type { ConsumerGroup, ConsumerMember, Target } from '#core/consumer-groups.ts'
 import { ASSIGNORS, type Assignee, type Assignor, DEFAULT_ASSIGNOR } from './assignors.ts'
 import type { ConsumerStep } from './consumer-step.ts'
@@ -16,22 +17,30 @@ export function preferredAssignor({ members }: Pick<ConsumerGroup, 'members'>): 
   return preferred
 }
 
-/** A new epoch of the group if members want other things than before, or what they want has become another. */
+/**
+ * A new epoch of the group if members want other things than before, or what they want has become another. As long as it is not
+ * known what they want, that is as it was: it is looked at again later.
+ */
 export function updateEpoch(step: ConsumerStep, hasChanged: boolean): void {
   const { timers, topics } = step
   if (!hasChanged && timers.topicsEpoch === topics.epoch) return
-  const topicsHash = hashOfTopics(step)
-  timers.topicsEpoch = topics.epoch
+  const isKnown = step.knowsTopics()
+  const topicsHash = isKnown ? hashOfTopics(step) : step.group.topicsHash
+  if (isKnown) timers.topicsEpoch = topics.epoch
   if (!hasChanged && topicsHash === step.group.topicsHash) return
   step.change({ kind: 'epoch', epoch: step.group.epoch + 1, topicsHash })
 }
 
-/** Computes the targets of the epoch, unless they were computed a moment ago: then a later heartbeat does. */
+/**
+ * Computes the targets of the epoch, unless they were computed a moment ago or it is not known yet what members want: then a later
+ * heartbeat does.
+ */
 export function updateTargets(step: ConsumerStep): void {
   const { timers, nowMs, limits } = step
   const { epoch, targetEpoch } = step.group
   if (targetEpoch >= epoch) return
   if (timers.assignedMs !== null && nowMs < timers.assignedMs + limits.assignmentIntervalMs) return
+  if (!step.knowsTopics()) return
   const { assignees, counts } = assignmentOf(step)
   const targets = assignorOf(step)(assignees, counts)
   for (const { id, target } of assignees) {
@@ -42,7 +51,7 @@ export function updateTargets(step: ConsumerStep): void {
   timers.assignedMs = nowMs
 }
 
-/** Ids of the topics that members want: members that want the same share one set. */
+/** Ids of the topics that members want, all of which are known: members that want the same share one set. */
 class Subscriptions {
   readonly #step: ConsumerStep
   readonly #known = new Map<string, ReadonlySet<string>>()
@@ -53,11 +62,11 @@ class Subscriptions {
 
   of(member: ConsumerMember): ReadonlySet<string> {
     const key = [member.topicRegex, ...member.topicNames].join('\n')
-    let topicIds = this.#known.get(key)
-    if (topicIds === undefined) {
-      topicIds = new Set(this.#step.topicIdsOf(member))
-      this.#known.set(key, topicIds)
-    }
+    const known = this.#known.get(key)
+    if (known !== undefined) return known
+    const topicIds = this.#step.topicIdsOf(member)
+    assert(topicIds !== null, 'it is known what members want')
+    this.#known.set(key, topicIds)
     return topicIds
   }
 

@@ -16,15 +16,19 @@ export function consumerPhase({ members, epoch, targetEpoch }: ConsumerGroup): C
   return 'Stable'
 }
 
-/** Names of all topics that members want. */
-export function consumerSubscriptions({ members }: ConsumerGroup, topics: TopicView): Set<string> {
+/** Names of all topics that members want; null: that is not known yet. */
+export function consumerSubscriptions({ members }: ConsumerGroup, topics: TopicView): Set<string> | null {
   const names = new Set<string>()
   const regexes = new Set<string>()
   for (const { topicNames, topicRegex } of members.values()) {
     for (const name of topicNames) names.add(name)
     if (topicRegex !== '') regexes.add(topicRegex)
   }
-  for (const regex of regexes) for (const name of topics.matching(regex)) names.add(name)
+  for (const regex of regexes) {
+    const matching = topics.matchingNow(regex)
+    if (matching === null) return null
+    for (const name of matching) names.add(name)
+  }
   return names
 }
 

@@ -3,6 +3,7 @@ import type { ConsumerGroup } from '#core/consumer-groups.ts'
 import type { KafkaErrorName } from '#kafka/protocol/protocol.ts'
 import { storageRefusal } from '#kafka/refusal.ts'
 import type { Log } from '#log/log.ts'
+import type { Logger } from '#observe/log.ts'
 import type { Counter } from '#observe/metrics.ts'
 import { ClassicCoordinator, type OnGone } from './classic-coordinator.ts'
 import { type ClassicGroup, metadataFor, NO_BYTES, type Phase } from './classic-group.ts'
@@ -77,8 +78,15 @@ export class GroupCoordinator {
   readonly #classic: ClassicCoordinator
   readonly #consumers: ConsumerCoordinator
 
-  constructor(options: { log: Log; clock: Clock; random: Random; limits: CoordinatorLimits; rebalances: Counter }) {
-    const { log, clock, limits, rebalances } = options
+  constructor(options: {
+    log: Log
+    clock: Clock
+    random: Random
+    logger: Logger
+    limits: CoordinatorLimits
+    rebalances: Counter
+  }) {
+    const { log, clock, logger, limits, rebalances } = options
     this.#log = log
     this.#random = options.random
     this.#limits = limits
@@ -92,6 +100,7 @@ export class GroupCoordinator {
     this.#consumers = new ConsumerCoordinator({
       log,
       clock,
+      logger,
       rebalances,
       limitsOf: groupId => limits.consumerLimitsOf(groupId),
       becameClassic: (group, isToRebalance) => this.#classic.adopt(group, isToRebalance),

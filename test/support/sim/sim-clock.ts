@@ -17,6 +17,8 @@ const LATE_MS = 0.2
 const TURN_MS = 0.01
 
 export class SimClock implements Clock {
+  /** What passes whenever the monotonic clock is asked: work takes time then, as far as somebody looks at the clock meanwhile. */
+  msPerLook = 0
   readonly #events: SimEvent[] = []
   readonly #prng: Prng | null
   #elapsedMs = 0
@@ -33,6 +35,7 @@ export class SimClock implements Clock {
   }
 
   monotonicMs(): number {
+    this.#elapsedMs += this.msPerLook
     return this.#elapsedMs
   }
 

@@ -14,7 +14,7 @@ import { consumerTick } from '#kafka/coordinator/consumer-members.ts'
 import { ConsumerStep, ConsumerTimers } from '#kafka/coordinator/consumer-step.ts'
 import { consumerPhase } from '#kafka/coordinator/consumer-view.ts'
 import { TopicView } from '#kafka/coordinator/topic-view.ts'
-import { SimClock } from '#test/support/sim/sim-clock.ts'
+import { SlowClock } from '#test/support/slow-clock.ts'
 
 // Any life of a group, with answers that get lost and a broker that forgets all but what is stored: at no time do two members
 // have the same partition, and once nothing happens any more, each partition is somebody's.
@@ -46,7 +46,8 @@ interface Client {
 
 class Life {
   readonly state = new State()
-  readonly topics = new TopicView(this.state, new SimClock())
+  clock = new SlowClock(1)
+  topics = this.#view()
   readonly clients: Client[] = Array.from({ length: MEMBERS }, (_, i) => ({
     id: `m${i}`,
     instanceId: i === 0 ? 'static' : null,
@@ -58,6 +59,11 @@ class Life {
   }))
   timers = new ConsumerTimers()
   nowMs = 0
+
+  /** An expression takes two turns for three topics. */
+  #view(): TopicView {
+    return new TopicView(this.state, this.clock, { warn() {} })
+  }
 
   get group() {
     return this.state.groups.get(GROUP)?.consumer ?? null
@@ -78,6 +84,8 @@ class Life {
 
   /** All but what is stored is forgotten. */
   restart(): void {
+    this.clock = new SlowClock(1)
+    this.topics = this.#view()
     this.timers = new ConsumerTimers()
     for (const { id, state, rebalanceTimeoutMs } of this.group?.members.values() ?? []) {
       const revokeMs = state === 'unrevoked' ? this.nowMs + rebalanceTimeoutMs : Number.POSITIVE_INFINITY
@@ -166,6 +174,7 @@ const event = fc.oneof(
   { weight: 2, arbitrary: fc.record({ waitsMs: fc.constantFrom(500, 1_500, 20_000) }) },
   { weight: 1, arbitrary: fc.record({ grows: topic, by: fc.integer({ min: 1, max: 3 }) }) },
   { weight: 1, arbitrary: fc.record({ goes: topic }) },
+  { weight: 2, arbitrary: fc.record({ matchesTurns: fc.constantFrom(1, 100) }) },
   { weight: 1, arbitrary: fc.record({ restarts: fc.constant(true) }) },
 )
 type Event = typeof event extends fc.Arbitrary<infer T> ? T : never
@@ -190,13 +199,15 @@ function happen(life: Life, what: Event, ordinal: number): void {
   } else if ('goes' in what) {
     const found = life.state.topics.get(what.goes)
     if (found !== undefined) life.change({ kind: 'topic-deleted', id: found.id })
-  } else life.restart()
+  } else if ('matchesTurns' in what) life.clock.takeTurns(what.matchesTurns)
+  else life.restart()
 }
 
 /** Everybody sends heartbeats, nothing is lost, and nothing else happens. */
 function comeToRest(life: Life): void {
   for (let round = 0; round < 40; round++) {
     life.nowMs += 5_000
+    life.clock.takeTurns()
     if (life.group !== null) life.step(consumerTick)
     for (const one of life.clients) {
       life.beat(one, false)
@@ -221,7 +232,7 @@ describe('any life of a consumer group', () => {
         expect(consumerPhase(group!)).toBe('Stable')
         const wanted = new Set<string>()
         for (const one of life.clients) {
-          const names = life.topics.matching(one.regex === '' ? '^$' : one.regex)
+          const names = one.regex === '' ? [] : life.topics.matching(one.regex)!
           for (const name of [...one.topics, ...names]) if (life.state.topics.has(name)) wanted.add(name)
         }
         const expected = [...wanted].flatMap(name =>
@@ -233,6 +244,28 @@ describe('any life of a consumer group', () => {
         expect(owned.sort()).toEqual(expected.sort())
       }),
       { numRuns: 200 },
+    )
+  })
+
+  it('goes on after a start as if there had been none', () => {
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 40 }), fc.array(client, { maxLength: 20 }), (events, beats) => {
+        const life = new Life()
+        for (const name of TOPICS) {
+          life.change({ kind: 'topic-created', id: `${name}-id`, name, partitionCount: 3, configs: new Map() })
+        }
+        for (const one of life.clients) one.regex = '[tu]'
+        for (const [i, what] of events.entries()) happen(life, what, i)
+        comeToRest(life)
+        const before = structuredClone(life.group)
+        life.restart()
+        for (const beat of beats) {
+          life.beat(life.clients[beat]!, false)
+          life.clock.takeTurns(1)
+        }
+        comeToRest(life)
+        expect(structuredClone(life.group)).toEqual(before)
+      }),
     )
   })
 })

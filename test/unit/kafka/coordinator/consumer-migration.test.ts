@@ -39,7 +39,7 @@ function stepWith(limits: Partial<ConsumerLimits> = {}, topics: Record<string, n
     groupId: 'g',
     group: null,
     timers: new ConsumerTimers(),
-    topics: new TopicView(stateWith(topics), new SimClock()),
+    topics: new TopicView(stateWith(topics), new SimClock(), { warn() {} }),
     nowMs: 1_000,
     limits: { ...LIMITS, ...limits },
   })
