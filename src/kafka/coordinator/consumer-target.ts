@@ -23,10 +23,11 @@ export function preferredAssignor({ members }: Pick<ConsumerGroup, 'members'>): 
  */
 export function updateEpoch(step: ConsumerStep, hasChanged: boolean): void {
   const { timers, topics } = step
-  if (!hasChanged && timers.topicsEpoch === topics.epoch) return
-  const isKnown = step.knowsTopics()
-  const topicsHash = isKnown ? hashOfTopics(step) : step.group.topicsHash
-  if (isKnown) timers.topicsEpoch = topics.epoch
+  const topicsEpoch = topics.epoch
+  if (!hasChanged && timers.topicsEpoch === topicsEpoch) return
+  // It is another one as soon as what is not known yet is.
+  timers.topicsEpoch = topicsEpoch
+  const topicsHash = step.knowsTopics() ? hashOfTopics(step) : step.group.topicsHash
   if (!hasChanged && topicsHash === step.group.topicsHash) return
   step.change({ kind: 'epoch', epoch: step.group.epoch + 1, topicsHash })
 }

@@ -123,6 +123,17 @@ describe('while it is not known which topics an expression matches', () => {
     expect(await beat('a', { memberEpoch: epoch, topicPartitions: [] })).toMatchObject({ partitions: 4 })
   })
 
+  it('a topic that has come counts as one that a member reads', async () => {
+    await beat('a', JOINS)
+    const isSubscribed = (topic: string): boolean => fixture.broker.groups.subscriptions('g')(topic)
+    expect(isSubscribed('t8')).toBe(false)
+    fixture.clock.msPerLook = SLOW_MS
+    await fixture.createTopic('t8')
+    expect([isSubscribed('t8'), isSubscribed('other')]).toEqual([true, true])
+    await fixture.clock.runFor(1_000)
+    expect([isSubscribed('t8'), isSubscribed('other')]).toEqual([true, false])
+  })
+
   it('other groups stay as they are, then and later', async () => {
     const { epoch } = await beat('b', JOINS, 'other')
     const before = stored('other')
