@@ -12,6 +12,11 @@ export class SlowClock implements Pick<Clock, 'monotonicMs' | 'soon' | 'after'> 
     this.msPerLook = msPerLook
   }
 
+  /** Turns that are waited for. */
+  get waiting(): number {
+    return this.#turns.length
+  }
+
   monotonicMs(): number {
     this.#nowMs += this.msPerLook
     return this.#nowMs

@@ -35,6 +35,8 @@ export class TopicView {
   readonly #clock: Time
   readonly #logger: Pick<Logger, 'warn'>
   readonly #compiled = new Map<string, Compiled>()
+  /** Slices of what is not slow, of which one at a time has its turn. */
+  readonly #slices: (() => void)[] = []
   /** What is being resolved slowly. */
   readonly #slow = new Set<Compiled>()
   #keptMax = KEPT_REGEXES
@@ -132,12 +134,19 @@ export class TopicView {
   }
 
   #goOn(compiled: Compiled, slice: () => void): void {
-    if (!compiled.isSlow) {
-      this.#clock.soon(slice)
+    if (compiled.isSlow) {
+      this.#slow.add(compiled)
+      this.#clock.after(SLOW_PAUSE_MS * this.#slow.size, slice)
       return
     }
-    this.#slow.add(compiled)
-    this.#clock.after(SLOW_PAUSE_MS * this.#slow.size, slice)
+    this.#slices.push(slice)
+    if (this.#slices.length === 1) this.#clock.soon(() => this.#takeTurn())
+  }
+
+  #takeTurn(): void {
+    const slice = this.#slices.shift()!
+    if (this.#slices.length > 0) this.#clock.soon(() => this.#takeTurn())
+    slice()
   }
 
   #compile(text: string): Compiled | null {

@@ -45,4 +45,20 @@ describe('a classic member of a consumer group', () => {
     expect((await join(fixture, first.memberId, saying(60_000))).error).toBe('NONE')
     expect((await join(fixture, first.memberId, saying(66_000))).error).toBe('GROUP_MAX_SIZE_REACHED')
   })
+
+  it('is not sent for a target that there cannot be before it is known what an expression matches', async () => {
+    const fixture = await brokerWithGroup({ groupConsumerAssignmentIntervalMs: 0 })
+    const { memberId, generationId } = await join(fixture, '')
+    const beat = async () =>
+      errorName((await fixture.ask('Heartbeat', 3, { groupId: 'g', memberId, generationId })).errorCode)
+    await fixture.ask('SyncGroup', 3, { groupId: 'g', memberId, generationId, assignments: [] })
+    for (let i = 0; i < 5; i++) await fixture.createTopic(`u${i}`)
+    const wants = { groupId: 'g', memberId: 'other', rebalanceTimeoutMs: 60_000, topicPartitions: [], memberEpoch: 0 }
+    fixture.clock.msPerLook = 5
+    await fixture.ask('ConsumerGroupHeartbeat', 1, { ...wants, subscribedTopicRegex: 'u.*' })
+    const { topics } = fixture.broker.groups
+    expect([topics.matching('u.*'), await beat()]).toEqual([null, 'NONE'])
+    await fixture.clock.runUntil(() => topics.matching('u.*') !== null)
+    expect(await beat()).toBe('REBALANCE_IN_PROGRESS')
+  })
 })

@@ -168,6 +168,18 @@ describe('topics by a regular expression', () => {
     expect(clock.delaysMs).toHaveLength(100)
   })
 
+  it('are found for one expression after the other, be they ever so many', () => {
+    const clock = new SlowClock(1)
+    const view = new View(stateWith(...numbered(30)), clock)
+    const regexes = Array.from({ length: 20 }, (_, i) => `.*${i}`)
+    for (const regex of regexes) view.matching(regex)
+    expect(clock.waiting).toBe(1)
+    clock.takeTurns(3)
+    expect(clock.waiting).toBe(1)
+    clock.takeTurns()
+    expect(regexes.filter(regex => view.matching(regex) === null)).toEqual([])
+  })
+
   it('are waited for longer the more is slow', () => {
     const clock = new SlowClock(15)
     const view = new View(stateWith(...numbered(200)), clock)
