@@ -41,27 +41,34 @@ export const CLUSTER_ID = 'AbCdEfGhIjKlMnOpQrStUg'
 
 export const ADVERTISED = { host: 'broker.test', port: 9092 }
 
+interface FixtureOptions {
+  readonly overrides: Partial<Settings>
+  /** How often the broker was started on its disk: each time it makes other ids. */
+  readonly starts: number
+}
+
 export class BrokerFixture {
   readonly broker: Broker
   readonly clock: SimClock
   readonly disk: SimDisk
-  readonly #overrides: Partial<Settings>
+  readonly #options: FixtureOptions
 
-  private constructor(broker: Broker, clock: SimClock, disk: SimDisk, overrides: Partial<Settings>) {
+  private constructor(broker: Broker, clock: SimClock, disk: SimDisk, options: FixtureOptions) {
     this.broker = broker
     this.clock = clock
     this.disk = disk
-    this.#overrides = overrides
+    this.#options = options
   }
 
   static async start(overrides: Partial<Settings> = {}): Promise<BrokerFixture> {
     const clock = new SimClock()
-    const fixture = await BrokerFixture.#on(new SimDisk({ clock }), clock, overrides)
+    const fixture = await BrokerFixture.#on(new SimDisk({ clock }), clock, { overrides, starts: 1 })
     await fixture.propose({ kind: 'cluster-created', clusterId: CLUSTER_ID })
     return fixture
   }
 
-  static async #on(disk: SimDisk, clock: SimClock, overrides: Partial<Settings>): Promise<BrokerFixture> {
+  static async #on(disk: SimDisk, clock: SimClock, options: FixtureOptions): Promise<BrokerFixture> {
+    const { overrides, starts } = options
     const loaded = settingsFrom({ ...SMALL, ...overrides })
     if (!loaded.ok) throw new Error(loaded.errors.join('\n'))
     const { settings, sources } = loaded
@@ -79,7 +86,7 @@ export class BrokerFixture {
       failed() {},
       afterCommit: () => hub.settle(),
     })
-    const prng = new Prng(1)
+    const prng = new Prng(starts)
     const broker = createBroker({
       settings,
       sources,
@@ -90,19 +97,23 @@ export class BrokerFixture {
       log: await clock.run(opening),
       hub,
     })
-    return new BrokerFixture(broker, clock, disk, overrides)
+    return new BrokerFixture(broker, clock, disk, options)
   }
 
   /** The same broker after an orderly stop and a start. */
   async restart(): Promise<BrokerFixture> {
     await this.clock.run(this.broker.log.close())
-    return BrokerFixture.#on(this.disk.copy(), this.clock, this.#overrides)
+    return BrokerFixture.#on(this.disk.copy(), this.clock, this.#afterThis)
   }
 
   /** The same broker after kill -9 and a start. */
   async kill(): Promise<BrokerFixture> {
     this.clock.forgetAll()
-    return BrokerFixture.#on(this.disk.kill(), this.clock, this.#overrides)
+    return BrokerFixture.#on(this.disk.kill(), this.clock, this.#afterThis)
+  }
+
+  get #afterThis(): FixtureOptions {
+    return { ...this.#options, starts: this.#options.starts + 1 }
   }
 
   get state() {

@@ -1,4 +1,4 @@
-import type { Assignment, ConsumerMember } from '#core/consumer-groups.ts'
+import { type Assignment, type ConsumerMember, partitionsIn } from '#core/consumer-groups.ts'
 import { ClassicGroup, type Member, metadataFor, NO_BYTES } from './classic-group.ts'
 import {
   CONSUMER_PROTOCOL,
@@ -111,14 +111,28 @@ export function downgradeTo(step: ConsumerStep, members: readonly ConsumerMember
   group.protocolType = CONSUMER_PROTOCOL
   for (const member of members) group.add(classicMember(member, step.nowMs))
   group.protocol = group.selectProtocol()
-  for (const { id, target } of members) {
-    const member = group.members.get(id)!
+  for (const one of members) {
+    const member = group.members.get(one.id)!
     const version = readSubscription(metadataFor(member, group.protocol))?.version ?? 0
-    const named = namedPartitions(step.topics, target)
-    member.assignment = writeAssigned(version, named)
+    member.assignment = writeAssigned(version, namedPartitions(step.topics, stillHeldBy(one)))
   }
   if (rebalances) group.leaderId = null
   step.downgrade = { group, rebalances }
+}
+
+/**
+ * Not its target, as in Kafka: a group that rebalances never hands this out, but may become a consumer group again before the member
+ * has given up anything, and must not give it to others then. In one that does not, both are the same.
+ */
+function stillHeldBy({ assigned, revoking }: ConsumerMember): Map<string, number[]> {
+  const held = partitionsIn(assigned)
+  for (const [topicId, partitions] of partitionsIn(revoking)) {
+    held.set(
+      topicId,
+      [...(held.get(topicId) ?? []), ...partitions].sort((a, b) => a - b),
+    )
+  }
+  return held
 }
 
 function classicMember(member: ConsumerMember, nowMs: number): Member {
