@@ -51,7 +51,7 @@ export function joinClassic(group: ClassicGroup, request: JoinRequest, step: Ste
   if (!hasRoomFor(group, memberId, step)) {
     group.remove(memberId)
     refuse('GROUP_MAX_SIZE_REACHED', '')
-  } else if (group.bytesBesides(memberId) + bytesOf(request.protocols) > step.limits.maxBytes) {
+  } else if (group.bytesBesides(placeOf(group, request)) + bytesOf(request.protocols) > step.limits.maxBytes) {
     refuse('GROUP_MAX_SIZE_REACHED', '')
   } else if (!group.supports(request.protocolType, request.protocols)) refuse('INCONSISTENT_GROUP_PROTOCOL')
   else if (memberId === '') joinNew(group, request, step)
@@ -77,10 +77,16 @@ function hasRoomFor(group: ClassicGroup, memberId: string, { limits }: Step): bo
   }
 }
 
+/** Id of the member that who joins is, or takes the place of; '' for none. */
+function placeOf(group: ClassicGroup, { memberId, instanceId }: JoinRequest): string {
+  if (memberId !== '' || instanceId === null) return memberId
+  return group.staticIds.get(instanceId) ?? ''
+}
+
 function joinNew(group: ClassicGroup, request: JoinRequest, step: Step): void {
   const { instanceId, newMemberId } = request
-  const knownId = instanceId === null ? undefined : group.staticIds.get(instanceId)
-  if (knownId !== undefined) comeBack(group, group.members.get(knownId)!, request, step)
+  const known = group.members.get(placeOf(group, request))
+  if (known !== undefined) comeBack(group, known, request, step)
   else if (instanceId === null && request.requiresKnownId && group.pending.size >= step.limits.maxMembers) {
     step.answers.push({ token: request.token, answer: joinRefusal('GROUP_MAX_SIZE_REACHED', '') })
   } else if (instanceId === null && request.requiresKnownId) {
