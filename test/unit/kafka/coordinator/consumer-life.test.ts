@@ -40,8 +40,8 @@ interface Client {
   topics: string[]
   regex: string
   owned: Map<string, number[]>
-  /** An answer did not come: the next heartbeat says everything, and is told everything. */
-  missesAnswer: boolean
+  /** An answer did not come, or it wants something else: the next heartbeat says everything, and is told everything. */
+  saysAll: boolean
 }
 
 class Life {
@@ -55,7 +55,7 @@ class Life {
     topics: [],
     regex: '',
     owned: new Map(),
-    missesAnswer: false,
+    saysAll: false,
   }))
   timers = new ConsumerTimers()
   nowMs = 0
@@ -95,8 +95,8 @@ class Life {
 
   beat(client: Client, isLost: boolean): void {
     const joins = client.epoch === 0
-    const isFull = joins || client.missesAnswer
-    client.missesAnswer = isLost
+    const isFull = joins || client.saysAll
+    client.saysAll = isLost
     if (joins) client.owned = new Map()
     const answer = this.step(step =>
       consumerHeartbeat(step, {
@@ -119,6 +119,9 @@ class Life {
     }
     client.epoch = memberEpoch
     if (assignment === null) return
+    // What an expression matches may be known late, or not yet.
+    const told = [...assignment.keys()].flatMap(topicId => this.topics.nameOf(topicId) ?? [])
+    if (client.regex === '') expect(client.topics).toEqual(expect.arrayContaining(told))
     client.owned = new Map([...assignment].map(([topicId, epochs]) => [topicId, [...epochs.keys()]]))
   }
 
@@ -167,8 +170,14 @@ const topic = fc.constantFrom(...TOPICS)
 const event = fc.oneof(
   { weight: 12, arbitrary: fc.record({ beats: client, isLost: fc.nat(4).map(n => n === 0) }) },
   {
-    weight: 2,
-    arbitrary: fc.record({ wants: client, topics: fc.subarray(TOPICS), regex: fc.constantFrom('', '', '[tu]') }),
+    weight: 4,
+    arbitrary: fc.record({
+      wants: client,
+      topics: fc.subarray(TOPICS),
+      regex: fc.constantFrom('', '', '[tu]'),
+      leaves: fc.boolean(),
+      isLost: fc.boolean(),
+    }),
   },
   { weight: 1, arbitrary: fc.record({ leaves: client, isForAWhile: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ waitsMs: fc.constantFrom(500, 1_500, 20_000) }) },
@@ -185,7 +194,9 @@ function happen(life: Life, what: Event, ordinal: number): void {
     const one = life.clients[what.wants]!
     Object.assign(one, { topics: what.topics, regex: what.regex })
     // What it wants is told in a full heartbeat, which joining is.
-    if (one.epoch !== 0) life.leave(one, false)
+    one.saysAll = true
+    if (what.leaves) life.leave(one, false)
+    else life.beat(one, what.isLost)
   } else if ('leaves' in what) life.leave(life.clients[what.leaves]!, what.isForAWhile)
   else if ('waitsMs' in what) {
     life.nowMs += what.waitsMs
