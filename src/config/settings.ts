@@ -215,8 +215,9 @@ export const SETTINGS = {
     type: bytes(64 * KIB, GIB),
     default: 4 * MIB,
     about:
-      'What the members of a group of the classic protocol say of themselves, and what they are assigned, each in all. ' +
-      'Kafka keeps 1 MiB unless told otherwise.',
+      'What the members of a group say of themselves, of either protocol: the names they subscribe to, above all. In a group of ' +
+      'the classic protocol what they are assigned, too, each in all. More is refused with GROUP_MAX_SIZE_REACHED. Kafka keeps ' +
+      '1 MiB of classic groups unless told otherwise.',
   }),
   maxGroups: setting({
     group: 'groups',

@@ -75,6 +75,19 @@ export const NO_PROGRESS: MemberProgress = {
   revoking: NO_PARTITIONS,
 }
 
+/** Of what a member says of itself: in the classic protocol that is what it offers, as in a classic group. */
+export function descriptionBytes(description: MemberDescription): number {
+  let bytes = 0
+  if (description.classic !== null) {
+    for (const { name, metadata } of description.classic.protocols) bytes += name.length + metadata.length
+    return bytes
+  }
+  const { id, instanceId, rackId, clientId, topicRegex, topicNames } = description
+  for (const text of [id, instanceId ?? '', rackId ?? '', clientId, topicRegex]) bytes += Buffer.byteLength(text)
+  for (const name of topicNames) bytes += Buffer.byteLength(name)
+  return bytes
+}
+
 /** Without the epochs. */
 export function partitionsIn(assignment: Assignment): Map<string, number[]> {
   return new Map([...assignment].map(([topicId, epochs]) => [topicId, [...epochs.keys()]]))
@@ -93,6 +106,8 @@ export class ConsumerGroup {
   readonly members = new Map<string, ConsumerMember>()
   /** Ids of static members by instance id: derived. */
   readonly staticIds = new Map<string, string>()
+  /** Of all that members say of themselves: derived. */
+  #describedBytes = 0
   /** Whose a partition is, by topic id: derived. */
   readonly #owners = new Map<string, Map<number, string>>()
 
@@ -101,6 +116,7 @@ export class ConsumerGroup {
     copy.epoch = this.epoch
     copy.topicsHash = this.topicsHash
     copy.targetEpoch = this.targetEpoch
+    copy.#describedBytes = this.#describedBytes
     for (const [id, member] of this.members) copy.members.set(id, member)
     for (const [instanceId, id] of this.staticIds) copy.staticIds.set(instanceId, id)
     for (const [topicId, owners] of this.#owners) copy.#owners.set(topicId, new Map(owners))
@@ -136,6 +152,7 @@ export class ConsumerGroup {
         const member = this.#member(change.memberId)
         this.#release(member)
         this.members.delete(member.id)
+        this.#describedBytes -= descriptionBytes(member)
         if (member.instanceId !== null && this.staticIds.get(member.instanceId) === member.id) {
           this.staticIds.delete(member.instanceId)
         }
@@ -151,6 +168,11 @@ export class ConsumerGroup {
     return this.#owners.get(topicId)?.get(partition)
   }
 
+  /** Of what members say of themselves, if `by` takes the place of a member, or of nobody. */
+  bytesWith(by: MemberDescription, replaced: MemberDescription | undefined): number {
+    return this.#describedBytes + descriptionBytes(by) - (replaced === undefined ? 0 : descriptionBytes(replaced))
+  }
+
   staticMember(instanceId: string): ConsumerMember | undefined {
     const id = this.staticIds.get(instanceId)
     return id === undefined ? undefined : this.members.get(id)
@@ -158,6 +180,7 @@ export class ConsumerGroup {
 
   #describe(description: MemberDescription): void {
     const known = this.members.get(description.id)
+    this.#describedBytes = this.bytesWith(description, known)
     const progress = known ?? NO_PROGRESS
     const { epoch, previousEpoch, state, assigned, revoking } = progress
     const target = known?.target ?? NO_TARGET

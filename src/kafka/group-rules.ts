@@ -33,6 +33,7 @@ export class GroupRules {
     return {
       ...effectiveGroupConfig(configs, this.#fixed),
       maxMembers: this.#settings.groupConsumerMaxSize,
+      maxBytes: this.#settings.groupMaxBytes,
       migrationPolicy: this.#settings.groupConsumerMigrationPolicy,
       maxClassicMembers: this.#settings.groupMaxSize,
     }

@@ -106,10 +106,11 @@ export class BrokerFixture {
     return BrokerFixture.#on(this.disk.copy(), this.clock, this.#afterThis)
   }
 
-  /** The same broker after kill -9 and a start. */
-  async kill(): Promise<BrokerFixture> {
+  /** The same broker after kill -9 and a start, with some other settings. */
+  async kill(changed: Partial<Settings> = {}): Promise<BrokerFixture> {
     this.clock.forgetAll()
-    return BrokerFixture.#on(this.disk.kill(), this.clock, this.#afterThis)
+    const { overrides, starts } = this.#afterThis
+    return BrokerFixture.#on(this.disk.kill(), this.clock, { overrides: { ...overrides, ...changed }, starts })
   }
 
   get #afterThis(): FixtureOptions {

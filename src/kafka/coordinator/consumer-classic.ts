@@ -1,10 +1,16 @@
 import { type ConsumerMember, type MemberDescription, partitionsIn } from '#core/consumer-groups.ts'
 import type { KafkaErrorName } from '#kafka/protocol/protocol.ts'
-import { bytesOf, offersSame } from './classic-group.ts'
+import { offersSame } from './classic-group.ts'
 import type { JoinRequest } from './classic-join.ts'
 import type { Caller, SyncRequest } from './classic-requests.ts'
-import { type ClassicLimits, type JoinAnswer, joinRefusal, type SyncAnswer, syncRefusal } from './classic-steps.ts'
-import { checkStaticMember, isSameDescription, isSameList, replaceMember } from './consumer-heartbeat.ts'
+import { type JoinAnswer, joinRefusal, type SyncAnswer, syncRefusal } from './classic-steps.ts'
+import {
+  checkStaticMember,
+  hasRoomInBytes,
+  isSameDescription,
+  isSameList,
+  replaceMember,
+} from './consumer-heartbeat.ts'
 import { fenceMembers } from './consumer-members.ts'
 import { downgradeTo, mayDowngrade, namedPartitions } from './consumer-migration.ts'
 import {
@@ -24,27 +30,22 @@ import { updateEpoch, updateTargets } from './consumer-target.ts'
 
 // ---- JoinGroup
 
-/** `maxBytes`: of what its members say of themselves, as in a classic group, which it may become. */
-export function classicJoin(
-  step: ConsumerStep,
-  request: Omit<JoinRequest, 'token'>,
-  { maxBytes }: Pick<ClassicLimits, 'maxBytes'>,
-): JoinAnswer {
+export function classicJoin(step: ConsumerStep, request: Omit<JoinRequest, 'token'>): JoinAnswer {
   const { instanceId, protocols, rebalanceTimeoutMs, sessionTimeoutMs } = request
   const refuse = (error: KafkaErrorName, id = request.memberId): JoinAnswer => joinRefusal(error, id)
   const isNew = request.memberId === ''
   const memberId = isNew ? request.newMemberId : request.memberId
   if (step.limits.migrationPolicy === 'disabled') return refuse('INCONSISTENT_GROUP_PROTOCOL')
-  const hasRoom = hasRoomFor(step, memberId, instanceId) && bytesWith(step, memberId, request) <= maxBytes
-  if (!hasRoom) return refuse('GROUP_MAX_SIZE_REACHED', '')
+  if (!hasRoomFor(step, memberId, instanceId)) return refuse('GROUP_MAX_SIZE_REACHED', '')
   const subscription = supportsProtocols(step, request) ? readSubscription(protocols[0]!.metadata) : null
   if (subscription === null) return refuse('INCONSISTENT_GROUP_PROTOCOL')
-  if (isNew && instanceId === null && request.requiresKnownId) return refuse('MEMBER_ID_REQUIRED', memberId)
   const owner = instanceId === null ? undefined : step.group.staticMember(instanceId)
-  const refused = instanceId === null || isNew ? null : checkStaticMember(step, instanceId, memberId)
-  if (refused !== null) return refuse(refused.error)
   const known = owner ?? step.group.members.get(memberId)
   const described = describe(known, memberId, request, subscription)
+  if (!hasRoomInBytes(step, described, known)) return refuse('GROUP_MAX_SIZE_REACHED', '')
+  if (isNew && instanceId === null && request.requiresKnownId) return refuse('MEMBER_ID_REQUIRED', memberId)
+  const refused = instanceId === null || isNew ? null : checkStaticMember(step, instanceId, memberId)
+  if (refused !== null) return refuse(refused.error)
   if (owner !== undefined && isNew) replaceMember(step, owner, described)
   else if (known !== described) step.change({ kind: 'member', member: described })
   // The last one that spoke the consumer protocol is back, and speaks it no more.
@@ -75,16 +76,6 @@ function isSettled({ group }: ConsumerStep): boolean {
 function hasRoomFor({ group, limits }: ConsumerStep, memberId: string, instanceId: string | null): boolean {
   if (group.members.size < limits.maxMembers || group.members.has(memberId)) return true
   return instanceId !== null && group.staticIds.has(instanceId)
-}
-
-/** What all who speak the classic protocol say of themselves, once this one does. */
-function bytesWith({ group }: ConsumerStep, memberId: string, request: Omit<JoinRequest, 'token'>): number {
-  const replacedId = request.instanceId === null ? undefined : group.staticIds.get(request.instanceId)
-  let bytes = bytesOf(request.protocols)
-  for (const { id, classic } of group.members.values()) {
-    if (classic !== null && id !== memberId && id !== replacedId) bytes += bytesOf(classic.protocols)
-  }
-  return bytes
 }
 
 /** Is there a protocol among these that all who speak the classic protocol can do? */

@@ -2,6 +2,7 @@ import {
   type Assignment,
   type ConsumerChange,
   type ConsumerMember,
+  descriptionBytes,
   LEFT_FOR_A_WHILE,
   type MemberDescription,
   NO_PARTITIONS,
@@ -99,6 +100,10 @@ export function consumerHeartbeat(step: ConsumerStep, request: HeartbeatRequest)
   const hasNewRegex = described.topicRegex !== (known?.topicRegex ?? '')
   const regexRefused = hasNewRegex && described.topicRegex !== '' ? problemWithRegex(step, described.topicRegex) : null
   if (regexRefused !== null) return heartbeatRefusal(refusal('INVALID_REGULAR_EXPRESSION', regexRefused))
+  if (!hasRoomInBytes(step, described, known)) {
+    const message = `Members of a group say ${step.limits.maxBytes} bytes of themselves at most, in all.`
+    return heartbeatRefusal(refusal('GROUP_MAX_SIZE_REACHED', message))
+  }
   const isFirst = step.group.members.size === 0
   // Counting is for who names another one: it takes as long as the group is large.
   const assignorBefore = described.assignor === (known?.assignor ?? null) ? null : preferredAssignor(step.group)
@@ -138,6 +143,17 @@ function problemWithRegex({ topics, group }: ConsumerStep, text: string): string
   // A group that waits for it already waits no longer for one member more.
   const isKnown = group.members.values().some(({ topicRegex }) => topicRegex === text)
   return isKnown ? null : 'SubscribedTopicRegex takes too long to match the names of the topics.'
+}
+
+/** Who says nothing more than before may go on, whatever the limit is now. */
+export function hasRoomInBytes(
+  { group, limits }: ConsumerStep,
+  described: MemberDescription,
+  known: MemberDescription | undefined,
+): boolean {
+  if (described === known) return true
+  const bytes = group.bytesWith(described, known)
+  return bytes <= limits.maxBytes || (known !== undefined && descriptionBytes(described) <= descriptionBytes(known))
 }
 
 /** The group may expire while its first member is on its way to the disk: then it is made anew, and must go on as this one. */

@@ -1,4 +1,4 @@
-import { type Assignment, type ConsumerMember, partitionsIn } from '#core/consumer-groups.ts'
+import { type Assignment, type ConsumerMember, descriptionBytes, partitionsIn } from '#core/consumer-groups.ts'
 import { ClassicGroup, type Member, metadataFor, NO_BYTES } from './classic-group.ts'
 import {
   CONSUMER_PROTOCOL,
@@ -100,7 +100,12 @@ function heldBy(step: ConsumerStep, named: NamedPartitions, epoch: number): Assi
 export function mayDowngrade({ limits }: Pick<ConsumerStep, 'limits'>, members: readonly ConsumerMember[]): boolean {
   const allows = limits.migrationPolicy === 'bidirectional' || limits.migrationPolicy === 'downgrade'
   const isClassic = members.length > 0 && members.every(({ classic }) => classic !== null)
-  return allows && isClassic && members.length <= limits.maxClassicMembers
+  const hasRoom = members.length <= limits.maxClassicMembers && describedBytes(members) <= limits.maxBytes
+  return allows && isClassic && hasRoom
+}
+
+function describedBytes(members: readonly ConsumerMember[]): number {
+  return members.reduce((bytes, member) => bytes + descriptionBytes(member), 0)
 }
 
 /** `rebalances`: its members are to join again. */

@@ -12,6 +12,8 @@ export type MigrationPolicy = 'bidirectional' | 'upgrade' | 'downgrade' | 'disab
 
 export interface ConsumerLimits {
   readonly maxMembers: number
+  /** Of what members say of themselves, in all. */
+  readonly maxBytes: number
   readonly sessionTimeoutMs: number
   readonly heartbeatIntervalMs: number
   /** Targets are not computed more often. */

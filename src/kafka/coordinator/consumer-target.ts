@@ -52,29 +52,49 @@ export function updateTargets(step: ConsumerStep): void {
   timers.assignedMs = nowMs
 }
 
+/** Names as one text. Every epoch asks for those of all members, most of which have not changed: kept as long as the names. */
+const joinedNames = new WeakMap<readonly string[], string>()
+
+function joined(names: readonly string[]): string {
+  let text = joinedNames.get(names)
+  if (text === undefined) {
+    text = names.join('\n')
+    joinedNames.set(names, text)
+  }
+  return text
+}
+
 /** Ids of the topics that members want, all of which are known: members that want the same share one set. */
 class Subscriptions {
   readonly #step: ConsumerStep
-  readonly #known = new Map<string, ReadonlySet<string>>()
+  /** By expression and names. */
+  readonly #known = new Map<string, Map<string, ReadonlySet<string>>>()
 
   constructor(step: ConsumerStep) {
     this.#step = step
   }
 
   of(member: ConsumerMember): ReadonlySet<string> {
-    const key = [member.topicRegex, ...member.topicNames].join('\n')
-    const known = this.#known.get(key)
+    let ofRegex = this.#known.get(member.topicRegex)
+    if (ofRegex === undefined) {
+      ofRegex = new Map()
+      this.#known.set(member.topicRegex, ofRegex)
+    }
+    const key = joined(member.topicNames)
+    const known = ofRegex.get(key)
     if (known !== undefined) return known
     const topicIds = this.#step.topicIdsOf(member)
     assert(topicIds !== null, 'it is known what members want')
-    this.#known.set(key, topicIds)
+    ofRegex.set(key, topicIds)
     return topicIds
   }
 
   /** Of all members that were asked for, sorted. */
   all(): string[] {
     const all = new Set<string>()
-    for (const topicIds of this.#known.values()) for (const id of topicIds) all.add(id)
+    for (const ofRegex of this.#known.values()) {
+      for (const topicIds of ofRegex.values()) for (const id of topicIds) all.add(id)
+    }
     return [...all].sort()
   }
 }

@@ -131,7 +131,7 @@ export class GroupCoordinator {
     return this.#consumers.whenSettled(groupId, () => {
       if ((this.#consumerGroup(groupId)?.members.size ?? 0) > 0) {
         const refused = joinRefusal(NOT_STORED, memberId)
-        return this.#consumers.step(groupId, { act: step => classicJoin(step, wanted, this.#limits), refused })
+        return this.#consumers.step(groupId, { act: step => classicJoin(step, wanted), refused })
       }
       const known = this.#classic.find(groupId)
       if (known === null && memberId !== '') return joinRefusal('UNKNOWN_MEMBER_ID', memberId)

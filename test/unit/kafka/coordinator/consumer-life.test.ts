@@ -25,6 +25,7 @@ const TOPICS = ['t', 'u', 'v']
 const SESSION_MS = 45_000
 const LIMITS = {
   maxMembers: 100,
+  maxBytes: 10_000,
   sessionTimeoutMs: SESSION_MS,
   heartbeatIntervalMs: 5_000,
   assignmentIntervalMs: 1_000,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { descriptionBytes } from '#core/consumer-groups.ts'
 import { State, Topic } from '#core/state.ts'
 import { ClassicGroup, type Member } from '#kafka/coordinator/classic-group.ts'
 import { fenceMembers } from '#kafka/coordinator/consumer-members.ts'
@@ -16,6 +17,7 @@ import { SimClock } from '#test/support/sim/sim-clock.ts'
 
 const LIMITS: ConsumerLimits = {
   maxMembers: 3,
+  maxBytes: 1_000,
   sessionTimeoutMs: 45_000,
   heartbeatIntervalMs: 5_000,
   assignmentIntervalMs: 0,
@@ -150,6 +152,14 @@ describe('a consumer group', () => {
     const step = upgraded()
     const limits = { ...LIMITS, migrationPolicy, maxClassicMembers }
     expect(mayDowngrade({ limits }, [step.member('a'), step.member('b')])).toBe(may)
+  })
+
+  it('stays one if its members say more of themselves than those of a classic group may', () => {
+    const step = upgraded()
+    const left = [step.member('a'), step.member('b')]
+    const bytes = left.reduce((sum, member) => sum + descriptionBytes(member), 0)
+    expect(mayDowngrade({ limits: { ...LIMITS, maxBytes: bytes } }, left)).toBe(true)
+    expect(mayDowngrade({ limits: { ...LIMITS, maxBytes: bytes - 1 } }, left)).toBe(false)
   })
 
   it('does not while one of its members speaks the new protocol, or when nobody is left', () => {
