@@ -17,9 +17,12 @@ export function preferredAssignor({ members }: Pick<ConsumerGroup, 'members'>): 
   return preferred
 }
 
+/** What members want is another than what stands here, whatever it is. */
+const TO_BE_LOOKED_AT = -1
+
 /**
  * A new epoch of the group if members want other things than before, or what they want has become another. As long as it is not
- * known what they want, that is as it was: it is looked at again later.
+ * known what they want, there is none: it comes as soon as that is known, also after a restart.
  */
 export function updateEpoch(step: ConsumerStep, hasChanged: boolean): void {
   const { timers, topics } = step
@@ -27,9 +30,11 @@ export function updateEpoch(step: ConsumerStep, hasChanged: boolean): void {
   if (!hasChanged && timers.topicsEpoch === topicsEpoch) return
   // It is another one as soon as what is not known yet is.
   timers.topicsEpoch = topicsEpoch
-  const topicsHash = step.knowsTopics() ? hashOfTopics(step) : step.group.topicsHash
-  if (!hasChanged && topicsHash === step.group.topicsHash) return
-  step.change({ kind: 'epoch', epoch: step.group.epoch + 1, topicsHash })
+  const { epoch, topicsHash: knownHash } = step.group
+  const isKnown = step.knowsTopics()
+  const topicsHash = isKnown ? hashOfTopics(step) : hasChanged ? TO_BE_LOOKED_AT : knownHash
+  if (topicsHash === knownHash && !(hasChanged && isKnown)) return
+  step.change({ kind: 'epoch', epoch: isKnown ? epoch + 1 : epoch, topicsHash })
 }
 
 /**

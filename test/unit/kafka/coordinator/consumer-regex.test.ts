@@ -105,6 +105,17 @@ describe('after a start', () => {
 })
 
 describe('while it is not known which topics an expression matches', () => {
+  it('there is no new epoch: it comes with the topics, as if they had been known at once', async () => {
+    const known = await beat('a', JOINS, 'known at once')
+    await killed()
+    const { epoch } = await beat('a', JOINS)
+    expect(epoch).toBe(known.epoch - 1)
+    await killed()
+    expect((await beat('a', { memberEpoch: epoch })).epoch).toBe(epoch)
+    await fixture.clock.runFor(1_000)
+    expect(await beat('a', { memberEpoch: epoch })).toEqual({ ...known, partitions: 2 * TOPICS })
+  })
+
   it('a new member waits, and has them at the heartbeat after that', async () => {
     fixture.clock.msPerLook = SLOW_MS
     const { epoch, ...answer } = await beat('a', JOINS)
