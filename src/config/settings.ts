@@ -337,7 +337,8 @@ export const SETTINGS = {
     type: count(1, 10_000_000),
     default: 100_000,
     about:
-      'Transactional ids that are remembered. A further one takes the place of some that were unused for longer than transaction-max-timeout-ms, longest first; without such it is refused with POLICY_VIOLATION.',
+      'Transactional ids that are remembered. A further one takes the place of some that were unused for longer than ' +
+      'transaction-max-timeout-ms, longest first; without such it is refused with POLICY_VIOLATION.',
   }),
   maxOpenTransactions: setting({
     group: 'transactions',

@@ -346,6 +346,7 @@ export class KafkaConnection implements TcpHandler, FrameWaiter, HubConnection {
   /** Sends what can be sent, and goes on with what waited for it. */
   flush(): void {
     const { answers } = this.#hub
+    answers.offset = 0
     let count = 0
     let failed = false
     while (!failed && this.#tickets[count]?.isDecided) {
@@ -355,10 +356,7 @@ export class KafkaConnection implements TcpHandler, FrameWaiter, HubConnection {
     }
     if (failed || count === this.#tickets.length) this.#tickets.length = 0
     else if (count > 0) this.#tickets.splice(0, count)
-    if (answers.offset > 0) {
-      if (!this.#gone) this.socket.writeCopy(answers.bytes, answers.offset)
-      answers.offset = 0
-    }
+    if (answers.offset > 0 && !this.#gone) this.socket.writeCopy(answers.bytes, answers.offset)
     if (failed) this.close('a request without acks failed')
     if (this.#ending) this.#endWhenIdle()
     else if (this.#held.length > 0 || !this.#reading) this.#resume()

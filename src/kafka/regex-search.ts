@@ -1,8 +1,8 @@
 import type { Clock } from '#base/ports.ts'
 import type { Regex } from './regular-expressions.ts'
 
-// Which of many things an expression matches, by a text of each: found out in slices of the broker's thread, between which whoever searches lets others
-// have their turn (docs/decisions/regular-expressions.md).
+// Which of many things an expression matches, by a text of each: found out in slices of the broker's thread, between which whoever
+// searches lets others have their turn (docs/decisions/regular-expressions.md).
 
 /** One slice. */
 const SLICE_MS = 2

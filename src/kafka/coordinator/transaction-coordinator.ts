@@ -56,8 +56,6 @@ export class TransactionCoordinator {
   readonly #unusedIds: UnusedTransactionalIds
   #timer: { timer: Timer; atMs: number } | null = null
   #aborting: Promise<void> = Promise.resolve()
-  /** Of one round: one line of the log is for all of them. */
-  readonly #abortFailures: string[] = []
   #isClosed = false
 
   constructor(options: {
@@ -195,21 +193,23 @@ export class TransactionCoordinator {
   /** Many at once: their ends share a sync. What could not be aborted is tried again. */
   async #abortOverdue(): Promise<void> {
     const overdue = this.#timers.overdue(this.#clock.monotonicMs())
-    this.#abortFailures.length = 0
+    const failures: string[] = []
     for (let i = 0; i < overdue.length && !this.#isClosed; i += ABORTS_AT_ONCE) {
       const some = overdue.slice(i, i + ABORTS_AT_ONCE)
-      await Promise.all(some.map(transaction => this.#abortInTime(transaction)))
+      const outcomes = await Promise.all(some.map(transaction => this.#abortInTime(transaction)))
+      failures.push(...outcomes.filter(failure => failure !== null))
     }
-    const failure = this.#abortFailures[0]
-    if (failure !== undefined) {
-      const count = this.#abortFailures.length
-      this.#logger.warn(`transactions could not be aborted in time, it is tried again: ${failure}`, { count })
+    // One line of the log for all of them: the disk that it goes to may be the one that is full.
+    if (failures.length > 0) {
+      const count = failures.length
+      this.#logger.warn(`transactions could not be aborted in time, it is tried again: ${failures[0]}`, { count })
     }
     const isLeft = overdue.some(transaction => this.#timers.isOverdue(transaction, this.#clock.monotonicMs()))
     this.#ringAt(isLeft ? this.#clock.monotonicMs() + RETRY_MS : this.#timers.firstMs())
   }
 
-  async #abortInTime(transaction: Transaction): Promise<void> {
+  /** Why it could not be stored; null if that was not the reason. */
+  async #abortInTime(transaction: Transaction): Promise<string | null> {
     const { id, startedMs, timeoutMs } = transaction
     try {
       // While others were aborted, its producer may have ended it, and begun another one; or it came to one more partition.
@@ -219,10 +219,11 @@ export class TransactionCoordinator {
         this.#metrics.transactionsTimedOut.value++
         const openMs = this.#clock.nowMs() - startedMs
         this.#logger.info('transaction aborted: it was open for too long', { transactionalId: id, openMs, timeoutMs })
-        return
+        return null
       }
+      return null
     } catch (thrown) {
-      this.#abortFailures.push(messageOf(thrown))
+      return messageOf(thrown)
     }
   }
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { errorName } from '#kafka/protocol/protocol.ts'
 import type { BrokerFixture } from '#test/support/broker-fixture.ts'
 import {
@@ -394,5 +394,17 @@ describe('a full disk', () => {
     expect(await addPartitions(fixture, producer, [1])).toEqual(['COORDINATOR_NOT_AVAILABLE'])
     expect(await commitOffset(fixture, producer)).toBe('COORDINATOR_NOT_AVAILABLE')
     expect(fixture.state.transactions.get(ID)).toMatchObject({ phase: 'Ongoing', groups: new Set() })
+  })
+
+  it('is one line of the log a second, however many transactions are to be aborted', async () => {
+    const fixture = await brokerWithTopic()
+    for (let i = 0; i < 20; i++) await write(fixture, await begin(fixture, 1000, `t${i}`))
+    const warn = vi.spyOn(fixture.broker.logger, 'warn')
+    fixture.fillDisk()
+    await fixture.clock.runFor(10_500)
+    expect(fixture.state.openTransactions.size).toBe(20)
+    expect(warn.mock.calls.length).toBeGreaterThan(5)
+    expect(warn.mock.calls.length).toBeLessThanOrEqual(10)
+    expect(warn).toHaveBeenLastCalledWith(expect.stringContaining('tried again'), { count: 20 })
   })
 })
