@@ -13,6 +13,14 @@ import {
 } from './group-fields.ts'
 import type { CommittedTopic, Generation, RemovedTopic } from './groups.ts'
 import {
+  readSegmentsCommitted,
+  readSegmentsReplaced,
+  type SegmentsCommitted,
+  type SegmentsReplaced,
+  writeSegmentsCommitted,
+  writeSegmentsReplaced,
+} from './segment-fields.ts'
+import {
   readTransactionalIdClaim,
   readTransactionEnd,
   readTransactionJoin,
@@ -63,6 +71,12 @@ export type Change =
   | TransactionOffsets
   | { kind: 'consumer-group-changed'; groupId: string; changes: readonly ConsumerChange[] }
   | { kind: 'group-configs-set'; groupId: string; configs: ReadonlyMap<string, string> }
+  | SegmentsCommitted
+  | SegmentsReplaced
+  /** Its objects are deleted. */
+  | { kind: 'garbage-removed'; ids: readonly number[] }
+  /** From here on another owner may write to the object store, or one with another data directory. */
+  | { kind: 'generation-begun'; generation: number; ownerId: string }
 
 export type ChangeKind = Change['kind']
 type Fields<K extends ChangeKind> = Omit<Extract<Change, { kind: K }>, 'kind'>
@@ -210,6 +224,24 @@ const CODECS: { readonly [K in ChangeKind]: ChangeCodec<K> } = {
       topics: readRemovedTopics(from),
       removesGroup: from.u8() === 1,
     }),
+  },
+  'segments-committed': { type: 23, write: writeSegmentsCommitted, read: readSegmentsCommitted },
+  'segments-replaced': { type: 24, write: writeSegmentsReplaced, read: readSegmentsReplaced },
+  'garbage-removed': {
+    type: 25,
+    write(into, { ids }) {
+      into.uvarint(ids.length)
+      for (const id of ids) into.i64(id)
+    },
+    read: from => ({ ids: Array.from({ length: from.uvarint() }, () => from.i64()) }),
+  },
+  'generation-begun': {
+    type: 26,
+    write(into, { generation, ownerId }) {
+      into.u32(generation)
+      writeText(into, ownerId)
+    },
+    read: from => ({ generation: from.u32(), ownerId: readText(from) }),
   },
 }
 

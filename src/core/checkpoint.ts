@@ -5,9 +5,12 @@ import { ByteReader, ByteWriter } from '#bytes/cursor.ts'
 import { readConsumerGroup, writeConsumerGroup } from './consumer-group-fields.ts'
 import { Extents } from './extents.ts'
 import { readText, readTextMap, viewOf, writeText, writeTextMap } from './fields.ts'
+import { holdObject } from './garbage.ts'
 import { OFFSET_BYTES, readGeneration, readOffsets, writeGeneration, writeOffsets } from './group-fields.ts'
 import type { Group } from './groups.ts'
 import type { Producer } from './producers.ts'
+import { readGarbage, writeGarbage } from './segment-fields.ts'
+import { Segments } from './segments.ts'
 import { Partition, State, Topic } from './state.ts'
 import { readTransaction, writeTransaction } from './transaction-fields.ts'
 import { AbortedTransactions } from './transactions.ts'
@@ -16,11 +19,13 @@ import { AbortedTransactions } from './transactions.ts'
 // made on the broker's thread at every roll of the log, so what there is much of is written in bulk: extents as they lie in
 // memory, producers through one view (bench/kernel/checkpoint.bench.ts).
 
-export const CHECKPOINT_VERSION = 2
+export const CHECKPOINT_VERSION = 3
 /** Before version 2 there were neither groups nor transactions. */
 const GROUPS_FROM = 2
+/** Before version 3 everything was in the write-ahead log. */
+const SEGMENTS_FROM = 3
 
-const PARTITION_BYTES = 40
+const PARTITION_BYTES = 48
 const PRODUCER_BYTES = 19
 const BATCH_BYTES = 24
 /** Its id, and what counts its offsets. */
@@ -58,6 +63,11 @@ export function encodeState(state: State): Buffer {
     writeText(into, groupId)
     writeTextMap(into, configs)
   }
+  into.u32(state.generation)
+  writeText(into, state.ownerId)
+  into.i64(state.garbageCount)
+  into.u32(state.garbage.size)
+  for (const garbage of state.garbage.values()) writeGarbage(into, garbage, writeNumbers)
   return into.written()
 }
 
@@ -83,9 +93,11 @@ export function decodeState(bytes: Buffer): State {
       topic.partitions.push(partition)
       state.partitions[partition.ordinal] = partition
       for (let i = 0; i < partition.extents.length; i++) state.holdFile(partition.extents.fileAt(i))
+      for (let i = 0; i < partition.segments.length; i++) holdObject(state, partition.segments.at(i))
     }
   }
   if (version >= GROUPS_FROM) readGroupsAndTransactions(from, state)
+  if (version >= SEGMENTS_FROM) readStoreState(from, state)
   assert(from.remaining === 0, 'a checkpoint is read whole')
   return state
 }
@@ -93,8 +105,9 @@ export function decodeState(bytes: Buffer): State {
 function partitionsSizeBytes(state: State): number {
   let sizeBytes = 0
   for (const partition of state.partitions) {
-    if (partition !== undefined) sizeBytes += PARTITION_BYTES + partition.extents.rows().byteLength
-    if (partition?.producers) sizeBytes += producersSizeBytes(partition.producers)
+    if (partition === undefined) continue
+    sizeBytes += PARTITION_BYTES + partition.extents.rows().byteLength + partition.segments.rows().byteLength
+    if (partition.producers) sizeBytes += producersSizeBytes(partition.producers)
   }
   return sizeBytes
 }
@@ -128,6 +141,12 @@ function writePartition(into: ByteWriter, partition: Partition): void {
     into.i64(firstOffset)
   }
   writeNumbers(into, partition.aborted?.rows() ?? NO_NUMBERS)
+  writeNumbers(into, partition.segments.rows())
+  into.u32(partition.laterEpochs?.length ?? 0)
+  for (const { epoch, startOffset } of partition.laterEpochs ?? []) {
+    into.i32(epoch)
+    into.i64(startOffset)
+  }
 }
 
 /** As they lie in memory. */
@@ -169,22 +188,40 @@ function readPartition(from: ByteReader, topic: Topic, index: number, version: n
   const leaderEpoch = from.i32()
   const nextOffset = from.i64()
   const logStart = from.i64()
-  const partition = new Partition(ordinal, topic, index, new Extents(readNumbers(from)))
-  partition.leaderEpoch = leaderEpoch
-  partition.nextOffset = nextOffset
-  partition.logStart = logStart
+  const extents = new Extents(readNumbers(from))
   const producerCount = from.u32()
-  if (producerCount > 0) partition.producers = readProducers(from, producerCount)
-  if (version >= GROUPS_FROM) readTransactionsOf(from, partition)
-  return partition
+  const producers = producerCount > 0 ? readProducers(from, producerCount) : null
+  const transactions = version >= GROUPS_FROM ? readTransactionsOf(from) : NO_TRANSACTIONS
+  const segments = new Segments(version >= SEGMENTS_FROM ? readNumbers(from) : NO_NUMBERS)
+  const partition = new Partition(ordinal, topic, index, { segments, extents })
+  const epochCount = version >= SEGMENTS_FROM ? from.u32() : 0
+  if (epochCount > 0) partition.laterEpochs = []
+  for (let left = epochCount; left > 0; left--) {
+    partition.laterEpochs?.push({ epoch: from.i32(), startOffset: from.i64() })
+  }
+  return Object.assign(partition, { leaderEpoch, nextOffset, logStart, producers, ...transactions })
 }
 
-function readTransactionsOf(from: ByteReader, partition: Partition): void {
+type TransactionsOf = Pick<Partition, 'openTransactions' | 'aborted'>
+
+const NO_TRANSACTIONS: TransactionsOf = { openTransactions: null, aborted: null }
+
+function readTransactionsOf(from: ByteReader): TransactionsOf {
   const openCount = from.u32()
-  if (openCount > 0) partition.openTransactions = new Map()
-  for (let left = openCount; left > 0; left--) partition.openTransactions?.set(from.i64(), from.i64())
+  const openTransactions = openCount > 0 ? new Map<number, number>() : null
+  for (let left = openCount; left > 0; left--) openTransactions?.set(from.i64(), from.i64())
   const aborted = readNumbers(from)
-  if (aborted.length > 0) partition.aborted = new AbortedTransactions(aborted)
+  return { openTransactions, aborted: aborted.length > 0 ? new AbortedTransactions(aborted) : null }
+}
+
+function readStoreState(from: ByteReader, state: State): void {
+  state.generation = from.u32()
+  state.ownerId = readText(from)
+  state.garbageCount = from.i64()
+  for (let left = from.u32(); left > 0; left--) {
+    const garbage = readGarbage(from, readNumbers)
+    state.garbage.set(garbage.id, garbage)
+  }
 }
 
 function readProducers(from: ByteReader, count: number): Map<number, Producer> {

@@ -3,6 +3,7 @@ import { asOrdinal } from '#base/numbers.ts'
 import type { ByteReader } from '#bytes/cursor.ts'
 import { isTransactional } from '#records/batch.ts'
 import { applyGroupChange } from './apply-groups.ts'
+import { commitSegments, replaceSegments, type SegmentOutcome } from './apply-segments.ts'
 import {
   begin,
   claimTransactionalId,
@@ -13,6 +14,7 @@ import {
   type TransactionOutcome,
 } from './apply-transactions.ts'
 import { type Change, decodeChange, PRODUCE_RECORD, RECORD_VERSION } from './change-records.ts'
+import { bury } from './garbage.ts'
 import {
   type BatchEntry,
   JOINS_TRANSACTION_BIT,
@@ -51,6 +53,7 @@ export type Outcome =
   | 'INVALID_PARTITIONS'
   | 'UNKNOWN_TOPIC_OR_PARTITION'
   | TransactionOutcome
+  | SegmentOutcome
 
 /** Told of everything `apply` does, in order. */
 export interface Effects {
@@ -241,6 +244,15 @@ function applyChange(state: State, change: Exclude<Change, TransactionEnd>, time
       return commitTransactionOffsets(state, change, timeMs)
     case 'transactional-id-removed':
       return removeTransactionalId(state, change)
+    case 'segments-committed':
+      return commitSegments(state, change)
+    case 'segments-replaced':
+      return replaceSegments(state, change)
+    case 'garbage-removed':
+      for (const id of change.ids) state.garbage.delete(id)
+      return 'NONE'
+    case 'generation-begun':
+      return beginGeneration(state, change)
     default:
       return unreachable(change)
   }
@@ -284,7 +296,8 @@ function deleteTopic(state: State, id: string): Outcome {
   for (const transaction of state.openTransactions) leaveTopic(state, transaction, topic)
   for (const partition of topic.partitions) {
     partition.extents.dropBefore(partition.nextOffset, state.releaseFile)
-    assert(partition.extents.length === 0, 'a deleted partition holds no file')
+    bury(state, partition, partition.segments.takeBefore(partition.nextOffset))
+    assert(partition.extents.length + partition.segments.length === 0, 'a deleted partition holds nothing')
     state.partitions[partition.ordinal] = undefined
   }
   return 'NONE'
@@ -307,8 +320,16 @@ function moveLogStart(state: State, change: Extract<Change, { kind: 'log-start-m
   if (offset > partition.logStart) {
     partition.logStart = offset
     partition.extents.dropBefore(offset, state.releaseFile)
+    bury(state, partition, partition.segments.takeBefore(offset))
     partition.aborted?.dropBefore(offset)
   }
+  return 'NONE'
+}
+
+function beginGeneration(state: State, begun: Extract<Change, { kind: 'generation-begun' }>): Outcome {
+  if (begun.generation <= state.generation) return 'STALE_CONTROLLER_EPOCH'
+  state.generation = begun.generation
+  state.ownerId = begun.ownerId
   return 'NONE'
 }
 

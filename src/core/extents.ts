@@ -84,6 +84,30 @@ export class Extents extends PackedRows {
     return true
   }
 
+  /**
+   * The batches before the offset, so many bytes, are in a segment now: forgets their extents, and the begin of the one that they
+   * end in. What is left of that may be older than its largest timestamp says.
+   */
+  seal(offset: number, sizeBytes: number, dropped: (file: number) => void): void {
+    let leftBytes = sizeBytes
+    while (this.length > 0 && this.values[this.rowAt(0) + NEXT]! <= offset) {
+      leftBytes -= this.values[this.rowAt(0) + SIZE]!
+      dropped(this.fileAt(0))
+      this.dropFirst()
+    }
+    if (leftBytes === 0) return
+    const row = this.rowAt(0)
+    this.values[row + BASE] = offset
+    this.values[row + SIZE] = this.values[row + SIZE]! - leftBytes
+    assert(this.length > 0 && leftBytes > 0 && this.values[row + SIZE]! > 0, 'a segment has the bytes of its extents')
+  }
+
+  sizeBytes(): number {
+    let sizeBytes = 0
+    for (let i = 0; i < this.length; i++) sizeBytes += this.values[this.rowAt(i) + SIZE]!
+    return sizeBytes
+  }
+
   /** Forgets the extents that end at or before the offset; tells the file of each. */
   dropBefore(offset: number, dropped: (file: number) => void): void {
     while (this.length > 0 && this.values[this.rowAt(0) + NEXT]! <= offset) {

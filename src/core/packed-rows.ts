@@ -43,6 +43,22 @@ export abstract class PackedRows {
     this.#first++
   }
 
+  /** Leaves the first ones. */
+  protected cutTo(length: number): void {
+    this.#end = this.#first + length
+  }
+
+  /** Adds rows as they are. */
+  protected append(rows: Float64Array): void {
+    const own = this.rows()
+    const joined = new Float64Array(own.length + rows.length)
+    joined.set(own)
+    joined.set(rows, own.length)
+    this.values = joined
+    this.#first = 0
+    this.#end = joined.length / this.#columns
+  }
+
   /** The first row whose value in a column that never falls is at least so much; the length if there is none. */
   protected firstReaching(column: number, value: number): number {
     let low = 0

@@ -1,32 +1,44 @@
 import type { PartitionOrdinal } from '#base/numbers.ts'
 import { Extents } from './extents.ts'
+import type { Garbage } from './garbage.ts'
 import { Group } from './groups.ts'
 import type { Producer } from './producers.ts'
+import { Segments } from './segments.ts'
 import type { AbortedTransactions, Transaction } from './transactions.ts'
 
 // What the commit log amounts to: the state that `apply` makes of its records, one after the other. Only `apply` changes it.
-// Users and segments will each be one more field here, with their record types in `change-records.ts`
-// and their section in `checkpoint.ts`.
+// Users will be one more field here, with their record types in `change-records.ts` and their section in `checkpoint.ts`.
 
 /** Kafka's own defaults: what splits an extent if the topic says nothing. */
 const DEFAULT_SEGMENT_BYTES = 1073741824
 const DEFAULT_SEGMENT_MS = 604800000
 
-/** A single broker never loses its leadership, so there is one epoch. */
-export const LEADER_EPOCH = 0
+/** A single broker keeps its leadership; who restores from the store what another one has lost leads with the next epoch. */
+export const FIRST_LEADER_EPOCH = 0
 
 /** By Kafka's names. */
 export type Configs = ReadonlyMap<string, string>
+
+/** A leader epoch, and the offset of its first record. */
+export interface EpochStart {
+  readonly epoch: number
+  readonly startOffset: number
+}
 
 export class Partition {
   readonly ordinal: PartitionOrdinal
   readonly topic: Topic
   readonly index: number
-  leaderEpoch = LEADER_EPOCH
+  leaderEpoch = FIRST_LEADER_EPOCH
+  /** Of the epochs behind the first one, oldest first; null if there are none. */
+  laterEpochs: EpochStart[] | null = null
   /** Of the next record: the high watermark, since a record is applied only when it is durable. */
   nextOffset = 0
   /** Records before it are gone. */
   logStart = 0
+  /** What is in the object store: the older records. */
+  readonly segments: Segments
+  /** What is in the write-ahead log: the newer ones. */
   readonly extents: Extents
   /** By producer id; null until the first idempotent batch. */
   producers: Map<number, Producer> | null = null
@@ -35,11 +47,22 @@ export class Partition {
   /** Null until the first one. */
   aborted: AbortedTransactions | null = null
 
-  constructor(ordinal: PartitionOrdinal, topic: Topic, index: number, extents = new Extents()) {
+  constructor(
+    ordinal: PartitionOrdinal,
+    topic: Topic,
+    index: number,
+    { segments = new Segments(), extents = new Extents() } = {},
+  ) {
     this.ordinal = ordinal
     this.topic = topic
     this.index = index
+    this.segments = segments
     this.extents = extents
+  }
+
+  /** Records before it are in segments, from it on they are in the write-ahead log. */
+  get walStart(): number {
+    return this.extents.length === 0 ? this.nextOffset : this.extents.baseOffsetAt(0)
   }
 
   /** Where the first open transaction begins: up to here records are read_committed. */
@@ -102,6 +125,17 @@ export class State {
   readonly partitions: (Partition | undefined)[] = []
   /** How many extents still need a WAL file, by the file's start position: derived, not in the checkpoint. */
   readonly extentsOfFile = new Map<number, number>()
+
+  /** Of who may write to the object store; 0 if it was never used. */
+  generation = 0
+  /** Whose generation that is: of the data directory that this state is kept in. */
+  ownerId = ''
+  /** By id, oldest first. */
+  readonly garbage = new Map<number, Garbage>()
+  /** How much garbage there was so far. */
+  garbageCount = 0
+  /** How many segments lie in each shared object: derived, not in the checkpoint. */
+  readonly sharedSegments = new Map<string, number>()
 
   partitionCount(): number {
     let count = 0

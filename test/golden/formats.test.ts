@@ -6,6 +6,7 @@ import { type Change, decodeChange, encodeChange, RECORD_VERSION, typeOfChange }
 import { encodeState } from '#core/checkpoint.ts'
 import type { ConsumerChange } from '#core/consumer-groups.ts'
 import type { CommittedTopic, Generation } from '#core/groups.ts'
+import { OWN_OBJECT, type Segment } from '#core/segments.ts'
 import { type Appended, LogLab, served } from '#test/support/log-lab.ts'
 import { SimClock } from '#test/support/sim/sim-clock.ts'
 import { SimDisk } from '#test/support/sim/sim-disk.ts'
@@ -15,11 +16,11 @@ import { SimDisk } from '#test/support/sim/sim-disk.ts'
 
 const folderOf = (version: string): string =>
   fileURLToPath(new URL(`../../fixtures/formats/${version}/`, import.meta.url))
-const VERSIONS = ['v1', 'v2'] as const
+const VERSIONS = ['v1', 'v2', 'v3'] as const
 type Version = (typeof VERSIONS)[number]
-const NEWEST = 'v2'
+const NEWEST = 'v3'
 /** So that the first file ends in the middle. */
-const OPTIONS = { v1: { walFileBytes: 1200 }, v2: { walFileBytes: 3300 } }
+const OPTIONS = { v1: { walFileBytes: 1200 }, v2: { walFileBytes: 3300 }, v3: { walFileBytes: 4300 } }
 
 /** A short life: everything that a version can store, over two files of the log, killed in the end. */
 async function live(version: Version): Promise<{ lab: LogLab; orders: Appended[]; audit: Appended[] }> {
@@ -29,6 +30,7 @@ async function live(version: Version): Promise<{ lab: LogLab; orders: Appended[]
   await lab.topic('audit')
   await lab.propose({ kind: 'producer-ids-allocated', count: 1000 })
   if (version !== 'v1') await coordinate(lab)
+  if (version === 'v3') await archive(lab)
   const orders: Appended[] = []
   const audit: Appended[] = []
   for (let i = 0; i < 3; i++) {
@@ -63,6 +65,33 @@ async function coordinate(lab: LogLab): Promise<void> {
   await lab.propose({ kind: 'group-configs-set', groupId: 'followers', configs: new Map([['a', 'b']]) })
 }
 
+/** Two segments of a partition, one of them in a shared object; the other one was replaced. */
+async function archive(lab: LogLab): Promise<void> {
+  const { ordinal } = (await lab.topic('archive')).partitions[0]!
+  await lab.propose({ kind: 'generation-begun', generation: 1, ownerId: 'GhIJKLMnOpQrStUvWxYz0A' })
+  for (let i = 0; i < 3; i++) await lab.append(lab.partition('archive'), { sizeBytes: 100, recordCount: 2 })
+  const shared = { ...SEGMENT, baseOffset: 2, nextOffset: 4, sharedAt: 1234, sharedHash: 4_000_000_000 }
+  await lab.propose({ kind: 'segments-committed', parts: [{ ordinal, segment: SEGMENT }] })
+  await lab.propose({ kind: 'segments-committed', parts: [{ ordinal, segment: shared }] })
+  const by = [{ ...SEGMENT, revision: 1_800_000_000_000 }]
+  await lab.propose({ kind: 'segments-replaced', ordinal, replaced: [SEGMENT], by })
+}
+
+const SEGMENT: Segment = {
+  baseOffset: 0,
+  nextOffset: 2,
+  sizeBytes: 100,
+  maxTimestampMs: 5000,
+  createdMs: 4000,
+  place: 0,
+  indexPlace: 124,
+  indexBytes: 200,
+  generation: 1,
+  revision: 0,
+  sharedAt: OWN_OBJECT,
+  sharedHash: 0,
+}
+
 const hexOf = (bytes: Buffer): string => `${bytes.toString('hex').replace(/.{64}/g, '$&\n').trimEnd()}\n`
 const bytesOf = (hex: string): Buffer => Buffer.from(hex.replaceAll('\n', ''), 'hex')
 
@@ -70,6 +99,7 @@ const WAL_FILES = ['wal/0000000000000001.wal', 'wal/0000000000000001.idx', 'wal/
 const FILES = {
   v1: [...WAL_FILES, 'checkpoints/0000000000001093.ckpt'],
   v2: [...WAL_FILES, 'checkpoints/0000000000003186.ckpt'],
+  v3: [...WAL_FILES, 'checkpoints/0000000000004083.ckpt'],
 }
 
 const GENERATION: Generation = {
@@ -211,6 +241,15 @@ const CHANGES: Change[] = [
     removesGroup: true,
   },
   { kind: 'group-configs-set', groupId: 'followers', configs: new Map([['consumer.session.timeout.ms', '50000']]) },
+  { kind: 'segments-committed', parts: [{ ordinal: 300, segment: SEGMENT }] },
+  {
+    kind: 'segments-replaced',
+    ordinal: 300,
+    replaced: [{ baseOffset: 0, nextOffset: 2, revision: 0 }],
+    by: [{ ...SEGMENT, revision: 1_800_000_000_000 }],
+  },
+  { kind: 'garbage-removed', ids: [0, 2 ** 40] },
+  { kind: 'generation-begun', generation: 7, ownerId: 'GhIJKLMnOpQrStUvWxYz0A' },
 ]
 
 describe('what is stored', () => {

@@ -1,4 +1,4 @@
-import { LEADER_EPOCH } from '#core/state.ts'
+import { FIRST_LEADER_EPOCH } from '#core/state.ts'
 import type { RequestContext } from '#kafka/broker.ts'
 import { defineHandler } from '#kafka/handler.ts'
 import { DescribeQuorumRequest, DescribeQuorumResponse } from '#kafka/protocol/apis/55-describe-quorum.ts'
@@ -48,7 +48,7 @@ function quorum({ broker }: RequestContext): Partition {
     errorCode: errorCode('NONE'),
     errorMessage: '',
     leaderId: settings.nodeId,
-    leaderEpoch: LEADER_EPOCH,
+    leaderEpoch: FIRST_LEADER_EPOCH,
     highWatermark: endOffset,
     currentVoters: [
       {

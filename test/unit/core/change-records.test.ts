@@ -89,6 +89,20 @@ const consumerChange: fc.Arbitrary<ConsumerChange> = fc.oneof(
   fc.record({ kind: fc.constant('member-gone' as const), memberId: text }),
 )
 
+const segment = fc.record({
+  baseOffset: whole,
+  nextOffset: whole,
+  sizeBytes: whole,
+  maxTimestampMs: fc.double({ noNaN: true }),
+  createdMs: fc.double({ noNaN: true }),
+  place: whole,
+  indexPlace: whole,
+  indexBytes: count,
+  generation: count,
+  revision: fc.double({ noNaN: true }),
+  sharedAt: whole,
+  sharedHash: count,
+})
 const changes: fc.Arbitrary<Change> = fc.oneof(
   fc.record({ kind: fc.constant('cluster-created' as const), clusterId: text }),
   fc.record({ kind: fc.constant('topic-created' as const), id: text, name: text, partitionCount: count, configs }),
@@ -157,6 +171,18 @@ const changes: fc.Arbitrary<Change> = fc.oneof(
     joins: fc.boolean(),
     topics: topicsOf(committed),
   }),
+  fc.record({
+    kind: fc.constant('segments-committed' as const),
+    parts: fc.array(fc.record({ ordinal: count, segment }), { maxLength: 3 }),
+  }),
+  fc.record({
+    kind: fc.constant('segments-replaced' as const),
+    ordinal: count,
+    replaced: fc.array(fc.record({ baseOffset: whole, nextOffset: whole, revision: whole }), { maxLength: 3 }),
+    by: fc.array(segment, { maxLength: 3 }),
+  }),
+  fc.record({ kind: fc.constant('garbage-removed' as const), ids: fc.array(whole, { maxLength: 3 }) }),
+  fc.record({ kind: fc.constant('generation-begun' as const), generation: count, ownerId: text }),
 )
 
 describe('the record of a change', () => {
@@ -194,6 +220,10 @@ describe('the record of a change', () => {
       [20, 'consumer-group-changed'],
       [21, 'group-configs-set'],
       [22, 'offsets-expired'],
+      [23, 'segments-committed'],
+      [24, 'segments-replaced'],
+      [25, 'garbage-removed'],
+      [26, 'generation-begun'],
     ])
   })
 

@@ -78,8 +78,10 @@ describe('the state in a checkpoint', () => {
     partition.producers = new Map([[7, { epoch: 8, lastAppendMs: 9, batches: [batch] }]])
     const bytes = encodeState(state)
     const transactionsBytes = 4 + 4
+    const segmentsBytes = 4 + 4
+    const storeBytes = 4 + 1 + 8 + 4
     const groupsBytes = 8 + 4 + 4 + 4
-    const producerAt = bytes.length - groupsBytes - transactionsBytes - 43
+    const producerAt = bytes.length - storeBytes - groupsBytes - segmentsBytes - transactionsBytes - 43
     const extentAt = producerAt - 4 - 6 * 8
     expect(bytes.readUInt32BE(extentAt - 4)).toBe(6)
     for (let i = 0; i < 6; i++) expect(bytes.readDoubleLE(extentAt + i * 8)).toBe(i + 1)
