@@ -67,7 +67,7 @@ async function moveLogStarts(broker: Broker, mayGoOn: () => boolean): Promise<vo
   const nowMs = clock.nowMs()
   let moves: Change[] = []
   for (const partition of [...log.state.partitions]) {
-    if (partition === undefined || partition.extents.length === 0) continue
+    if (partition === undefined || partition.logStart === partition.nextOffset) continue
     const { config } = topicRules.of(partition.topic)
     if (!config.deletes) continue
     const offset = retainedFrom(partition, config, nowMs)

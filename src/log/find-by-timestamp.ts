@@ -1,13 +1,15 @@
 import { assert } from '#base/assert.ts'
+import type { Extent } from '#core/extents.ts'
+import type { Segment } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 import { findByTimestamp, readRecords } from '#records/read.ts'
-import type { IndexedBatch } from './index-file.ts'
 import type { Log } from './log.ts'
 import { batchesFrom, readLog, release } from './read-log.ts'
+import { segmentAt, segmentBatches } from './read-segments.ts'
 
 // Which record is the first of its time (Kafka: UnifiedLog.fetchOffsetByTimestamp). Timestamps come in any order, so nothing is
-// searched by halves: extents whose newest record is too old are skipped whole, then batches are, and only a batch that is new
-// enough is read. Records go and topics are deleted meanwhile: what is gone is not found.
+// searched by halves: segments and extents whose newest record is too old are skipped whole, then batches are, and only a batch
+// that is new enough is read. Records go and topics are deleted meanwhile: what is gone is not found.
 
 export interface TimedOffset {
   readonly offset: number
@@ -24,7 +26,7 @@ export async function offsetForTimestamp(
   partition: Partition,
   timestampMs: number,
 ): Promise<TimedOffset | null> {
-  for await (const batch of batchesNotBefore(log, partition, timestampMs)) {
+  for await (const batch of batchesNotBefore(log, partition, { offset: 0, timestampMs })) {
     const found = await inBatchAt(log, partition, batch.baseOffset, bytes =>
       findByTimestamp(bytes, 0, { timestampMs, minOffset: partition.logStart }, DECOMPRESS_LIMIT_BYTES),
     )
@@ -39,22 +41,30 @@ export async function offsetOfMaxTimestamp(log: Log, partition: Partition): Prom
   return newestMs === NO_TIMESTAMP ? null : offsetForTimestamp(log, partition, newestMs)
 }
 
+type Range = Segment | Extent
+
 async function newestTimestamp(log: Log, partition: Partition): Promise<number> {
-  const { extents, logStart } = partition
+  const { segments, extents, logStart } = partition
   let newestMs = NO_TIMESTAMP
-  for (let i = 1; i < extents.length; i++) newestMs = Math.max(newestMs, extents.at(i).maxTimestampMs)
-  if (extents.length === 0) return newestMs
-  const first = extents.at(0)
-  if (first.baseOffset === logStart) return Math.max(newestMs, first.maxTimestampMs)
-  // The newest record of the first extent may be one of those that are gone already.
-  for await (const batch of batchesNotBefore(log, partition, newestMs + 1)) {
-    if (batch.baseOffset >= first.nextOffset) break
-    newestMs = Math.max(newestMs, await newestLeftIn(log, partition, batch))
+  const unsure: Range[] = []
+  for (let i = 0; i < segments.length + extents.length; i++) {
+    const range: Range = i < segments.length ? segments.at(i) : extents.at(i - segments.length)
+    // The newest record of the first one may be gone already, that of the first extent may have been sealed.
+    if (range.baseOffset < logStart || i === segments.length) unsure.push(range)
+    else newestMs = Math.max(newestMs, range.maxTimestampMs)
+  }
+  for (const range of unsure) {
+    if (range.maxTimestampMs <= newestMs) continue
+    const from = { offset: range.baseOffset, timestampMs: newestMs + 1 }
+    for await (const batch of batchesNotBefore(log, partition, from)) {
+      if (batch.baseOffset >= range.nextOffset) break
+      newestMs = Math.max(newestMs, await newestLeftIn(log, partition, batch))
+    }
   }
   return newestMs
 }
 
-async function newestLeftIn(log: Log, partition: Partition, batch: IndexedBatch): Promise<number> {
+async function newestLeftIn(log: Log, partition: Partition, batch: TimedBatch): Promise<number> {
   if (batch.baseOffset >= partition.logStart) return batch.maxTimestampMs
   const newestMs = await inBatchAt(log, partition, batch.baseOffset, async bytes => {
     let newest = NO_TIMESTAMP
@@ -66,29 +76,52 @@ async function newestLeftIn(log: Log, partition: Partition, batch: IndexedBatch)
   return newestMs ?? NO_TIMESTAMP
 }
 
+interface TimedBatch {
+  readonly baseOffset: number
+  readonly maxTimestampMs: number
+}
+
 /** Batches that hold a record whose time is not before that time, in the order of offsets. */
-async function* batchesNotBefore(log: Log, partition: Partition, timestampMs: number): AsyncGenerator<IndexedBatch> {
-  let from = 0
-  let lastSeen = -1
+async function* batchesNotBefore(
+  log: Log,
+  partition: Partition,
+  begin: { offset: number; timestampMs: number },
+): AsyncGenerator<TimedBatch> {
+  const at = { ...begin, lastSeen: -1 }
   for (;;) {
-    from = Math.max(from, partition.logStart)
-    const extent = extentNotBefore(partition, from, timestampMs)
-    if (extent === null) return
-    from = Math.max(from, extent.baseOffset)
-    const at = from
-    const batches = await unlessGone(log, partition, at, () => batchesFrom(log, partition, at))
-    const fresh = (batches ?? []).filter(batch => batch.baseOffset > lastSeen)
-    for (const batch of fresh) if (batch.maxTimestampMs >= timestampMs) yield batch
-    lastSeen = fresh.at(-1)?.baseOffset ?? lastSeen
-    from = fresh.length === 0 ? extent.nextOffset : lastSeen + 1
+    at.offset = Math.max(at.offset, partition.logStart)
+    const range = rangeNotBefore(partition, at.offset, at.timestampMs)
+    if (range === null) return
+    at.offset = Math.max(at.offset, range.baseOffset)
+    const found = await unlessGone(log, partition, at.offset, () => nextBatches(log, partition, at))
+    const last = found?.batches.at(-1)
+    for (const batch of found?.batches ?? []) if (batch.maxTimestampMs >= at.timestampMs) yield batch
+    at.lastSeen = last?.baseOffset ?? at.lastSeen
+    at.offset = last === undefined ? range.nextOffset : (found?.nextOffset ?? range.nextOffset)
     await new Promise<void>(resolve => log.clock.soon(resolve))
   }
 }
 
-function extentNotBefore({ extents }: Partition, offset: number, timestampMs: number) {
-  for (let i = Math.max(0, extents.indexOf(offset)); i < extents.length; i++) {
-    const extent = extents.at(i)
-    if (extent.maxTimestampMs >= timestampMs && extent.nextOffset > offset) return extent
+/** Some batches from an offset on, behind the last one that was seen; where to go on. */
+async function nextBatches(
+  log: Log,
+  partition: Partition,
+  at: { offset: number; timestampMs: number; lastSeen: number },
+): Promise<{ batches: TimedBatch[]; nextOffset: number }> {
+  if (at.offset < partition.walStart) {
+    const batches = await segmentBatches(log, segmentAt(partition, at.offset), at)
+    return { batches, nextOffset: batches.at(-1)?.nextOffset ?? -1 }
+  }
+  const batches = (await batchesFrom(log, partition, at.offset)).filter(batch => batch.baseOffset > at.lastSeen)
+  return { batches, nextOffset: (batches.at(-1)?.baseOffset ?? -1) + 1 }
+}
+
+function rangeNotBefore({ segments, extents }: Partition, offset: number, timestampMs: number): Range | null {
+  const count = segments.length + extents.length
+  const first = extents.indexOf(offset) >= 0 ? segments.length + extents.indexOf(offset) : segments.indexOf(offset)
+  for (let i = Math.max(0, first); i < count; i++) {
+    const range: Range = i < segments.length ? segments.at(i) : extents.at(i - segments.length)
+    if (range.maxTimestampMs >= timestampMs && range.nextOffset > offset) return range
   }
   return null
 }
@@ -106,10 +139,10 @@ async function inBatchAt<T>(
     readLog(log, partition, { offset, endOffset: partition.nextOffset, maxBytes: 0, atLeastOne: true }),
   )
   if (read === null) return null
-  const [bytes] = read.slices
-  assert(bytes !== undefined, 'a batch is read where there is one')
+  assert(read.slices.length > 0, 'a batch is read where there is one')
   try {
-    return await look(bytes)
+    // One that begins in a block of its segment and ends in the next comes in pieces.
+    return await look(read.slices.length === 1 ? read.slices[0]! : Buffer.concat(read.slices))
   } finally {
     release(log, read)
   }

@@ -36,6 +36,8 @@ import { checkpointDirectory, walDirectory } from './directories.ts'
 import { IndexFiles } from './index-file.ts'
 import { type FoundCheckpoints, type Maintenance, startMaintenance } from './maintenance.ts'
 import { payloadIsIntact } from './payload.ts'
+import { type RangeSource, SegmentReader } from './segment-reader.ts'
+import { Unsealed } from './unsealed.ts'
 
 export { checkpointDirectory, walDirectory } from './directories.ts'
 
@@ -73,6 +75,8 @@ export interface LogOptions {
   cacheBytes: number
   gather: GatherLimits
   sync: SyncPolicy
+  /** Where segments are read from. */
+  segments: RangeSource
   metrics: LogMetrics
   /** Progress and warnings for people. */
   report(level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>): void
@@ -121,6 +125,8 @@ export class Log implements CommitOwner<Gathered>, Effects {
   readonly commits: CommitLog<Gathered>
   readonly options: LogOptions
   readonly maintenance: Maintenance
+  readonly segments: SegmentReader
+  readonly unsealed: Unsealed
   /** For what is read from files. */
   readonly readBuffers = new BufferPool(KEPT_READ_BYTES)
   readonly #waiters = new Map<number, Set<Waiter>>()
@@ -137,6 +143,8 @@ export class Log implements CommitOwner<Gathered>, Effects {
     this.state = opened.state
     this.tails = opened.tails
     this.indexes = opened.indexes
+    this.segments = new SegmentReader(options.segments, options.clock)
+    this.unsealed = new Unsealed(options.clock, opened.state.partitions)
     this.commits = new CommitLog<Gathered>(this, {
       clock: options.clock,
       files: new WalFiles({
@@ -298,18 +306,35 @@ export class Log implements CommitOwner<Gathered>, Effects {
     setBaseOffset(group.chunk.bytes, at, baseOffset)
     setLeaderEpoch(group.chunk.bytes, at, partition.leaderEpoch)
     addToTail(this.tails, batch, baseOffset)
+    this.unsealed.add(partition, batch.sizeBytes)
     this.#wakeLater(batch.ordinal)
   }
 
   change(change: Change, outcome: Outcome): void {
     const group = this.#current
     assert(group !== null, 'changes are applied while their group is committed')
-    if (change.kind === 'topic-deleted' || change.kind === 'log-start-moved') {
-      this.maintenance.freed()
-      if (change.kind === 'log-start-moved') this.#wakeLater(change.ordinal)
-      else for (const ordinal of this.#waiters.keys()) if (!this.state.partitions[ordinal]) this.#wakeLater(ordinal)
+    switch (change.kind) {
+      case 'segments-committed':
+        for (const { ordinal } of change.parts) this.#freed(ordinal)
+        break
+      case 'log-start-moved':
+        this.#freed(change.ordinal)
+        this.#wakeLater(change.ordinal)
+        break
+      case 'topic-deleted':
+        this.unsealed.forgetDeleted()
+        this.maintenance.freed()
+        for (const ordinal of this.#waiters.keys()) if (!this.state.partitions[ordinal]) this.#wakeLater(ordinal)
     }
     group.attachment.changes[this.#changeIndex++]!.decided(outcome)
+  }
+
+  /** The partition may need less of the write-ahead log. */
+  #freed(ordinal: number): void {
+    const partition = this.state.partitions[ordinal]
+    if (partition === undefined) return
+    this.unsealed.recount(partition)
+    this.maintenance.freed()
   }
 
   // ---- waiting
@@ -344,6 +369,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
 
   /** Commits what is staged, writes a checkpoint and closes the files. Nobody proposes any more. */
   async close(): Promise<void> {
+    this.segments.close()
     await this.commits.drain()
     await this.maintenance.close(() => this.commits.close())
     await this.indexes.close()

@@ -5,10 +5,12 @@ import type { Partition } from '#core/state.ts'
 import { batchSizeBytesOf, setBaseOffset, setLeaderEpoch } from '#records/batch.ts'
 import type { IndexedBatch } from './index-file.ts'
 import type { Log } from './log.ts'
+import { fillFromSegments } from './read-segments.ts'
+import { storedSegment } from './segment-names.ts'
 
 // Reading a partition: whole batches from the one that holds the offset on. What is in memory is handed out as slices of the
-// log's own chunks, pinned until they are released; older batches are read from their WAL file, and get there the offset that
-// those in memory already carry.
+// log's own chunks, pinned until they are released; older batches are read from their segment in the object store, or from their
+// WAL file if they are not sealed yet, and get there the offset that those in memory and in segments already carry.
 
 export interface LogSlices {
   readonly slices: Buffer[]
@@ -51,7 +53,7 @@ export function readLog(log: Log, partition: Partition, range: ReadRange): LogSl
   const tail = log.tails[partition.ordinal]
   const index = tail?.indexOfOffset(offset) ?? -1
   if (tail === undefined || index < 0 || tail.position(index) < log.commits.image.from) {
-    return readFromFiles(log, partition, range)
+    return readFromStorage(log, partition, range)
   }
   const read: LogSlices = { slices: [], sizeBytes: 0, nextOffset: offset, pinned: [], taken: [] }
   let chunk: Chunk | null = null
@@ -120,16 +122,31 @@ function goneError(partition: Partition, offset: number): ChronikError {
   return new ChronikError('LOG_TRIMMED', 'retry', `offset ${offset} of ${topic.name}-${index} is gone`)
 }
 
-async function readFromFiles(log: Log, partition: Partition, range: ReadRange): Promise<LogSlices> {
+/** Segments first, then files; in the middle of it what is in a file may come to be in a segment. */
+async function readFromStorage(log: Log, partition: Partition, range: ReadRange): Promise<LogSlices> {
   const read: LogSlices = { slices: [], sizeBytes: 0, nextOffset: range.offset, pinned: [], taken: [] }
-  try {
-    await fillFromFiles(log, partition, read, range)
-  } catch (thrown) {
-    release(log, read)
-    // Its file may go in the middle of a read.
-    throw partition.extents.indexOf(read.nextOffset) < 0 ? goneError(partition, read.nextOffset) : thrown
+  while (read.sizeBytes === 0 && read.nextOffset < range.endOffset) {
+    const from = placeOf(partition, read.nextOffset)
+    try {
+      if (from.segment === null) await fillFromFiles(log, partition, read, range)
+      else await fillFromSegments(log, partition, read, range)
+      if (from.segment === null) return read
+    } catch (thrown) {
+      const now = placeOf(partition, read.nextOffset)
+      if (now.isThere && now.segment?.key !== from.segment?.key) continue
+      release(log, read)
+      throw now.isThere ? thrown : goneError(partition, read.nextOffset)
+    }
   }
   return read
+}
+
+/** Where the batch of an offset is; its segment may be replaced, and deleted, while it is read. */
+function placeOf(partition: Partition, offset: number): { isThere: boolean; segment: { key: string } | null } {
+  const { segments, extents } = partition
+  const at = offset < partition.walStart ? segments.indexOf(offset) : -1
+  const segment = at < 0 ? null : storedSegment(partition, segments.at(at))
+  return { isThere: segment !== null || (offset >= partition.walStart && extents.indexOf(offset) >= 0), segment }
 }
 
 async function fillFromFiles(
@@ -169,7 +186,7 @@ async function offsetBehind(log: Log, partition: Partition, last: IndexedBatch):
 
 const LAST_OFFSET_DELTA_ENDS_AT = 27
 
-function damagedError(log: Log, position: number): ChronikError {
+export function damagedError(log: Log, position: number): ChronikError {
   const { files } = log.commits
   const file = files.find(position)
   const place =
@@ -182,7 +199,7 @@ function damagedError(log: Log, position: number): ChronikError {
 }
 
 /** Groups batches that are read in one go. */
-function* runsOf(log: Log, batches: IndexedBatch[]): Generator<IndexedBatch[]> {
+export function* runsOf(log: Log, batches: readonly IndexedBatch[]): Generator<IndexedBatch[]> {
   let run: IndexedBatch[] = []
   let from = 0
   let end = 0

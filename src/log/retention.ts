@@ -1,3 +1,5 @@
+import type { Extent } from '#core/extents.ts'
+import type { Segment } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 
 export interface RetentionLimits {
@@ -7,23 +9,26 @@ export interface RetentionLimits {
 }
 
 /**
- * Where a partition's log shall start: whole extents go, oldest first, while their newest record is too old or the rest is
- * still large enough (Kafka: UnifiedLog.deleteOldSegments). The current start if nothing goes.
+ * Where a partition's log shall start: whole segments go, then whole extents, oldest first, while their newest record is too old or
+ * the rest is still large enough (Kafka: UnifiedLog.deleteOldSegments). The current start if nothing goes.
  */
 export function retainedFrom(partition: Partition, limits: RetentionLimits, nowMs: number): number {
-  const { extents } = partition
-  let sizeBytes = 0
-  for (let i = 0; i < extents.length; i++) sizeBytes += extents.at(i).sizeBytes
+  let sizeBytes = partition.segments.sizeBytes() + partition.extents.sizeBytes()
   let start = partition.logStart
-  for (let i = 0; i < extents.length; i++) {
-    const extent = extents.at(i)
+  for (const range of rangesOf(partition)) {
     // Records without a timestamp age from the time they were appended.
-    const newestMs = extent.maxTimestampMs >= 0 ? extent.maxTimestampMs : extent.createdMs
+    const newestMs = range.maxTimestampMs >= 0 ? range.maxTimestampMs : range.createdMs
     const tooOld = nowMs - newestMs > limits.retentionMs
-    const tooMuch = sizeBytes - extent.sizeBytes >= limits.retentionBytes
+    const tooMuch = sizeBytes - range.sizeBytes >= limits.retentionBytes
     if (!tooOld && !tooMuch) break
-    sizeBytes -= extent.sizeBytes
-    start = extent.nextOffset
+    sizeBytes -= range.sizeBytes
+    start = range.nextOffset
   }
   return Math.max(start, partition.logStart)
+}
+
+/** What a partition has, in the order of offsets. */
+export function* rangesOf({ segments, extents }: Partition): Generator<Segment | Extent> {
+  for (let i = 0; i < segments.length; i++) yield segments.at(i)
+  for (let i = 0; i < extents.length; i++) yield extents.at(i)
 }

@@ -88,17 +88,19 @@ async function find(
   timestamp: number,
   isCommittedOnly: boolean,
 ): Promise<typeof NOWHERE> {
-  const { leaderEpoch, logStart } = partition
+  const { leaderEpoch, logStart, walStart, segments } = partition
   const endOffset = isCommittedOnly ? partition.lastStableOffset : partition.nextOffset
   switch (timestamp) {
     case LATEST:
       return { timestamp: -1, offset: endOffset, leaderEpoch }
     case EARLIEST:
-    case EARLIEST_LOCAL:
       return { timestamp: -1, offset: logStart, leaderEpoch }
-    case LATEST_TIERED:
+    case EARLIEST_LOCAL:
     case EARLIEST_PENDING_UPLOAD:
-      return NOWHERE
+      return { timestamp: -1, offset: Math.max(logStart, walStart), leaderEpoch }
+    case LATEST_TIERED:
+      // Kafka: the last offset in the other tier, as it was offered.
+      return segments.length === 0 ? NOWHERE : { timestamp: -1, offset: walStart - 1, leaderEpoch }
     default: {
       const found =
         timestamp === MAX_TIMESTAMP

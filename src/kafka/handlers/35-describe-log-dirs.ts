@@ -41,8 +41,6 @@ function wantedTopics({ log }: Broker, request: DescribeLogDirsRequest): { topic
   })
 }
 
-function sizeBytesOf({ extents }: Partition): number {
-  let sizeBytes = 0
-  for (let i = 0; i < extents.length; i++) sizeBytes += extents.at(i).sizeBytes
-  return sizeBytes
+function sizeBytesOf({ segments, extents }: Partition): number {
+  return segments.sizeBytes() + extents.sizeBytes()
 }

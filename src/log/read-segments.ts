@@ -1,0 +1,130 @@
+import { ChronikError } from '#base/errors.ts'
+import type { Partition } from '#core/state.ts'
+import { BATCH_HEADER_BYTES, baseOffsetOf, batchSizeBytesOf, lastOffsetDeltaOf, maxTimestampOf } from '#records/batch.ts'
+import type { Log } from './log.ts'
+import type { LogSlices, ReadRange } from './read-log.ts'
+import { type StoredSegment, storedSegment } from './segment-names.ts'
+import type { SegmentSpan } from './segment-reader.ts'
+
+// Reading what is sealed. A segment is read from the batch that holds an offset on; compaction may have left gaps, then that is the
+// next one there is.
+
+/** From the index's place to the batch that is looked for lie so many bytes at most, and the batch. */
+const INDEX_STEP_BYTES = 65536
+/** Read at once, unless a single batch is larger. */
+const SPAN_BYTES = 8 << 20
+
+/** A batch of a segment, by its header. */
+export interface SegmentBatch {
+  readonly baseOffset: number
+  readonly nextOffset: number
+  readonly place: number
+  readonly sizeBytes: number
+  readonly maxTimestampMs: number
+}
+
+/** Adds the batches from `read.nextOffset` on that are in segments, as many as fit. */
+export async function fillFromSegments(
+  log: Log,
+  partition: Partition,
+  read: LogSlices,
+  range: ReadRange,
+): Promise<void> {
+  const endOffset = Math.min(range.endOffset, partition.segments.endOffset(0))
+  while (read.nextOffset < endOffset) {
+    const segment = segmentAt(partition, read.nextOffset)
+    const isFull = await fillFrom(log, segment, read, range)
+    if (isFull) return
+  }
+}
+
+export function segmentAt(partition: Partition, offset: number): StoredSegment {
+  const { segments, topic, index } = partition
+  const at = segments.indexOf(offset)
+  if (at >= 0) return storedSegment(partition, segments.at(at))
+  throw new ChronikError('LOG_TRIMMED', 'retry', `offset ${offset} of ${topic.name}-${index} is gone`)
+}
+
+/** True: there is no room for more. */
+async function fillFrom(log: Log, segment: StoredSegment, read: LogSlices, range: ReadRange): Promise<boolean> {
+  const index = await log.segments.index(segment)
+  let place = index.placeOf(read.nextOffset)
+  let neededBytes = BATCH_HEADER_BYTES
+  while (place < segment.sizeBytes) {
+    const wantedBytes = INDEX_STEP_BYTES + Math.max(0, range.maxBytes - read.sizeBytes)
+    const spanBytes = Math.max(neededBytes, Math.min(wantedBytes, SPAN_BYTES))
+    const span = await log.segments.span(segment, place, place + spanBytes)
+    const taken = takeBatches(span, place, read, range)
+    if (taken.isFull) return true
+    place = taken.place
+    neededBytes = taken.neededBytes
+  }
+  read.nextOffset = segment.nextOffset
+  return false
+}
+
+/** Takes what is whole in the span and fits; tells where it stopped, and how many bytes it needs to go on there. */
+function takeBatches(
+  span: SegmentSpan,
+  begin: number,
+  read: LogSlices,
+  { maxBytes, atLeastOne, endOffset }: ReadRange,
+): { place: number; isFull: boolean; neededBytes: number } {
+  let from = begin
+  let place = begin
+  let isFull = false
+  let neededBytes = BATCH_HEADER_BYTES
+  for (let batch = batchAt(span, place); batch !== null; batch = batchAt(span, place)) {
+    if (batch.nextOffset <= read.nextOffset) {
+      place += batch.sizeBytes
+      from = place
+      continue
+    }
+    const withItBytes = read.sizeBytes + place - from + batch.sizeBytes
+    const isFirst = withItBytes === batch.sizeBytes
+    isFull = batch.baseOffset >= endOffset || (withItBytes > maxBytes && !(isFirst && atLeastOne))
+    neededBytes = batch.sizeBytes
+    if (isFull || place + batch.sizeBytes > span.to) break
+    place += batch.sizeBytes
+    neededBytes = BATCH_HEADER_BYTES
+    read.nextOffset = batch.nextOffset
+  }
+  if (place > from) read.slices.push(...span.slices(from, place))
+  read.sizeBytes += place - from
+  return { place, isFull, neededBytes }
+}
+
+/** Null if its header is not all in the span. */
+function batchAt(span: SegmentSpan, place: number): SegmentBatch | null {
+  if (place + BATCH_HEADER_BYTES > span.to) return null
+  const { bytes, at } = span.find(place, BATCH_HEADER_BYTES)
+  const baseOffset = baseOffsetOf(bytes, at)
+  return {
+    baseOffset,
+    nextOffset: baseOffset + lastOffsetDeltaOf(bytes, at) + 1,
+    place,
+    sizeBytes: batchSizeBytesOf(bytes, at),
+    maxTimestampMs: maxTimestampOf(bytes, at),
+  }
+}
+
+/** Some batches of a segment from the one that holds an offset on, those before it left out that are surely older than a time. */
+export async function segmentBatches(
+  log: Log,
+  segment: StoredSegment,
+  from: { offset: number; timestampMs: number },
+): Promise<SegmentBatch[]> {
+  const index = await log.segments.index(segment)
+  let place = index.firstNotBefore(from.timestampMs, index.placeOf(from.offset))
+  const batches: SegmentBatch[] = []
+  while (place < segment.sizeBytes && batches.length === 0) {
+    const span = await log.segments.span(segment, place, place + INDEX_STEP_BYTES)
+    const began = place
+    for (let batch = batchAt(span, place); batch !== null && place - began < INDEX_STEP_BYTES; ) {
+      place += batch.sizeBytes
+      if (batch.nextOffset > from.offset) batches.push(batch)
+      batch = batchAt(span, place)
+    }
+  }
+  return batches
+}

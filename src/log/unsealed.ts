@@ -1,0 +1,85 @@
+import type { Clock } from '#base/ports.ts'
+import type { Partition } from '#core/state.ts'
+import type { Waiter } from './log.ts'
+
+// Which partitions have records that are in no segment yet, how many bytes, and since when: what sealing goes by. Kept with every
+// commit, so that nobody has to look for them.
+
+export class Unsealed {
+  readonly #clock: Clock
+  /** By ordinal, in the order in which their first record came. */
+  readonly #waiting = new Map<number, UnsealedPartition>()
+  readonly #watchers = new Set<Waiter>()
+  #sizeBytes = 0
+
+  constructor(clock: Clock, partitions: readonly (Partition | undefined)[]) {
+    this.#clock = clock
+    for (const partition of partitions) if (partition !== undefined) this.recount(partition)
+  }
+
+  /** In the order in which their first record came. */
+  get all(): Iterable<UnsealedPartition> {
+    return this.#waiting.values()
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes
+  }
+
+  find(ordinal: number): UnsealedPartition | undefined {
+    return this.#waiting.get(ordinal)
+  }
+
+  /** The partition got a batch. */
+  add(partition: Partition, sizeBytes: number): void {
+    const waiting = this.#waiting.get(partition.ordinal)
+    if (waiting === undefined) {
+      this.recount(partition)
+      this.#tell()
+      return
+    }
+    waiting.sizeBytes += sizeBytes
+    this.#sizeBytes += sizeBytes
+    if (waiting.sizeBytes < waiting.tellBytes) return
+    waiting.tellBytes = Number.POSITIVE_INFINITY
+    this.#tell()
+  }
+
+  /** Some of its batches were sealed or deleted. */
+  recount(partition: Partition): void {
+    const { ordinal, extents } = partition
+    this.#sizeBytes -= this.#waiting.get(ordinal)?.sizeBytes ?? 0
+    this.#waiting.delete(ordinal)
+    if (extents.length === 0) return
+    const sizeBytes = extents.sizeBytes()
+    const sinceMs = this.#clock.monotonicMs()
+    this.#sizeBytes += sizeBytes
+    this.#waiting.set(ordinal, { partition, sizeBytes, sinceMs, tellBytes: 0 })
+  }
+
+  /** A topic is gone. */
+  forgetDeleted(): void {
+    for (const [ordinal, { partition, sizeBytes }] of this.#waiting) {
+      if (partition.extents.length > 0) continue
+      this.#sizeBytes -= sizeBytes
+      this.#waiting.delete(ordinal)
+    }
+  }
+
+  /** Is woken when a partition begins to wait, or comes to have its `tellBytes`. */
+  watch(waiter: Waiter): void {
+    this.#watchers.add(waiter)
+  }
+
+  #tell(): void {
+    for (const watcher of this.#watchers) watcher.wake()
+  }
+}
+
+export interface UnsealedPartition {
+  readonly partition: Partition
+  sizeBytes: number
+  readonly sinceMs: number
+  /** Whoever seals is told when there are so many bytes. */
+  tellBytes: number
+}

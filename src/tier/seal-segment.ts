@@ -1,0 +1,85 @@
+import { ChronikError } from '#base/errors.ts'
+import { OWN_OBJECT, type Segment } from '#core/segments.ts'
+import type { Partition } from '#core/state.ts'
+import { copyBatches } from '#log/copy-batches.ts'
+import type { Log } from '#log/log.ts'
+import type { SegmentPart } from '#log/segment-format.ts'
+import { segmentKey } from '#log/segment-names.ts'
+import { type SealedSegment, SegmentWriter } from '#log/segment-writer.ts'
+import type { ObjectStore } from '#object-store/object-store.ts'
+
+// Sealing: what partitions have in the write-ahead log, up to their last stable offset, becomes one immutable object, of one partition
+// or of several small ones. Data first: the object is in the store before the record that refers to it is proposed. The same
+// range gives the same object under the same name, so a retry changes nothing.
+
+export interface SealResult {
+  readonly sizeBytes: number
+  /** Parts that are segments now; the others have changed meanwhile. */
+  readonly parts: number
+}
+
+/** What is sealed, and about how much of it. */
+export interface SealWish {
+  readonly partition: Partition
+  readonly maxBytes: number
+}
+
+export async function sealSegment(
+  { log, store }: { log: Log; store: ObjectStore },
+  wishes: readonly SealWish[],
+  signal: AbortSignal,
+): Promise<SealResult> {
+  const sharedAt = wishes.length === 1 ? OWN_OBJECT : log.commits.position
+  const { generation } = log.state
+  const writer = new SegmentWriter(log.segments.pieces)
+  try {
+    const partitions: Partition[] = []
+    for (const wish of wishes) if (await addPart(log, writer, wish)) partitions.push(wish.partition)
+    if (partitions.length === 0) return { sizeBytes: 0, parts: 0 }
+    const sealed = writer.end()
+    const name = { generation, revision: 0, sharedAt, sharedHash: sharedAt === OWN_OBJECT ? 0 : sealed.hash }
+    const parts = partitions.map(({ ordinal }, i) => ({ ordinal, segment: segmentOf(sealed.parts[i]!, name) }))
+    const [first] = partitions
+    await store.put(segmentKey(first!.topic, first!.index, parts[0]!.segment), sealed.pieces, signal)
+    signal.throwIfAborted()
+    const outcome = await log.propose({ kind: 'segments-committed', parts })
+    if (outcome === 'STALE_CONTROLLER_EPOCH') throw fenced(store)
+    return resultOf(partitions, sealed)
+  } finally {
+    writer.release()
+  }
+}
+
+/** False if there is nothing to seal, or it went meanwhile. */
+async function addPart(log: Log, writer: SegmentWriter, { partition, maxBytes }: SealWish): Promise<boolean> {
+  const { walStart, lastStableOffset, leaderEpoch, topic, index } = partition
+  if (lastStableOffset <= walStart) return false
+  const aborted = partition.aborted?.between(walStart, lastStableOffset) ?? []
+  const { createdMs } = partition.extents.at(0)
+  writer.beginPart({ topicId: topic.id, topicName: topic.name, partition: index, baseOffset: walStart, createdMs, aborted })
+  const range = { offset: walStart, endOffset: lastStableOffset, maxBytes }
+  const nextOffset = await copyBatches(log, partition, range, (bytes, at, batch) =>
+    writer.addBatch(bytes, at, batch.sizeBytes, batch.baseOffset, leaderEpoch),
+  )
+  writer.endPart(nextOffset)
+  return true
+}
+
+type ObjectName = Pick<Segment, 'generation' | 'revision' | 'sharedAt' | 'sharedHash'>
+
+function segmentOf(part: SegmentPart, name: ObjectName): Segment {
+  const { baseOffset, nextOffset, sizeBytes, maxTimestampMs, createdMs, place, indexPlace, indexBytes } = part
+  return { baseOffset, nextOffset, sizeBytes, maxTimestampMs, createdMs, place, indexPlace, indexBytes, ...name }
+}
+
+function resultOf(partitions: readonly Partition[], sealed: SealedSegment): SealResult {
+  const taken = partitions.filter((partition, i) => {
+    const { baseOffset } = sealed.parts[i]!
+    return partition.walStart > baseOffset
+  })
+  return { sizeBytes: sealed.sizeBytes, parts: taken.length }
+}
+
+function fenced({ place }: ObjectStore): ChronikError {
+  return new ChronikError('OWNER_FENCED', 'conflict', `${place} belongs to another owner by now`)
+}

@@ -1,0 +1,161 @@
+import { ChronikError, messageOf } from '#base/errors.ts'
+import type { Clock, Timer } from '#base/ports.ts'
+import type { Partition } from '#core/state.ts'
+import type { Log } from '#log/log.ts'
+import type { UnsealedPartition } from '#log/unsealed.ts'
+import type { ObjectStore } from '#object-store/object-store.ts'
+import { limitsOf, planSeals, type SealLimits } from './seal-plan.ts'
+import { sealSegment } from './seal-segment.ts'
+
+// Seals what is due, some objects at a time, in the background. It is woken when a partition begins to wait or is full, and by a timer
+// when the oldest record is due. What fails is tried again, with growing pauses; meanwhile the write-ahead log keeps it.
+
+/** Objects in the making: each has its bodies in memory. */
+const SEALS_AT_ONCE = 2
+const FIRST_PAUSE_MS = 500
+const LONGEST_PAUSE_MS = 30_000
+
+export interface SealerOptions {
+  readonly log: Log
+  readonly store: ObjectStore
+  readonly clock: Clock
+  readonly limits: SealLimits
+  /** The write-ahead log should not be larger. */
+  readonly walLimitBytes: number
+  readonly metrics: SealMetrics
+  report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
+}
+
+export interface SealMetrics {
+  sealed(segments: number, sizeBytes: number, seconds: number): void
+  sealFailed(): void
+}
+
+export class Sealer {
+  readonly #options: SealerOptions
+  readonly #busy = new Set<Partition>()
+  readonly #jobs = new Set<Promise<void>>()
+  readonly #ended = new AbortController()
+  #timer: Timer | null = null
+  #isLooking = false
+  #pauseMs = 0
+  /** All that there is, whether it is due or not. */
+  #isDraining = false
+
+  constructor(options: SealerOptions) {
+    this.#options = options
+    options.log.unsealed.watch(this)
+    this.wake()
+  }
+
+  /** Since when sealing fails; null: it does not. */
+  failingSinceMs: number | null = null
+
+  wake(): void {
+    if (this.#isLooking || this.#ended.signal.aborted || this.#pauseMs > 0) return
+    this.#isLooking = true
+    // After the commit that brought us here has answered.
+    this.#options.clock.soon(() => {
+      this.#isLooking = false
+      this.#look()
+    })
+  }
+
+  #look(): void {
+    if (this.#ended.signal.aborted || this.#pauseMs > 0) return
+    const { log, clock, limits } = this.#options
+    const nowMs = clock.monotonicMs()
+    const { objects, nextDueMs } = planSeals(log.unsealed.all, {
+      nowMs,
+      limits: this.#isDraining ? { ...limits, segmentMs: 0 } : limits,
+      isBusy: partition => this.#busy.has(partition),
+      pressedBefore: this.#pressedBefore(),
+    })
+    for (const object of objects) {
+      // The next ones are looked for when one of these is done.
+      if (this.#jobs.size === SEALS_AT_ONCE) return
+      this.#begin(object)
+    }
+    if (nextDueMs < Number.POSITIVE_INFINITY) this.#lookIn(nextDueMs - nowMs)
+  }
+
+  #lookIn(delayMs: number): void {
+    this.#timer?.cancel()
+    this.#timer = this.#options.clock.after(Math.max(1, delayMs), () => {
+      this.#pauseMs = 0
+      this.wake()
+    })
+  }
+
+  /** Files that begin before it are to go. */
+  #pressedBefore(): number {
+    const { files } = this.#options.log.commits
+    let leftBytes = files.sizeBytes - this.#options.walLimitBytes / 2
+    for (const file of files.all) {
+      if (leftBytes <= 0) return file.position
+      leftBytes -= file.sizeBytes
+    }
+    return 0
+  }
+
+  #begin(object: readonly UnsealedPartition[]): void {
+    for (const { partition } of object) this.#busy.add(partition)
+    const job = this.#seal(object).finally(() => {
+      for (const { partition } of object) this.#busy.delete(partition)
+      this.#jobs.delete(job)
+      this.wake()
+    })
+    this.#jobs.add(job)
+  }
+
+  async #seal(object: readonly UnsealedPartition[]): Promise<void> {
+    const { log, clock, limits, metrics, report } = this.#options
+    const wishes = object.map(({ partition }) => ({ partition, maxBytes: limitsOf(partition, limits).segmentBytes }))
+    const beganMs = clock.monotonicMs()
+    try {
+      const { parts, sizeBytes } = await sealSegment(this.#options, wishes, this.#ended.signal)
+      metrics.sealed(parts, sizeBytes, (clock.monotonicMs() - beganMs) / 1000)
+      if (this.failingSinceMs !== null) report('info', 'sealing works again')
+      this.failingSinceMs = null
+    } catch (thrown) {
+      if (this.#ended.signal.aborted || log.commits.failure !== null) return
+      // Its records, or its topic, have gone meanwhile.
+      if (thrown instanceof ChronikError && thrown.code === 'LOG_TRIMMED') return
+      metrics.sealFailed()
+      if (this.failingSinceMs === null) report('warn', `sealing failed, it is tried again: ${messageOf(thrown)}`)
+      this.failingSinceMs ??= beganMs
+      this.#pause()
+    }
+  }
+
+  #pause(): void {
+    const failingMs = this.#options.clock.monotonicMs() - (this.failingSinceMs ?? 0)
+    this.#pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, failingMs))
+    this.#lookIn(this.#pauseMs)
+  }
+
+  /** Seals what there is, as far as it comes within so long; returns how many bytes stay behind. */
+  async drain(deadlineMs: number): Promise<number> {
+    const { log, clock } = this.#options
+    this.#isDraining = true
+    const isOver = { value: false }
+    const timer = clock.after(deadlineMs, () => {
+      isOver.value = true
+      this.#ended.abort()
+    })
+    this.#pauseMs = 0
+    this.#look()
+    while (this.#jobs.size > 0 && !isOver.value) {
+      await Promise.race(this.#jobs)
+      this.#look()
+    }
+    timer.cancel()
+    return log.unsealed.sizeBytes
+  }
+
+  async close(): Promise<void> {
+    this.#ended.abort()
+    this.#timer?.cancel()
+    await Promise.all(this.#jobs)
+  }
+}
