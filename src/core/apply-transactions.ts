@@ -1,4 +1,5 @@
 import type { Offsets } from './groups.ts'
+import { rememberMarker } from './producers.ts'
 import type { Partition, State } from './state.ts'
 import type { TransactionalIdClaim, TransactionEnd, TransactionJoin, TransactionOffsets } from './transaction-fields.ts'
 import { AbortedTransactions, LAST_EPOCH, type Marker, NO_EPOCH, Transaction } from './transactions.ts'
@@ -134,11 +135,7 @@ function storeMarker(
 function endInPartition(partition: Partition, end: TransactionEnd, markerOffset: number): void {
   const { producerId, markerEpoch, isCommit } = end
   const producer = partition.producers?.get(producerId)
-  if (producer !== undefined && producer.epoch !== markerEpoch) {
-    // KIP-890: with the epoch its sequence begins anew.
-    producer.epoch = markerEpoch
-    producer.batches.length = 0
-  }
+  if (producer !== undefined) rememberMarker(producer, markerEpoch)
   const firstOffset = partition.openTransactions?.get(producerId)
   partition.openTransactions?.delete(producerId)
   if (firstOffset === undefined || isCommit) return

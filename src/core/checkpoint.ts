@@ -4,11 +4,18 @@ import { asOrdinal } from '#base/numbers.ts'
 import { ByteReader, ByteWriter } from '#bytes/cursor.ts'
 import { readConsumerGroup, writeConsumerGroup } from './consumer-group-fields.ts'
 import { Extents } from './extents.ts'
-import { readText, readTextMap, viewOf, writeText, writeTextMap } from './fields.ts'
+import { readText, readTextMap, writeText, writeTextMap } from './fields.ts'
 import { holdObject } from './garbage.ts'
 import { OFFSET_BYTES, readGeneration, readOffsets, writeGeneration, writeOffsets } from './group-fields.ts'
 import type { Group } from './groups.ts'
-import type { Producer } from './producers.ts'
+import {
+  NO_NUMBERS,
+  producersSizeBytes,
+  readNumbers,
+  readProducers,
+  writeNumbers,
+  writeProducers,
+} from './packed-fields.ts'
 import { readGarbage, writeGarbage } from './segment-fields.ts'
 import { Segments } from './segments.ts'
 import { Partition, State, Topic } from './state.ts'
@@ -26,16 +33,10 @@ const GROUPS_FROM = 2
 const SEGMENTS_FROM = 3
 
 const PARTITION_BYTES = 48
-const PRODUCER_BYTES = 19
-const BATCH_BYTES = 24
 /** Its id, and what counts its offsets. */
 const TOPIC_BYTES = 32
 /** Of texts and configs it is not counted what they take. */
 const OTHER_BYTES = 1 << 16
-const TWO_32 = 4294967296
-/** Extents are stored little-endian, as nearly every machine has them in memory. */
-const NO_NUMBERS = new Float64Array(0)
-const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
 
 export function encodeState(state: State): Buffer {
   const into = new ByteWriter(OTHER_BYTES + partitionsSizeBytes(state) + offsetsSizeBytes(state))
@@ -67,7 +68,7 @@ export function encodeState(state: State): Buffer {
   writeText(into, state.ownerId)
   into.i64(state.garbageCount)
   into.u32(state.garbage.size)
-  for (const garbage of state.garbage.values()) writeGarbage(into, garbage, writeNumbers)
+  for (const garbage of state.garbage.values()) writeGarbage(into, garbage)
   return into.written()
 }
 
@@ -121,12 +122,6 @@ function offsetsSizeBytes(state: State): number {
   return sizeBytes
 }
 
-function producersSizeBytes(producers: ReadonlyMap<number, Producer>): number {
-  let sizeBytes = producers.size * PRODUCER_BYTES
-  for (const producer of producers.values()) sizeBytes += producer.batches.length * BATCH_BYTES
-  return sizeBytes
-}
-
 function writePartition(into: ByteWriter, partition: Partition): void {
   into.u32(partition.ordinal)
   into.i32(partition.leaderEpoch)
@@ -147,40 +142,6 @@ function writePartition(into: ByteWriter, partition: Partition): void {
     into.i32(epoch)
     into.i64(startOffset)
   }
-}
-
-/** As they lie in memory. */
-function writeNumbers(into: ByteWriter, numbers: Float64Array): void {
-  into.u32(numbers.length)
-  into.raw(littleEndian(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength)))
-}
-
-function readNumbers(from: ByteReader): Float64Array {
-  const sizeBytes = from.u32() * Float64Array.BYTES_PER_ELEMENT
-  const packed = from.view(sizeBytes)
-  const bytes = new Uint8Array(sizeBytes)
-  bytes.set(littleEndian(packed))
-  return new Float64Array(bytes.buffer)
-}
-
-function writeProducers(into: ByteWriter, producers: ReadonlyMap<number, Producer>): void {
-  let at = into.reserve(producersSizeBytes(producers))
-  const view = viewOf(into.bytes)
-  for (const [id, producer] of producers) {
-    setI64(view, at, id)
-    view.setInt16(at + 8, producer.epoch)
-    view.setFloat64(at + 10, producer.lastAppendMs)
-    view.setUint8(at + 18, producer.batches.length)
-    at += PRODUCER_BYTES
-    for (const batch of producer.batches) {
-      view.setInt32(at, batch.firstSequence)
-      view.setInt32(at + 4, batch.lastSequence)
-      setI64(view, at + 8, batch.baseOffset)
-      view.setFloat64(at + 16, batch.timestampMs)
-      at += BATCH_BYTES
-    }
-  }
-  assert(at === into.offset, 'producers take the bytes that were counted for them')
 }
 
 function readPartition(from: ByteReader, topic: Topic, index: number, version: number): Partition {
@@ -219,31 +180,9 @@ function readStoreState(from: ByteReader, state: State): void {
   state.ownerId = readText(from)
   state.garbageCount = from.i64()
   for (let left = from.u32(); left > 0; left--) {
-    const garbage = readGarbage(from, readNumbers)
+    const garbage = readGarbage(from)
     state.garbage.set(garbage.id, garbage)
   }
-}
-
-function readProducers(from: ByteReader, count: number): Map<number, Producer> {
-  const view = viewOf(from.bytes)
-  const producers = new Map<number, Producer>()
-  for (let left = count; left > 0; left--) {
-    let at = from.take(PRODUCER_BYTES)
-    const id = getI64(view, at)
-    const producer: Producer = { epoch: view.getInt16(at + 8), lastAppendMs: view.getFloat64(at + 10), batches: [] }
-    const batchCount = view.getUint8(at + 18)
-    at = from.take(batchCount * BATCH_BYTES)
-    for (const end = at + batchCount * BATCH_BYTES; at < end; at += BATCH_BYTES) {
-      producer.batches.push({
-        firstSequence: view.getInt32(at),
-        lastSequence: view.getInt32(at + 4),
-        baseOffset: getI64(view, at + 8),
-        timestampMs: view.getFloat64(at + 16),
-      })
-    }
-    producers.set(id, producer)
-  }
-  return producers
 }
 
 function writeGroup(into: ByteWriter, group: Group): void {
@@ -278,21 +217,4 @@ function readGroup(from: ByteReader, state: State): void {
   group.consumer = readConsumerGroup(from)
   readOffsets(from, group.offsets)
   for (let left = from.uvarint(); left > 0; left--) readOffsets(from, group.pendingOf(from.i64()))
-}
-
-/** Numbers of 64 bits on their way from memory to what is stored, or back; the argument may be the answer. */
-function littleEndian(bytes: Uint8Array): Uint8Array {
-  return IS_LITTLE_ENDIAN ? bytes : Buffer.from(bytes).swap64()
-}
-
-function setI64(view: DataView, at: number, value: number): void {
-  const high = Math.floor(value / TWO_32)
-  view.setInt32(at, high)
-  view.setUint32(at + 4, value - high * TWO_32)
-}
-
-function getI64(view: DataView, at: number): number {
-  const value = view.getInt32(at) * TWO_32 + view.getUint32(at + 4)
-  assert(Number.isSafeInteger(value), 'what was written is below 2^53')
-  return value
 }

@@ -69,3 +69,10 @@ export function rememberBatch(producer: Producer, epoch: number, batch: KeptBatc
   producer.batches.push(batch)
   producer.lastAppendMs = timeMs
 }
+
+/** Remembers the marker of a transaction: its epoch, with which the sequence begins anew (KIP-890). */
+export function rememberMarker(producer: Producer, epoch: number): void {
+  if (epoch === producer.epoch) return
+  producer.epoch = epoch
+  producer.batches.length = 0
+}

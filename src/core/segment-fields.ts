@@ -1,6 +1,7 @@
 import type { ByteReader, ByteWriter } from '#bytes/cursor.ts'
 import { readText, writeText } from './fields.ts'
 import type { Garbage } from './garbage.ts'
+import { readNumbers, writeNumbers } from './packed-fields.ts'
 import { type Segment, Segments } from './segments.ts'
 
 // Segments as bytes: in records of the commit log, and in checkpoints.
@@ -97,27 +98,22 @@ export function readSegmentsReplaced(from: ByteReader): Omit<SegmentsReplaced, '
   return { ordinal, replaced, by }
 }
 
-/** `numbers` writes rows as they lie in memory. */
-export function writeGarbage(
-  into: ByteWriter,
-  garbage: Garbage,
-  numbers: (into: ByteWriter, rows: Float64Array) => void,
-): void {
+export function writeGarbage(into: ByteWriter, garbage: Garbage): void {
   into.i64(garbage.id)
   into.f64(garbage.sinceMs)
   writeText(into, garbage.topicId)
   writeText(into, garbage.topicName)
   into.u32(garbage.partition)
-  numbers(into, garbage.segments.rows())
+  writeNumbers(into, garbage.segments.rows())
 }
 
-export function readGarbage(from: ByteReader, numbers: (from: ByteReader) => Float64Array): Garbage {
+export function readGarbage(from: ByteReader): Garbage {
   return {
     id: from.i64(),
     sinceMs: from.f64(),
     topicId: readText(from),
     topicName: readText(from),
     partition: from.u32(),
-    segments: new Segments(numbers(from)),
+    segments: new Segments(readNumbers(from)),
   }
 }
