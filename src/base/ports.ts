@@ -38,6 +38,12 @@ export interface DiskFile {
   close(): Promise<void>
 }
 
+export interface FileFacts {
+  readonly isDirectory: boolean
+  readonly sizeBytes: number
+  readonly modifiedMs: number
+}
+
 export interface DirectoryLock {
   release(): Promise<void>
 }
@@ -49,9 +55,16 @@ export interface Disk {
   createFilled(path: string, sizeBytes: number): Promise<void>
   /** Names in a directory, sorted; [] if there is no such directory. */
   list(directory: string): Promise<string[]>
+  /** Null if there is nothing of that name. */
+  facts(path: string): Promise<FileFacts | null>
   /** With those above it that are missing. */
   makeDirectory(path: string): Promise<void>
+  /** False if something is in it; true if it is gone. */
+  removeDirectory(path: string): Promise<boolean>
+  /** At once, also over a file that has the name. Between two directories both need a sync, the new one first. */
   rename(from: string, to: string): Promise<void>
+  /** Gives a file a second name, EEXIST if something has it: of several at once one succeeds. Not every file system can. */
+  link(path: string, name: string): Promise<void>
   /** Removes a file; nothing if it is not there. */
   remove(path: string): Promise<void>
   /** Makes creations, renames and removals in the directory survive a power loss. */

@@ -24,6 +24,16 @@ export const systemDisk: Disk = {
       throw error
     }
   },
+  facts: async path => {
+    try {
+      const stats = await fs.promises.stat(path)
+      return { isDirectory: stats.isDirectory(), sizeBytes: stats.size, modifiedMs: Math.floor(stats.mtimeMs) }
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'ENOENT' || code === 'ENOTDIR') return null
+      throw error
+    }
+  },
   makeDirectory: async path => {
     const wanted = resolve(path)
     const first = await fs.promises.mkdir(wanted, { recursive: true })
@@ -31,7 +41,20 @@ export const systemDisk: Disk = {
     // Above a data directory nobody else syncs.
     for (let made = wanted; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made))
   },
+  removeDirectory: async path => {
+    try {
+      await fs.promises.rmdir(path)
+      return true
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'ENOENT') return true
+      // Which of the two it is depends on the system.
+      if (code === 'ENOTEMPTY' || code === 'EEXIST') return false
+      throw error
+    }
+  },
   rename: (from, to) => fs.promises.rename(from, to),
+  link: (path, name) => fs.promises.link(path, name),
   remove: path => fs.promises.rm(path, { force: true }),
   syncDirectory,
   space: async path => {

@@ -163,6 +163,53 @@ function describeDirectories(place: Place): void {
     await disk.remove(`${directory}/b`)
   })
 
+  it('moves a file into another directory', async () => {
+    const { disk, directory } = await place()
+    await disk.makeDirectory(`${directory}/x`)
+    await create(disk, `${directory}/a`, 1)
+    await disk.rename(`${directory}/a`, `${directory}/x/b`)
+    expect([await disk.list(directory), await disk.list(`${directory}/x`)]).toEqual([['x'], ['b']])
+    await expect(disk.rename(`${directory}/x/b`, `${directory}/none/b`)).rejects.toMatchObject({ code: 'ENOENT' })
+    expect(await disk.list(`${directory}/x`)).toEqual(['b'])
+  })
+
+  it('gives a file a second name only where nothing has it', async () => {
+    const { disk, directory } = await place()
+    await disk.makeDirectory(`${directory}/x`)
+    await create(disk, `${directory}/a`, 1)
+    await create(disk, `${directory}/b`, 2)
+    await disk.link(`${directory}/a`, `${directory}/x/c`)
+    await expect(disk.link(`${directory}/b`, `${directory}/x/c`)).rejects.toMatchObject({ code: 'EEXIST' })
+    await expect(disk.link(`${directory}/none`, `${directory}/d`)).rejects.toMatchObject({ code: 'ENOENT' })
+    await expect(disk.link(`${directory}/a`, `${directory}/none/d`)).rejects.toMatchObject({ code: 'ENOENT' })
+    await disk.remove(`${directory}/a`)
+    expect((await disk.facts(`${directory}/x/c`))?.sizeBytes).toBe(1)
+    expect(await disk.list(directory)).toEqual(['b', 'x'])
+  })
+
+  it('removes a directory only when nothing is in it', async () => {
+    const { disk, directory } = await place()
+    await disk.makeDirectory(`${directory}/x/y`)
+    expect(await disk.removeDirectory(`${directory}/x`)).toBe(false)
+    await create(disk, `${directory}/x/y/a`, 1)
+    expect(await disk.removeDirectory(`${directory}/x/y`)).toBe(false)
+    await disk.remove(`${directory}/x/y/a`)
+    expect(await disk.removeDirectory(`${directory}/x/y`)).toBe(true)
+    expect(await disk.removeDirectory(`${directory}/x/y`)).toBe(true)
+    expect(await disk.list(`${directory}/x`)).toEqual([])
+    await expect(disk.open(`${directory}/x/y/a`, 'create')).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  it('knows what a name stands for', async () => {
+    const { disk, directory } = await place()
+    await create(disk, `${directory}/a`, 3)
+    expect(await disk.facts(`${directory}/a`)).toMatchObject({ isDirectory: false, sizeBytes: 3 })
+    expect(await disk.facts(directory)).toMatchObject({ isDirectory: true })
+    expect(await disk.facts(`${directory}/none`)).toBeNull()
+    expect(await disk.facts(`${directory}/none/a`)).toBeNull()
+    expect(await disk.facts(`${directory}/a/b`)).toBeNull()
+  })
+
   it('knows the space of its file system', async () => {
     const { disk, directory } = await place()
     const { totalBytes, freeBytes } = await disk.space(directory)
@@ -170,4 +217,10 @@ function describeDirectories(place: Place): void {
     expect(freeBytes).toBeGreaterThan(0)
     expect(freeBytes).toBeLessThanOrEqual(totalBytes)
   })
+}
+
+async function create(disk: Disk, path: string, sizeBytes: number): Promise<void> {
+  const file = await disk.open(path, 'create')
+  await file.write(new Uint8Array(sizeBytes), 0, sizeBytes, 0)
+  await file.close()
 }

@@ -111,6 +111,19 @@ describe('the simulated disk after a power loss', () => {
     )
   })
 
+  it('has a file that moved between directories under both names, or none, until they are synced', async () => {
+    const move = (synced: boolean) => async (disk: SimDisk) => {
+      await disk.makeDirectory('/data/sub')
+      await disk.syncDirectory('/data')
+      await disk.rename('/data/a', '/data/sub/b')
+      if (synced) await disk.syncDirectory('/data/sub')
+      return disk.crash()
+    }
+    const look = (disk: SimDisk) => disk.paths.join()
+    expect(await outcomes(move(true), look)).toEqual(['/data/a,/data/sub/b', '/data/sub/b'])
+    expect(await outcomes(move(false), look)).toEqual(['', '/data/a', '/data/a,/data/sub/b', '/data/sub/b'])
+  })
+
   it('may lose a directory with all that is in it, unless the one above was synced', async () => {
     const found = await outcomes(
       async disk => {

@@ -1,5 +1,4 @@
-import { assert } from '#base/assert.ts'
-import { Inode } from './inode.ts'
+import type { Inode } from './inode.ts'
 import type { Prng } from './prng.ts'
 
 // The names of a simulated disk: as the processes see them, as they surely are on the disk, and the changes in between.
@@ -52,17 +51,31 @@ export class Directories {
     this.#change({ kind: 'set', path, entry: 'directory' })
   }
 
-  create(path: string): void {
-    this.#change({ kind: 'set', path, entry: new Inode() })
+  create(path: string, inode: Inode): void {
+    this.#change({ kind: 'set', path, entry: inode })
   }
 
   remove(path: string): void {
     this.#change({ kind: 'remove', path })
   }
 
+  isDirectory(path: string): boolean {
+    return this.#seen.get(path) === 'directory'
+  }
+
   rename(path: string, to: string): void {
-    assert(parentOf(path) === parentOf(to), 'a rename across directories is not simulated')
-    this.#change({ kind: 'rename', path, to, entry: this.find(path)! })
+    const entry = this.find(path)!
+    if (parentOf(path) === parentOf(to)) {
+      this.#change({ kind: 'rename', path, to, entry })
+      return
+    }
+    // Each directory is synced by itself: a power loss may leave both names, or none.
+    this.#change({ kind: 'set', path: to, entry })
+    this.#change({ kind: 'remove', path })
+  }
+
+  link(path: string, name: string): void {
+    this.#change({ kind: 'set', path: name, entry: this.find(path)! })
   }
 
   /** Makes a file be there, durably. */

@@ -47,6 +47,7 @@ class Bytes {
 }
 
 export class Inode {
+  modifiedMs = 0
   #seen = new Bytes()
   #durable = new Bytes()
   #pending: Pending[] = []
@@ -118,7 +119,7 @@ export class Inode {
   }
 
   copy(): Inode {
-    return Inode.of(this.bytes())
+    return this.#successor(this.bytes())
   }
 
   /** The file goes on as it is seen; of what was being written, a part is there. */
@@ -137,7 +138,13 @@ export class Inode {
     }
     // The size of a file and its bytes reach the disk apart from each other.
     if (this.#seen.sizeBytes > found.sizeBytes && prng.chance(0.3)) found.resize(this.#seen.sizeBytes)
-    return Inode.of(found.toBuffer())
+    return this.#successor(found.toBuffer())
+  }
+
+  #successor(bytes: Uint8Array): Inode {
+    const inode = Inode.of(bytes)
+    inode.modifiedMs = this.modifiedMs
+    return inode
   }
 
   #settleUnderWay(prng: Prng): void {

@@ -1,5 +1,5 @@
 import { assert } from '#base/assert.ts'
-import type { Disk, DiskFile } from '#base/ports.ts'
+import type { Disk, DiskFile, FileFacts } from '#base/ports.ts'
 import { Directories } from './directories.ts'
 import { Inode } from './inode.ts'
 import { Prng } from './prng.ts'
@@ -18,8 +18,11 @@ export type CallKind =
   | 'truncate'
   | 'close'
   | 'list'
+  | 'facts'
   | 'make-directory'
+  | 'remove-directory'
   | 'rename'
+  | 'link'
   | 'remove'
   | 'sync-directory'
 
@@ -121,7 +124,8 @@ export class SimDisk implements Disk {
     if (mode === 'create') {
       if (this.#directories.find(path) !== undefined) throw systemError('EEXIST', path)
       if (!this.#directories.hasParent(path)) throw systemError('ENOENT', path)
-      this.#directories.create(path)
+      this.#directories.create(path, new Inode())
+      this.touch(this.#inodeOf(path))
     }
     const file = new SimFile(this, path, this.#inodeOf(path), mode !== 'read')
     this.#open.add(file)
@@ -155,10 +159,33 @@ export class SimDisk implements Disk {
     this.#directories.make(path)
   }
 
+  async facts(path: string): Promise<FileFacts | null> {
+    await this.pass({ kind: 'facts', path, sizeBytes: 0 })
+    if (this.#directories.isDirectory(path)) return { isDirectory: true, sizeBytes: 0, modifiedMs: 0 }
+    const inode = this.#directories.find(path)
+    return inode === undefined ? null : { isDirectory: false, sizeBytes: inode.sizeBytes, modifiedMs: inode.modifiedMs }
+  }
+
+  async removeDirectory(path: string): Promise<boolean> {
+    await this.pass({ kind: 'remove-directory', path, sizeBytes: 0 })
+    if (this.#directories.list(path).length > 0) return false
+    if (this.#directories.isDirectory(path)) this.#directories.remove(path)
+    return true
+  }
+
   async rename(from: string, to: string): Promise<void> {
     await this.pass({ kind: 'rename', path: from, sizeBytes: 0 })
     if (this.#directories.find(from) === undefined) throw systemError('ENOENT', from)
+    if (!this.#directories.hasParent(to)) throw systemError('ENOENT', to)
     this.#directories.rename(from, to)
+  }
+
+  async link(path: string, name: string): Promise<void> {
+    await this.pass({ kind: 'link', path, sizeBytes: 0 })
+    if (this.#directories.find(path) === undefined) throw systemError('ENOENT', path)
+    if (!this.#directories.hasParent(name)) throw systemError('ENOENT', name)
+    if (this.#directories.find(name) !== undefined) throw systemError('EEXIST', name)
+    this.#directories.link(path, name)
   }
 
   async remove(path: string): Promise<void> {
@@ -212,6 +239,10 @@ export class SimDisk implements Disk {
     const moreBytes = endBytes - inode.sizeBytes
     if (moreBytes <= 0 || this.#usedBytes() + moreBytes <= this.capacityBytes) return endBytes
     return inode.sizeBytes + Math.max(0, this.capacityBytes - this.#usedBytes())
+  }
+
+  touch(inode: Inode): void {
+    inode.modifiedMs = this.#clock?.nowMs() ?? 0
   }
 
   closed(file: SimFile): void {
@@ -322,6 +353,7 @@ class SimFile implements DiskFile {
   async truncate(sizeBytes: number): Promise<void> {
     this.#mustBeWritable()
     await this.#run('truncate', sizeBytes, () => this.inode.truncate(sizeBytes))
+    this.#disk.touch(this.inode)
   }
 
   async close(): Promise<void> {
@@ -334,6 +366,7 @@ class SimFile implements DiskFile {
 
   /** As much as there is room for. */
   #put(bytes: Buffer, position: number): void {
+    this.#disk.touch(this.inode)
     const endBytes = position + bytes.length
     const roomBytes = this.#disk.roomFor(this.inode, endBytes)
     if (roomBytes > position) this.inode.write(bytes.subarray(0, roomBytes - position), position)
