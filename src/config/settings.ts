@@ -134,6 +134,34 @@ export const SETTINGS = {
     about:
       'Size of one file of the write-ahead log. Disk space is given back file by file, and a checkpoint is written with each.',
   }),
+  walLimitBytes: setting({
+    group: 'storage',
+    type: bytes(4 * MIB, TIB),
+    default: 4 * GIB,
+    about:
+      'The write-ahead log shall not be larger: from half of it on records are sealed earlier, at all of it producers are ' +
+      'told to try again later, until the object store takes segments again.',
+  }),
+  sealMaxBytes: setting({
+    group: 'storage',
+    type: bytes(64 * KIB, GIB),
+    default: 64 * MIB,
+    about: 'A partition is sealed into a segment of the object store when it has so much in the write-ahead log.',
+  }),
+  sealMaxMs: setting({
+    group: 'storage',
+    type: duration(100, DAY),
+    default: MINUTE,
+    about: 'A record waits so long at most until it is sealed into a segment of the object store.',
+  }),
+  drainMs: setting({
+    group: 'storage',
+    type: optional(duration(0, DAY)),
+    default: null,
+    about:
+      'When the broker stops it seals what is left, for so long at most. Unset: 30 s with a bucket; with a local store nothing, ' +
+      'since the write-ahead log lies beside it.',
+  }),
   logCacheBytes: setting({
     group: 'storage',
     type: bytes(0, TIB),

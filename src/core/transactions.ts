@@ -86,6 +86,13 @@ export class AbortedTransactions extends PackedRows {
     while (this.length > 0 && this.values[this.rowAt(0) + LAST]! < offset) this.dropFirst()
   }
 
+  /** The same packed, in the order of their markers. */
+  rowsBetween(from: number, to: number): Float64Array {
+    const found = new AbortedTransactions()
+    for (const aborted of this.between(from, to).sort((a, b) => a.lastOffset - b.lastOffset)) found.add(aborted)
+    return found.rows()
+  }
+
   /** Those with records in [from, to), by their first offset. */
   between(from: number, to: number): AbortedTransaction[] {
     const found: AbortedTransaction[] = []

@@ -40,6 +40,7 @@ import { type RangeSource, SegmentReader } from './segment-reader.ts'
 import { Unsealed } from './unsealed.ts'
 
 export { checkpointDirectory, walDirectory } from './directories.ts'
+export type { RangeSource } from './segment-reader.ts'
 
 // The partitions' logs over one commit log. Owns the state: everything that changes it passes through here as a record, is made
 // durable, then applied, then answered.

@@ -1,6 +1,12 @@
 import { ChronikError } from '#base/errors.ts'
 import type { Partition } from '#core/state.ts'
-import { BATCH_HEADER_BYTES, baseOffsetOf, batchSizeBytesOf, lastOffsetDeltaOf, maxTimestampOf } from '#records/batch.ts'
+import {
+  BATCH_HEADER_BYTES,
+  baseOffsetOf,
+  batchSizeBytesOf,
+  lastOffsetDeltaOf,
+  maxTimestampOf,
+} from '#records/batch.ts'
 import type { Log } from './log.ts'
 import type { LogSlices, ReadRange } from './read-log.ts'
 import { type StoredSegment, storedSegment } from './segment-names.ts'

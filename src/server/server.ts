@@ -7,12 +7,15 @@ import type { State } from '#core/state.ts'
 import { listenControl, listenHttp, operationsRoutes } from '#http/http.ts'
 import { ConnectionHub, type KafkaListener, listenKafka } from '#kafka/kafka.ts'
 import { apis } from '#kafka/protocol/protocol.ts'
-import { checkpointDirectory, type Log, openLog, walDirectory } from '#log/log.ts'
+import { checkpointDirectory, type Log, openLog, type RangeSource, walDirectory } from '#log/log.ts'
+import { openLocalStore } from '#object-store/local-store.ts'
+import type { ObjectStore } from '#object-store/object-store.ts'
 import { createExposition, type Exposition } from '#observe/exposition.ts'
 import type { Logger } from '#observe/log.ts'
 import { createMetrics, type Metrics, metricsToExpose, NO_GROUPS } from '#observe/product-metrics.ts'
 import { monitorEventLoop } from '#system/event-loop.ts'
 import { lockDirectory } from '#system/lock.ts'
+import { startTier, type TierOptions } from '#tier/tier.ts'
 import { StorageUsage } from './storage-usage.ts'
 
 // Builds the whole broker, starts it part by part, and stops it in reverse order. Nothing is built anywhere else.
@@ -62,8 +65,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     stops.push(() => lock.release())
     const metrics = createMetrics(metricLabels())
     const hub = new ConnectionHub()
-    const log = await openLog(logOptions(options, metrics, hub))
+    const store = await openLocalStore({ disk, random, directory: `${settings.dataDir}/store` })
+    stops.push(() => store.close())
+    const log = await openLog(logOptions(options, metrics, hub, store))
     stops.push(() => log.close())
+    const tier = startTier(tierOptions(options, log, store))
+    stops.push(() => tier.close(settings.drainMs ?? 0))
     const clusterId = await ensureClusterId(log, random)
     stops.push(async () => void (await stopListening()))
     const kafka = await listenKafka({ ...options, metrics, log, hub })
@@ -113,7 +120,24 @@ function metricLabels(): { apiNames: (string | undefined)[]; commitRecordTypes: 
   return { apiNames, commitRecordTypes }
 }
 
-function logOptions(options: ServerOptions, metrics: Metrics, hub: ConnectionHub): Parameters<typeof openLog>[0] {
+function tierOptions({ settings, clock, logger }: ServerOptions, log: Log, store: ObjectStore): TierOptions {
+  return {
+    log,
+    store,
+    clock,
+    limits: { segmentBytes: settings.sealMaxBytes, segmentMs: settings.sealMaxMs },
+    walLimitBytes: settings.walLimitBytes,
+    metrics: { sealed() {}, sealFailed() {} },
+    report: (level, message, fields) => logger[level](message, fields),
+  }
+}
+
+function logOptions(
+  options: ServerOptions,
+  metrics: Metrics,
+  hub: ConnectionHub,
+  segments: RangeSource,
+): Parameters<typeof openLog>[0] {
   const { settings, disk, clock, logger } = options
   const profile = PRODUCE_PROFILES[settings.produceProfile]
   return {
@@ -124,6 +148,7 @@ function logOptions(options: ServerOptions, metrics: Metrics, hub: ConnectionHub
     cacheBytes: settings.logCacheBytes,
     gather: { batches: profile.gatherBatches, delayMs: profile.gatherMs, whenIdle: profile.gathersWhenIdle },
     sync: settings.walSync.kind === 'always' ? 'always' : settings.walSync.intervalMs,
+    segments,
     metrics: {
       flushed(_batches, sizeBytes, seconds) {
         metrics.walBatches.value++

@@ -20,7 +20,7 @@ export const systemDisk: Disk = {
     try {
       return (await fs.promises.readdir(directory)).sort()
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+      if (isNowhere(error)) return []
       throw error
     }
   },
@@ -29,8 +29,7 @@ export const systemDisk: Disk = {
       const stats = await fs.promises.stat(path)
       return { isDirectory: stats.isDirectory(), sizeBytes: stats.size, modifiedMs: Math.floor(stats.mtimeMs) }
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      if (code === 'ENOENT' || code === 'ENOTDIR') return null
+      if (isNowhere(error)) return null
       throw error
     }
   },
@@ -61,6 +60,12 @@ export const systemDisk: Disk = {
     const { bsize, blocks, bavail } = await fs.promises.statfs(path)
     return { totalBytes: blocks * bsize, freeBytes: bavail * bsize }
   },
+}
+
+/** What is asked for is not there, or below a file. */
+function isNowhere(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException
+  return code === 'ENOENT' || code === 'ENOTDIR'
 }
 
 async function syncDirectory(path: string): Promise<void> {
@@ -146,6 +151,13 @@ function progress(count: number): number {
   throw Object.assign(new Error('EIO: the system took no byte, write'), { code: 'EIO' })
 }
 
+/** What is left of pieces that are not all empty must become less. */
+function progressed(pieces: readonly Uint8Array[], writtenBytes: number): readonly Uint8Array[] {
+  const left = behind(pieces, writtenBytes)
+  if (left.length === pieces.length) progress(writtenBytes)
+  return left
+}
+
 /** What is left of pieces when their first bytes are written. */
 function behind(pieces: readonly Uint8Array[], writtenBytes: number): readonly Uint8Array[] {
   let [first, skip] = [0, writtenBytes]
@@ -200,9 +212,9 @@ class SystemFile implements DiskFile {
     return this.#run(async fd => {
       let [left, at] = [pieces, position]
       while (left.length > 0) {
-        const count = progress(await call<number>(done => fs.writev(fd, left, at, done)))
+        const count = await call<number>(done => fs.writev(fd, left, at, done))
         at += count
-        left = behind(left, count)
+        left = progressed(left, count)
       }
     })
   }
@@ -211,9 +223,9 @@ class SystemFile implements DiskFile {
     this.#runSync(fd => {
       let [left, at] = [pieces, position]
       while (left.length > 0) {
-        const count = progress(fs.writevSync(fd, left, at))
+        const count = fs.writevSync(fd, left, at)
         at += count
-        left = behind(left, count)
+        left = progressed(left, count)
       }
     })
   }

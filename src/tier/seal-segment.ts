@@ -1,4 +1,6 @@
 import { ChronikError } from '#base/errors.ts'
+import type { BufferPool } from '#bytes/buffer-pool.ts'
+import { NO_NUMBERS } from '#core/packed-fields.ts'
 import { OWN_OBJECT, type Segment } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 import { copyBatches } from '#log/copy-batches.ts'
@@ -25,13 +27,13 @@ export interface SealWish {
 }
 
 export async function sealSegment(
-  { log, store }: { log: Log; store: ObjectStore },
+  { log, store, pieces }: { log: Log; store: ObjectStore; pieces: BufferPool },
   wishes: readonly SealWish[],
   signal: AbortSignal,
 ): Promise<SealResult> {
   const sharedAt = wishes.length === 1 ? OWN_OBJECT : log.commits.position
   const { generation } = log.state
-  const writer = new SegmentWriter(log.segments.pieces)
+  const writer = new SegmentWriter(pieces)
   try {
     const partitions: Partition[] = []
     for (const wish of wishes) if (await addPart(log, writer, wish)) partitions.push(wish.partition)
@@ -54,14 +56,13 @@ export async function sealSegment(
 async function addPart(log: Log, writer: SegmentWriter, { partition, maxBytes }: SealWish): Promise<boolean> {
   const { walStart, lastStableOffset, leaderEpoch, topic, index } = partition
   if (lastStableOffset <= walStart) return false
-  const aborted = partition.aborted?.between(walStart, lastStableOffset) ?? []
   const { createdMs } = partition.extents.at(0)
-  writer.beginPart({ topicId: topic.id, topicName: topic.name, partition: index, baseOffset: walStart, createdMs, aborted })
+  writer.beginPart({ topicId: topic.id, topicName: topic.name, partition: index, baseOffset: walStart, createdMs })
   const range = { offset: walStart, endOffset: lastStableOffset, maxBytes }
   const nextOffset = await copyBatches(log, partition, range, (bytes, at, batch) =>
     writer.addBatch(bytes, at, batch.sizeBytes, batch.baseOffset, leaderEpoch),
   )
-  writer.endPart(nextOffset)
+  writer.endPart(nextOffset, partition.aborted?.rowsBetween(walStart, nextOffset) ?? NO_NUMBERS)
   return true
 }
 

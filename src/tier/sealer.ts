@@ -1,5 +1,6 @@
 import { ChronikError, messageOf } from '#base/errors.ts'
 import type { Clock, Timer } from '#base/ports.ts'
+import { BufferPool } from '#bytes/buffer-pool.ts'
 import type { Partition } from '#core/state.ts'
 import type { Log } from '#log/log.ts'
 import type { UnsealedPartition } from '#log/unsealed.ts'
@@ -12,6 +13,8 @@ import { sealSegment } from './seal-segment.ts'
 
 /** Objects in the making: each has its bodies in memory. */
 const SEALS_AT_ONCE = 2
+/** Memory that is kept for the next ones. */
+const KEPT_PIECES_BYTES = 32 << 20
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000
 
@@ -33,6 +36,7 @@ export interface SealMetrics {
 
 export class Sealer {
   readonly #options: SealerOptions
+  readonly #pieces = new BufferPool(KEPT_PIECES_BYTES)
   readonly #busy = new Set<Partition>()
   readonly #jobs = new Set<Promise<void>>()
   readonly #ended = new AbortController()
@@ -109,11 +113,11 @@ export class Sealer {
   }
 
   async #seal(object: readonly UnsealedPartition[]): Promise<void> {
-    const { log, clock, limits, metrics, report } = this.#options
+    const { log, store, clock, limits, metrics, report } = this.#options
     const wishes = object.map(({ partition }) => ({ partition, maxBytes: limitsOf(partition, limits).segmentBytes }))
     const beganMs = clock.monotonicMs()
     try {
-      const { parts, sizeBytes } = await sealSegment(this.#options, wishes, this.#ended.signal)
+      const { parts, sizeBytes } = await sealSegment({ log, store, pieces: this.#pieces }, wishes, this.#ended.signal)
       metrics.sealed(parts, sizeBytes, (clock.monotonicMs() - beganMs) / 1000)
       if (this.failingSinceMs !== null) report('info', 'sealing works again')
       this.failingSinceMs = null

@@ -5,6 +5,7 @@ import { PRODUCE_RECORD } from '#core/change-records.ts'
 import { encodeState } from '#core/checkpoint.ts'
 import type { Outcome } from '#core/core.ts'
 import { type Log, type LogOptions, openLog } from '#log/log.ts'
+import { NO_STORE } from '#test/support/no-store.ts'
 import type { Prng } from '#test/support/sim/prng.ts'
 import { SimClock } from '#test/support/sim/sim-clock.ts'
 import { type CallKind, type DiskCall, type Fault, SimDisk } from '#test/support/sim/sim-disk.ts'
@@ -152,6 +153,7 @@ export class World {
       cacheBytes,
       gather,
       sync,
+      segments: NO_STORE,
       metrics: { flushed() {}, applied() {}, stored() {} },
       report() {},
       failed() {},

@@ -27,6 +27,7 @@ import { createLogger } from '#observe/log.ts'
 import { createMetrics } from '#observe/product-metrics.ts'
 import * as batch from '#records/batch.ts'
 import { type BatchFields, buildBatch, type RecordFields } from './batch-builder.ts'
+import { NO_STORE } from './no-store.ts'
 import { Prng } from './sim/prng.ts'
 import { SimClock } from './sim/sim-clock.ts'
 import { SimDisk } from './sim/sim-disk.ts'
@@ -81,6 +82,7 @@ export class BrokerFixture {
       cacheBytes: settings.logCacheBytes,
       gather: { batches: 1, delayMs: 0, whenIdle: false },
       sync: 'always',
+      segments: NO_STORE,
       metrics: { flushed() {}, applied() {}, stored() {} },
       report() {},
       failed() {},

@@ -8,6 +8,7 @@ import { type LogSlices, readLog, release } from '#log/read-log.ts'
 import { TRANSACTIONAL_BIT } from '#records/batch.ts'
 import { makeBatch, type SentBatch } from '#test/simulation/batches.ts'
 import { rangeFrom } from '#test/simulation/range.ts'
+import { NO_STORE } from './no-store.ts'
 import { Prng } from './sim/prng.ts'
 import { SimClock } from './sim/sim-clock.ts'
 import { type DiskCall, SimDisk } from './sim/sim-disk.ts'
@@ -70,6 +71,7 @@ export class LogLab {
       cacheBytes: 4 << 20,
       gather: { batches: 100, delayMs: 2, whenIdle: false },
       sync: 'always',
+      segments: NO_STORE,
       metrics: { flushed() {}, applied() {}, stored() {} },
       report: (level, message) => reports.push(`${level}: ${message}`),
       failed: error => failures.push(error),

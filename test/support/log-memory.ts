@@ -2,6 +2,7 @@ import { type BatchEntry, newBatchEntry } from '#core/produce-record.kernel.ts'
 import { type Log, openLog } from '#log/log.ts'
 import { BATCH_HEADER_BYTES } from '#records/batch.ts'
 import { forgetfulDisk } from './forgetful-disk.ts'
+import { NO_STORE } from './no-store.ts'
 import { SimClock } from './sim/sim-clock.ts'
 
 /** Batches that are staged before they are let be committed. */
@@ -41,6 +42,7 @@ export class LogMemory {
       cacheBytes: plan.cacheBytes,
       gather: { batches: AT_ONCE, delayMs: 2, whenIdle: false },
       sync: 'always',
+      segments: NO_STORE,
       metrics: { flushed() {}, applied() {}, stored() {} },
       report() {},
       failed(error) {

@@ -10,6 +10,7 @@ import { createLogger } from '#observe/log.ts'
 import { createMetrics } from '#observe/product-metrics.ts'
 import { Violation } from '#test/simulation/history.ts'
 import type { Trace } from '#test/simulation/trace.ts'
+import { NO_STORE } from '#test/support/no-store.ts'
 import type { Prng } from '#test/support/sim/prng.ts'
 import { SimClock } from '#test/support/sim/sim-clock.ts'
 import { type DiskCall, SimDisk } from '#test/support/sim/sim-disk.ts'
@@ -204,7 +205,8 @@ export class Machine {
 
   options(disk: SimDisk, clock: SimClock): LogOptions {
     const { walFileBytes, cacheBytes, gather } = this.plan
-    const quiet = { metrics: { flushed() {}, applied() {}, stored() {} }, report() {}, failed() {}, afterCommit() {} }
+    const silent = { metrics: { flushed() {}, applied() {}, stored() {} }, report() {}, failed() {}, afterCommit() {} }
+    const quiet = { ...silent, segments: NO_STORE }
     return { disk, clock, dataDir: DATA, walFileBytes, cacheBytes, gather, sync: 'always', ...quiet }
   }
 
@@ -214,6 +216,7 @@ export class Machine {
     this.#hub = new ConnectionHub()
     const opening = openLog({
       ...this.options(disk, clock),
+      segments: NO_STORE,
       metrics: { flushed: () => this.#flushed(), applied() {}, stored() {} },
       failed: error => {
         if (!disk.isDead) this.violation ??= error

@@ -164,7 +164,7 @@ describe('a program that has closed its broker', () => {
     )
     expect({ code, stderr }).toEqual({ code: 0, stderr: '\n' })
     expect(stdout).toContain('"msg":"started"')
-    expect((await readdir(dataDir)).sort()).toEqual(['checkpoints', 'lock', 'wal'])
+    expect((await readdir(dataDir)).sort()).toEqual(['checkpoints', 'lock', 'store', 'wal'])
   })
 })
 

@@ -9,8 +9,8 @@ const EARLIEST = -2
 const MAX_TIMESTAMP = -3
 const EARLIEST_LOCAL = -4
 const LATEST_TIERED = -5
-const EARLIEST_PENDING_UPLOAD = -6
-const SPECIAL = { LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED, EARLIEST_PENDING_UPLOAD }
+/** Not -6, what is to be uploaded next: without tiered storage, as the peer runs, Kafka has no answer. */
+const SPECIAL = { LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED }
 
 /** Batches of records with these times after TIMESTAMP_MS. */
 async function written(broker: Conversation, batches: readonly (readonly number[])[], codec: 'none' | 'zstd' = 'none') {

@@ -38,7 +38,7 @@ describe('ListOffsets', () => {
     [EARLIEST_LOCAL, { timestamp: -1, offset: 2, leaderEpoch: 0 }],
     [MAX_TIMESTAMP, { timestamp: 50, offset: 5, leaderEpoch: 0 }],
     [LATEST_TIERED, NOWHERE],
-    [EARLIEST_PENDING_UPLOAD, NOWHERE],
+    [EARLIEST_PENDING_UPLOAD, { timestamp: -1, offset: 2, leaderEpoch: 0 }],
     [0, { timestamp: 20, offset: 2, leaderEpoch: 0 }],
     [21, { timestamp: 40, offset: 3, leaderEpoch: 0 }],
     [45, { timestamp: 50, offset: 5, leaderEpoch: 0 }],

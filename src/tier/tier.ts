@@ -1,0 +1,38 @@
+import type { Clock } from '#base/ports.ts'
+import type { Log } from '#log/log.ts'
+import type { ObjectStore } from '#object-store/object-store.ts'
+import type { SealLimits } from './seal-plan.ts'
+import { Sealer, type SealMetrics } from './sealer.ts'
+
+// What happens to records behind the write-ahead log: they are sealed into segments in the object store, in the background.
+
+export interface TierOptions {
+  readonly log: Log
+  readonly store: ObjectStore
+  readonly clock: Clock
+  readonly limits: SealLimits
+  readonly walLimitBytes: number
+  readonly metrics: SealMetrics
+  report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
+}
+
+export interface Tier {
+  /** Since when nothing can be sealed, by the monotonic clock; null: it can. */
+  readonly failingSinceMs: number | null
+  /** Seals what is left, as far as it comes within so long. */
+  close(drainMs: number): Promise<void>
+}
+
+export function startTier(options: TierOptions): Tier {
+  const sealer = new Sealer(options)
+  return {
+    get failingSinceMs() {
+      return sealer.failingSinceMs
+    },
+    close: async drainMs => {
+      const leftBytes = drainMs > 0 ? await sealer.drain(drainMs) : 0
+      if (leftBytes > 0) options.report('warn', `${leftBytes} bytes stay unsealed in the write-ahead log`)
+      await sealer.close()
+    },
+  }
+}
