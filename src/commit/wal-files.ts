@@ -48,6 +48,7 @@ export class WalFiles {
   readonly #disk: Disk
   readonly #fileBytes: number
   readonly #files: WalFile[]
+  #sizeBytes = 0
   /** Of the first file that is made here. */
   readonly #firstSequence: number
   #active: ActiveFile | null = null
@@ -66,6 +67,7 @@ export class WalFiles {
     this.#disk = options.disk
     this.#fileBytes = options.fileBytes
     this.#files = options.files
+    for (const { sizeBytes } of options.files) this.#sizeBytes += sizeBytes
   }
 
   get all(): readonly WalFile[] {
@@ -78,7 +80,7 @@ export class WalFiles {
   }
 
   get sizeBytes(): number {
-    return this.#files.reduce((sum, file) => sum + file.sizeBytes, 0)
+    return this.#sizeBytes
   }
 
   pathOf(sequence: number): string {
@@ -115,6 +117,7 @@ export class WalFiles {
     noteWhenReady(file)
     this.#active = file
     this.#files.push(file)
+    this.#sizeBytes += file.sizeBytes
     return file
   }
 
@@ -142,9 +145,10 @@ export class WalFiles {
     if (this.#next !== null) this.#giveUp(this.#next.sequence, this.#next.disk)
     this.#next = null
     while (this.active !== on) {
-      const { sequence, disk, before } = this.active
+      const { sequence, sizeBytes, disk, before } = this.active
       this.#giveUp(sequence, disk)
       this.#files.pop()
+      this.#sizeBytes -= sizeBytes
       assert(before !== null, 'what is taken back was begun behind what stays')
       this.#active = before
     }
@@ -250,6 +254,7 @@ export class WalFiles {
     const at = this.#files.indexOf(file)
     if (file.endPosition > this.active.position || this.#reading.has(file.sequence) || at < 0) return false
     this.#files.splice(at, 1)
+    this.#sizeBytes -= file.sizeBytes
     const reader = this.#readers.get(file.sequence)
     this.#readers.delete(file.sequence)
     await closeIfOpen(reader)
@@ -257,6 +262,7 @@ export class WalFiles {
       await this.#inTurn(() => this.#retire(file))
     } catch (thrown) {
       this.#files.splice(at, 0, file)
+      this.#sizeBytes += file.sizeBytes
       throw thrown
     }
     return true

@@ -45,6 +45,13 @@ function isLast(state: State, segment: Segment): boolean {
   return left === 0
 }
 
-function sharedName({ generation, sharedAt, sharedHash }: Segment): string {
+type SharedName = Pick<Segment, 'generation' | 'sharedAt' | 'sharedHash'>
+
+/** Does a segment lie in this shared object? */
+export function isHeld(state: State, name: SharedName): boolean {
+  return state.sharedSegments.has(sharedName(name))
+}
+
+function sharedName({ generation, sharedAt, sharedHash }: SharedName): string {
   return `${generation}/${sharedAt}/${sharedHash}`
 }

@@ -91,9 +91,9 @@ function mayInspect(
   ticket: ProduceTicket,
   part: ProducedPart,
 ): part is ProducedPart & { partition: Partition } {
-  const { failure } = broker.log.commits
+  const { refusal } = broker.log
   if (part.errorCode !== NO_ERROR) ticket.fail(part, part.errorCode, part.message)
-  else if (failure !== null) ticket.fail(part, KAFKA_STORAGE_ERROR, failure.message)
+  else if (refusal !== null) ticket.fail(part, KAFKA_STORAGE_ERROR, refusal.message)
   else return true
   return false
 }

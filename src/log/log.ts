@@ -73,6 +73,8 @@ export interface LogOptions {
   clock: Clock
   dataDir: string
   walFileBytes: number
+  /** A larger write-ahead log takes no more batches. */
+  walLimitBytes: number
   cacheBytes: number
   gather: GatherLimits
   sync: SyncPolicy
@@ -165,6 +167,17 @@ export class Log implements CommitOwner<Gathered>, Effects {
       metrics: options.metrics,
     })
     this.maintenance = startMaintenance(this, opened.unindexed, opened.resume, opened.checkpoints)
+  }
+
+  /** Why no batch is taken now, or never again. */
+  get refusal(): ChronikError | null {
+    const { failure, files } = this.commits
+    if (failure !== null || files.sizeBytes <= this.options.walLimitBytes) return failure
+    return new ChronikError(
+      'WAL_FULL',
+      'retry',
+      `the write-ahead log has reached ${this.options.walLimitBytes} bytes: its records could not be sealed into the object store`,
+    )
   }
 
   // ---- what is proposed

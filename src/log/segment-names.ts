@@ -1,5 +1,13 @@
+import type { Garbage } from '#core/garbage.ts'
 import { OWN_OBJECT, type Segment } from '#core/segments.ts'
-import type { Partition, Topic } from '#core/state.ts'
+import type { Partition } from '#core/state.ts'
+
+// What objects of segments are called. A name says which range of which partition it is, so that a retry writes the same object again:
+//
+//   segments/<topic>/<topic id>/<partition>/<base offset>-<next offset>-g<generation>[-c<revision>].log
+//   segments/shared/g<generation>/<log position>-<hash>.log
+
+export const SEGMENT_PREFIX = 'segments/'
 
 /** A segment, and where it is. */
 export interface StoredSegment extends Segment {
@@ -8,18 +16,62 @@ export interface StoredSegment extends Segment {
   readonly partition: number
 }
 
-export function storedSegment({ topic, index }: Partition, segment: Segment): StoredSegment {
-  return { ...segment, key: segmentKey(topic, index, segment), topicId: topic.id, partition: index }
+type OfSegment = Pick<Segment, 'baseOffset' | 'nextOffset' | 'generation' | 'revision' | 'sharedAt' | 'sharedHash'>
+
+/** What a name says; of a shared object not whose it is, of the others not the hash. */
+export interface SegmentName extends OfSegment {
+  readonly topicName: string
+  readonly topicId: string
+  readonly partition: number
 }
 
-const DIGITS = 20
-const number = (value: number): string => String(value).padStart(DIGITS, '0')
+export function storedSegment({ topic, index }: Partition, segment: Segment): StoredSegment {
+  const of = { topicName: topic.name, topicId: topic.id, partition: index }
+  return { ...segment, ...of, key: segmentKey({ ...segment, ...of }) }
+}
 
-export function segmentKey({ name, id }: Pick<Topic, 'name' | 'id'>, partition: number, segment: Segment): string {
-  const { baseOffset, nextOffset, generation, revision, sharedAt, sharedHash } = segment
+export function keyOfGarbage({ topicName, topicId, partition }: Garbage, segment: Segment): string {
+  return segmentKey({ ...segment, topicName, topicId, partition })
+}
+
+export function segmentKey(name: SegmentName): string {
+  const { baseOffset, nextOffset, generation, revision, sharedAt, sharedHash } = name
   if (sharedAt !== OWN_OBJECT) {
-    return `segments/shared/g${generation}/${number(sharedAt)}-${sharedHash.toString(16).padStart(8, '0')}.log`
+    return `${SEGMENT_PREFIX}shared/g${generation}/${digits(sharedAt)}-${sharedHash.toString(16).padStart(8, '0')}.log`
   }
-  const revised = revision === 0 ? '' : `-c${revision}`
-  return `segments/${name}/${id}/${partition}/${number(baseOffset)}-${number(nextOffset)}-g${generation}${revised}.log`
+  const { topicName, topicId, partition } = name
+  const range = `${digits(baseOffset)}-${digits(nextOffset)}-g${generation}${revision === 0 ? '' : `-c${revision}`}`
+  return `${SEGMENT_PREFIX}${topicName}/${topicId}/${partition}/${range}.log`
+}
+
+function digits(value: number): string {
+  return String(value).padStart(20, '0')
+}
+
+const OWN = /^segments\/([^/]+)\/([^/]+)\/(\d+)\/(\d{20})-(\d{20})-g(\d+)(?:-c(\d+))?\.log$/
+const SHARED = /^segments\/shared\/g(\d+)\/(\d{20})-([0-9a-f]{8})\.log$/
+
+/** Null: nothing of ours. */
+export function parseSegmentKey(key: string): SegmentName | null {
+  const shared = SHARED.exec(key)
+  if (shared !== null) {
+    const [, generation, position, hash] = shared
+    const of = { topicName: '', topicId: '', partition: -1, baseOffset: -1, nextOffset: -1, revision: 0 }
+    const sharedHash = Number.parseInt(hash!, 16)
+    return { ...of, generation: Number(generation), sharedAt: Number(position), sharedHash }
+  }
+  const own = OWN.exec(key)
+  if (own === null) return null
+  const [, topicName, topicId, partition, baseOffset, nextOffset, generation, revision = '0'] = own
+  return {
+    topicName: topicName!,
+    topicId: topicId!,
+    partition: Number(partition),
+    baseOffset: Number(baseOffset),
+    nextOffset: Number(nextOffset),
+    generation: Number(generation),
+    revision: Number(revision),
+    sharedAt: OWN_OBJECT,
+    sharedHash: 0,
+  }
 }

@@ -99,6 +99,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
 }
 
+/** Those that two checkpoints need, the one that is written and the one behind it. */
+const LEAST_WAL_FILES = 6
+
 interface Listener {
   close(deadlineMs: number): Promise<void>
 }
@@ -126,8 +129,9 @@ function tierOptions({ settings, clock, logger }: ServerOptions, log: Log, store
     store,
     clock,
     limits: { segmentBytes: settings.sealMaxBytes, segmentMs: settings.sealMaxMs },
-    walLimitBytes: settings.walLimitBytes,
-    metrics: { sealed() {}, sealFailed() {} },
+    walLimitBytes: log.options.walLimitBytes,
+    restoreWindowMs: 0,
+    metrics: { sealed() {}, sealFailed() {}, deleted() {}, orphansFound() {} },
     report: (level, message, fields) => logger[level](message, fields),
   }
 }
@@ -145,6 +149,7 @@ function logOptions(
     clock,
     dataDir: settings.dataDir,
     walFileBytes: settings.walFileBytes,
+    walLimitBytes: Math.max(settings.walLimitBytes, LEAST_WAL_FILES * settings.walFileBytes),
     cacheBytes: settings.logCacheBytes,
     gather: { batches: profile.gatherBatches, delayMs: profile.gatherMs, whenIdle: profile.gathersWhenIdle },
     sync: settings.walSync.kind === 'always' ? 'always' : settings.walSync.intervalMs,

@@ -6,7 +6,7 @@ import type { Partition } from '#core/state.ts'
 import { copyBatches } from '#log/copy-batches.ts'
 import type { Log } from '#log/log.ts'
 import type { SegmentPart } from '#log/segment-format.ts'
-import { segmentKey } from '#log/segment-names.ts'
+import { storedSegment } from '#log/segment-names.ts'
 import { type SealedSegment, SegmentWriter } from '#log/segment-writer.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
 
@@ -26,12 +26,18 @@ export interface SealWish {
   readonly maxBytes: number
 }
 
+/** One object. */
+export interface SealJob {
+  readonly wishes: readonly SealWish[]
+  /** Where the log stands; OWN_OBJECT for a single partition. */
+  readonly sharedAt: number
+}
+
 export async function sealSegment(
   { log, store, pieces }: { log: Log; store: ObjectStore; pieces: BufferPool },
-  wishes: readonly SealWish[],
+  { wishes, sharedAt }: SealJob,
   signal: AbortSignal,
 ): Promise<SealResult> {
-  const sharedAt = wishes.length === 1 ? OWN_OBJECT : log.commits.position
   const { generation } = log.state
   const writer = new SegmentWriter(pieces)
   try {
@@ -41,8 +47,7 @@ export async function sealSegment(
     const sealed = writer.end()
     const name = { generation, revision: 0, sharedAt, sharedHash: sharedAt === OWN_OBJECT ? 0 : sealed.hash }
     const parts = partitions.map(({ ordinal }, i) => ({ ordinal, segment: segmentOf(sealed.parts[i]!, name) }))
-    const [first] = partitions
-    await store.put(segmentKey(first!.topic, first!.index, parts[0]!.segment), sealed.pieces, signal)
+    await store.put(storedSegment(partitions[0]!, parts[0]!.segment).key, sealed.pieces, signal)
     signal.throwIfAborted()
     const outcome = await log.propose({ kind: 'segments-committed', parts })
     if (outcome === 'STALE_CONTROLLER_EPOCH') throw fenced(store)

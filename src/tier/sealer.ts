@@ -1,12 +1,13 @@
 import { ChronikError, messageOf } from '#base/errors.ts'
 import type { Clock, Timer } from '#base/ports.ts'
 import { BufferPool } from '#bytes/buffer-pool.ts'
+import { OWN_OBJECT } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 import type { Log } from '#log/log.ts'
 import type { UnsealedPartition } from '#log/unsealed.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
 import { limitsOf, planSeals, type SealLimits } from './seal-plan.ts'
-import { sealSegment } from './seal-segment.ts'
+import { type SealJob, sealSegment } from './seal-segment.ts'
 
 // Seals what is due, some objects at a time, in the background. It is woken when a partition begins to wait or is full, and by a timer
 // when the oldest record is due. What fails is tried again, with growing pauses; meanwhile the write-ahead log keeps it.
@@ -38,7 +39,7 @@ export class Sealer {
   readonly #options: SealerOptions
   readonly #pieces = new BufferPool(KEPT_PIECES_BYTES)
   readonly #busy = new Set<Partition>()
-  readonly #jobs = new Set<Promise<void>>()
+  readonly #jobs = new Map<Promise<void>, SealJob>()
   readonly #ended = new AbortController()
   #timer: Timer | null = null
   #isLooking = false
@@ -104,20 +105,29 @@ export class Sealer {
 
   #begin(object: readonly UnsealedPartition[]): void {
     for (const { partition } of object) this.#busy.add(partition)
-    const job = this.#seal(object).finally(() => {
+    const { log, limits } = this.#options
+    const wishes = object.map(({ partition }) => ({ partition, maxBytes: limitsOf(partition, limits).segmentBytes }))
+    const job: SealJob = { wishes, sharedAt: object.length === 1 ? OWN_OBJECT : log.commits.position }
+    const work = this.#seal(job).finally(() => {
       for (const { partition } of object) this.#busy.delete(partition)
-      this.#jobs.delete(job)
+      this.#jobs.delete(work)
       this.wake()
     })
-    this.#jobs.add(job)
+    this.#jobs.set(work, job)
   }
 
-  async #seal(object: readonly UnsealedPartition[]): Promise<void> {
-    const { log, store, clock, limits, metrics, report } = this.#options
-    const wishes = object.map(({ partition }) => ({ partition, maxBytes: limitsOf(partition, limits).segmentBytes }))
+  /** Where the log stood when the oldest shared object was begun that is not done yet; Infinity if there is none. */
+  get oldestSharedAt(): number {
+    let oldest = Number.POSITIVE_INFINITY
+    for (const { sharedAt } of this.#jobs.values()) if (sharedAt !== OWN_OBJECT) oldest = Math.min(oldest, sharedAt)
+    return oldest
+  }
+
+  async #seal(job: SealJob): Promise<void> {
+    const { log, store, clock, metrics, report } = this.#options
     const beganMs = clock.monotonicMs()
     try {
-      const { parts, sizeBytes } = await sealSegment({ log, store, pieces: this.#pieces }, wishes, this.#ended.signal)
+      const { parts, sizeBytes } = await sealSegment({ log, store, pieces: this.#pieces }, job, this.#ended.signal)
       metrics.sealed(parts, sizeBytes, (clock.monotonicMs() - beganMs) / 1000)
       if (this.failingSinceMs !== null) report('info', 'sealing works again')
       this.failingSinceMs = null
@@ -150,7 +160,7 @@ export class Sealer {
     this.#pauseMs = 0
     this.#look()
     while (this.#jobs.size > 0 && !isOver.value) {
-      await Promise.race(this.#jobs)
+      await Promise.race(this.#jobs.keys())
       this.#look()
     }
     timer.cancel()
@@ -160,6 +170,6 @@ export class Sealer {
   async close(): Promise<void> {
     this.#ended.abort()
     this.#timer?.cancel()
-    await Promise.all(this.#jobs)
+    await Promise.all(this.#jobs.keys())
   }
 }

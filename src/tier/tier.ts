@@ -1,6 +1,7 @@
 import type { Clock } from '#base/ports.ts'
 import type { Log } from '#log/log.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
+import { Collector, type CollectorMetrics } from './collector.ts'
 import type { SealLimits } from './seal-plan.ts'
 import { Sealer, type SealMetrics } from './sealer.ts'
 
@@ -12,7 +13,8 @@ export interface TierOptions {
   readonly clock: Clock
   readonly limits: SealLimits
   readonly walLimitBytes: number
-  readonly metrics: SealMetrics
+  readonly restoreWindowMs: number
+  readonly metrics: SealMetrics & CollectorMetrics
   report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
 }
 
@@ -25,11 +27,18 @@ export interface Tier {
 
 export function startTier(options: TierOptions): Tier {
   const sealer = new Sealer(options)
+  const collector = new Collector({
+    ...options,
+    inFlight: () => ({ sharedAt: sealer.oldestSharedAt, revision: Number.POSITIVE_INFINITY }),
+    isArchived: () => true,
+    forget() {},
+  })
   return {
     get failingSinceMs() {
       return sealer.failingSinceMs
     },
     close: async drainMs => {
+      await collector.close()
       const leftBytes = drainMs > 0 ? await sealer.drain(drainMs) : 0
       if (leftBytes > 0) options.report('warn', `${leftBytes} bytes stay unsealed in the write-ahead log`)
       await sealer.close()

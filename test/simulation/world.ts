@@ -153,6 +153,7 @@ export class World {
       cacheBytes,
       gather,
       sync,
+      walLimitBytes: Number.POSITIVE_INFINITY,
       segments: NO_STORE,
       metrics: { flushed() {}, applied() {}, stored() {} },
       report() {},

@@ -82,6 +82,7 @@ export class BrokerFixture {
       cacheBytes: settings.logCacheBytes,
       gather: { batches: 1, delayMs: 0, whenIdle: false },
       sync: 'always',
+      walLimitBytes: Number.POSITIVE_INFINITY,
       segments: NO_STORE,
       metrics: { flushed() {}, applied() {}, stored() {} },
       report() {},

@@ -71,6 +71,7 @@ export class LogLab {
       cacheBytes: 4 << 20,
       gather: { batches: 100, delayMs: 2, whenIdle: false },
       sync: 'always',
+      walLimitBytes: Number.POSITIVE_INFINITY,
       segments: NO_STORE,
       metrics: { flushed() {}, applied() {}, stored() {} },
       report: (level, message) => reports.push(`${level}: ${message}`),

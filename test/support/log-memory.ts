@@ -42,6 +42,7 @@ export class LogMemory {
       cacheBytes: plan.cacheBytes,
       gather: { batches: AT_ONCE, delayMs: 2, whenIdle: false },
       sync: 'always',
+      walLimitBytes: Number.POSITIVE_INFINITY,
       segments: NO_STORE,
       metrics: { flushed() {}, applied() {}, stored() {} },
       report() {},

@@ -206,7 +206,7 @@ export class Machine {
   options(disk: SimDisk, clock: SimClock): LogOptions {
     const { walFileBytes, cacheBytes, gather } = this.plan
     const silent = { metrics: { flushed() {}, applied() {}, stored() {} }, report() {}, failed() {}, afterCommit() {} }
-    const quiet = { ...silent, segments: NO_STORE }
+    const quiet = { ...silent, walLimitBytes: Number.POSITIVE_INFINITY, segments: NO_STORE }
     return { disk, clock, dataDir: DATA, walFileBytes, cacheBytes, gather, sync: 'always', ...quiet }
   }
 

@@ -1,0 +1,149 @@
+import { messageOf } from '#base/errors.ts'
+import type { Clock, Timer } from '#base/ports.ts'
+import type { Garbage } from '#core/garbage.ts'
+import type { Log } from '#log/log.ts'
+import { keyOfGarbage, parseSegmentKey, SEGMENT_PREFIX } from '#log/segment-names.ts'
+import type { ObjectStore } from '#object-store/object-store.ts'
+import { type InFlight, isUnreferenced } from './orphans.ts'
+
+// Deletes objects that nothing refers to any more. Garbage is known to the state; it goes when the restore window has passed, when
+// the store knows that it is garbage (a restore must not want it), and when nobody reads it any more. Orphans are not known to
+// anybody: objects of uploads that were never committed. They are looked for now and then among all that there is, and go when
+// they were found twice.
+
+/** Kafka: file.delete.delay.ms. Whoever began to read an object before has read it, or was told that the store is slow. */
+const READ_GRACE_MS = 60_000
+const CHECK_INTERVAL_MS = 30_000
+const FIRST_SWEEP_MS = 600_000
+const SWEEP_INTERVAL_MS = 6 * 3_600_000
+const DELETES_AT_ONCE = 16
+/** Garbage that is told to be gone in one record. */
+const GARBAGE_AT_ONCE = 256
+
+export interface CollectorOptions {
+  readonly log: Log
+  readonly store: ObjectStore
+  readonly clock: Clock
+  /** So long it can be gone back to what was. */
+  readonly restoreWindowMs: number
+  readonly metrics: CollectorMetrics
+  /** What is under way, and not to be taken for an orphan. */
+  inFlight(): InFlight
+  /** Would a restore from the store know what happened before the position? */
+  isArchived(position: number): boolean
+  /** The object is gone. */
+  forget(key: string): void
+  report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
+}
+
+export interface CollectorMetrics {
+  deleted(objects: number): void
+  orphansFound(objects: number): void
+}
+
+export class Collector {
+  readonly #options: CollectorOptions
+  readonly #ended = new AbortController()
+  /** When garbage was first met here, and where the log stood then. */
+  readonly #met = new Map<number, { position: number; atMs: number }>()
+  /** Orphans of the sweeps before this one. */
+  #suspects = new Set<string>()
+  #sweepAtMs: number
+  #timer: Timer | null = null
+  #working: Promise<void> = Promise.resolve()
+
+  constructor(options: CollectorOptions) {
+    this.#options = options
+    this.#sweepAtMs = options.clock.monotonicMs() + FIRST_SWEEP_MS
+    this.#wait()
+  }
+
+  #wait(): void {
+    if (this.#ended.signal.aborted) return
+    this.#timer = this.#options.clock.after(CHECK_INTERVAL_MS, () => {
+      this.#working = this.#work()
+        .catch(thrown => {
+          if (this.#ended.signal.aborted) return
+          this.#options.report('warn', `objects could not be deleted, it is tried again: ${messageOf(thrown)}`)
+        })
+        .finally(() => this.#wait())
+    })
+  }
+
+  async #work(): Promise<void> {
+    await this.collect()
+    const nowMs = this.#options.clock.monotonicMs()
+    if (nowMs < this.#sweepAtMs) return
+    this.#sweepAtMs = nowMs + SWEEP_INTERVAL_MS
+    await this.sweep()
+  }
+
+  /** Deletes the garbage that may go. */
+  async collect(): Promise<void> {
+    const { log } = this.#options
+    let ids: number[] = []
+    for (const garbage of [...log.state.garbage.values()]) {
+      if (!this.#mayGo(garbage)) continue
+      await this.#delete(keysOf(garbage))
+      ids.push(garbage.id)
+      if (ids.length < GARBAGE_AT_ONCE) continue
+      await log.propose({ kind: 'garbage-removed', ids })
+      ids = []
+    }
+    if (ids.length > 0) await log.propose({ kind: 'garbage-removed', ids })
+    for (const id of this.#met.keys()) if (!log.state.garbage.has(id)) this.#met.delete(id)
+  }
+
+  #mayGo({ id, sinceMs }: Garbage): boolean {
+    const { log, clock, restoreWindowMs, isArchived } = this.#options
+    const nowMs = clock.monotonicMs()
+    const met = this.#met.get(id) ?? { position: log.commits.position, atMs: nowMs }
+    this.#met.set(id, met)
+    return clock.nowMs() - sinceMs >= restoreWindowMs && nowMs - met.atMs >= READ_GRACE_MS && isArchived(met.position)
+  }
+
+  /** Looks through all segments in the store for those that nothing refers to. */
+  async sweep(): Promise<void> {
+    const { log, store, inFlight, metrics, report, restoreWindowMs } = this.#options
+    const suspects = new Set<string>()
+    const orphans: string[] = []
+    const known = new Set([...log.state.garbage.values()].flatMap(keysOf))
+    let newestMs = 0
+    for await (const { key, modifiedMs } of store.list(SEGMENT_PREFIX, '', this.#ended.signal)) {
+      newestMs = Math.max(newestMs, modifiedMs)
+      const name = parseSegmentKey(key)
+      if (name === null || known.has(key) || !isUnreferenced(name, log.state, inFlight())) continue
+      suspects.add(key)
+      // One of an earlier owner may be wanted by a restore to his time. By the clock of the store.
+      const isOldEnough = name.generation === log.state.generation || newestMs - modifiedMs >= restoreWindowMs
+      if (this.#suspects.has(key) && isOldEnough) orphans.push(key)
+    }
+    metrics.orphansFound(suspects.size)
+    await this.#delete(orphans)
+    if (orphans.length > 0) report('info', `deleted ${orphans.length} objects of uploads that were never finished`)
+    for (const key of orphans) suspects.delete(key)
+    this.#suspects = suspects
+  }
+
+  async #delete(keys: readonly string[]): Promise<void> {
+    const { store, forget, metrics } = this.#options
+    for (let at = 0; at < keys.length; at += DELETES_AT_ONCE) {
+      const some = keys.slice(at, at + DELETES_AT_ONCE)
+      await Promise.all(some.map(key => store.delete(key, this.#ended.signal)))
+      for (const key of some) forget(key)
+      metrics.deleted(some.length)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#ended.abort()
+    this.#timer?.cancel()
+    await this.#working
+  }
+}
+
+function keysOf(garbage: Garbage): string[] {
+  const keys: string[] = []
+  for (let i = 0; i < garbage.segments.length; i++) keys.push(keyOfGarbage(garbage, garbage.segments.at(i)))
+  return keys
+}
