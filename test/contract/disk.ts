@@ -37,6 +37,8 @@ function describeFiles(place: Place): void {
     await file.write(bytesOf(0, 1, 2, 3, 0), 1, 3, 0)
     file.writePiecesSync([bytesOf(9), bytesOf(8)], 5)
     await file.writePieces([bytesOf(6), bytesOf(), bytesOf(5, 4)], 9)
+    await file.writePieces([bytesOf(), bytesOf()], 12)
+    file.writePiecesSync([], 12)
     await file.sync()
     file.syncSync()
     const into = new Uint8Array(14)
@@ -136,6 +138,7 @@ function describeDirectories(place: Place): void {
     for (const name of ['b', 'a', 'c']) await (await disk.open(`${directory}/${name}`, 'create')).close()
     expect(await disk.list(directory)).toEqual(['a', 'b', 'c'])
     expect(await disk.list(`${directory}/none`)).toEqual([])
+    expect(await disk.list(`${directory}/a`)).toEqual([])
   })
 
   it('makes a directory with those above it, once or again', async () => {
