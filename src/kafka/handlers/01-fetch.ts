@@ -40,6 +40,8 @@ interface Reading {
   readonly answers: Map<SessionPartition, PartitionAnswer>
   readonly reads: LogSlices[]
   leftBytes: number
+  /** Until then partitions that must be read from elsewhere are waited for. */
+  readonly deadlineMs: number
 }
 
 const NO_ERROR = errorCode('NONE')
@@ -47,6 +49,8 @@ const READ_COMMITTED = 1
 const TOPIC_IDS_FROM = 13
 /** Longer than any client waits for an answer: one that asks for more and is gone without a word does not wait for ever. */
 const MAX_WAIT_MS = 5 * 60_000
+/** Kafka: remote.fetch.max.wait.ms */
+const SLOW_READ_MS = 500
 
 class Fetching {
   readonly #request: FetchRequest
@@ -179,7 +183,8 @@ class Fetching {
       else if (found.diverges) answers.set(wanted, divergingAnswer(wanted, found.partition))
       else readable.push({ wanted, partition: found.partition })
     }
-    const reading: Reading = { readable, answers, reads: [], leftBytes: this.#maxBytes() }
+    const deadlineMs = this.#broker.clock.monotonicMs() + SLOW_READ_MS
+    const reading: Reading = { readable, answers, reads: [], leftBytes: this.#maxBytes(), deadlineMs }
     const pending = this.#readFrom(0, reading)
     this.#context.onSent(() => this.#letGo(reading.reads))
     if (pending === null) return this.#response(answers)
@@ -212,22 +217,51 @@ class Fetching {
       }
       // What it may find is taken while it is looked for: others read at the same time.
       broker.fetchedBytes += limitBytes
-      const found = read.then(
+      void read.then(
+        () => (broker.fetchedBytes -= limitBytes),
+        () => (broker.fetchedBytes -= limitBytes),
+      )
+      const found = this.#inTime(read, reading).then(
         slices => {
-          broker.fetchedBytes -= limitBytes
           take(slices)
           // With records that are gone by now, what tells which of them were aborted is gone, too.
           const after = this.#check(wanted)
           if ('error' in after) answers.set(wanted, errorAnswer(wanted, after.error))
         },
         thrown => {
-          broker.fetchedBytes -= limitBytes
           answers.set(wanted, errorAnswer(wanted, this.#whyUnread(wanted, thrown)))
         },
       )
       return found.then(() => this.#readFrom(i + 1, reading) ?? undefined)
     }
     return null
+  }
+
+  /**
+   * Nothing if a partition takes long whose records must come from the object store, and there are others in the request: they do
+   * not wait for it. What was asked of the store is there for the next fetch.
+   */
+  #inTime(read: Promise<LogSlices>, { readable, deadlineMs }: Reading): Promise<LogSlices> {
+    if (readable.length === 1) return read
+    const { clock, log } = this.#broker
+    return new Promise((resolve, reject) => {
+      let isLate = false
+      const timer = clock.after(Math.max(0, deadlineMs - clock.monotonicMs()), () => {
+        isLate = true
+        resolve(NOTHING)
+      })
+      read.then(
+        slices => {
+          timer.cancel()
+          if (isLate) release(log, slices)
+          else resolve(slices)
+        },
+        thrown => {
+          timer.cancel()
+          reject(thrown)
+        },
+      )
+    })
   }
 
   #recordsAnswer(wanted: SessionPartition, partition: Partition, read: LogSlices): PartitionAnswer {
