@@ -8,7 +8,7 @@ import { type InFlight, isUnreferenced } from './orphans.ts'
 
 // Deletes objects that nothing refers to any more. Garbage is known to the state; it goes when the restore window has passed, when
 // the store knows that it is garbage (a restore must not want it), and when nobody reads it any more. Orphans are not known to
-// anybody: objects of uploads that were never committed. They are looked for now and then among all that there is, and go when
+// anybody: objects of uploads that were never committed. They are looked for among all that there is, every few hours, and go when
 // they were found twice.
 
 /** Kafka: file.delete.delay.ms. Whoever began to read an object before has read it, or was told that the store is slow. */

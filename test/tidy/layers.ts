@@ -41,7 +41,7 @@ export const lowerHalves: Record<string, string> = { commit: 'log' }
 
 /** Stages of the data path that are files of their own, beside the door: one verb each. */
 export const verbs: Record<string, string[]> = {
-  log: ['read-log', 'follow', 'find-by-timestamp', 'retention', 'dump', 'repair'],
+  log: ['read-log', 'copy-batches', 'follow', 'find-by-timestamp', 'retention', 'dump', 'repair'],
 }
 
 /** Where the program begins, as a command and as a library. */
