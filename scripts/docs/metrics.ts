@@ -1,4 +1,4 @@
-import { createMetrics, metricsToExpose, NO_GROUPS } from '#observe/product-metrics.ts'
+import { createMetrics, metricsToExpose, NO_GROUPS, NO_TIERS } from '#observe/product-metrics.ts'
 
 /** docs/METRICS.md */
 export function metricsPage(): string {
@@ -14,6 +14,9 @@ export function metricsPage(): string {
     checkpointAgeSeconds: noReading,
     checkpointSizeBytes: noReading,
     groups: () => NO_GROUPS,
+    tiers: () => NO_TIERS,
+    unsealedBytes: () => 0,
+    sealFailingSeconds: () => 0,
     eventLoopDelay: () => ({ p99Seconds: 0, maxSeconds: 0 }),
   }
   const metrics = metricsToExpose(createMetrics({ apiNames: [], commitRecordTypes: [] }), readings)

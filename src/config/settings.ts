@@ -339,6 +339,13 @@ export const SETTINGS = {
     default: 7 * DAY,
     about: 'How long offsets are kept that no member of their group needs (Kafka: offsets.retention.minutes).',
   }),
+  metricsMaxTopics: setting({
+    group: 'topics',
+    type: count(0, 1_000_000),
+    default: 1_000,
+    about:
+      'Topics whose bytes by tier are among the metrics, the oldest first; chronik_tier_topics_left_out says how many are not.',
+  }),
   metricsMaxGroupSeries: setting({
     group: 'groups',
     type: count(0, 1_000_000),

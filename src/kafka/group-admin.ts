@@ -1,11 +1,11 @@
 import { ChronikError } from '#base/errors.ts'
+import { Walk } from '#base/walk.ts'
 import type { Topic } from '#core/state.ts'
 import type { Broker } from './broker.ts'
 import { lagRecords } from './group-lag.ts'
 import { type GroupView, isIdle, type MemberView, viewGroup } from './group-view.ts'
 import { type KafkaErrorName, kafkaErrors } from './protocol/protocol.ts'
 import { propose } from './refusal.ts'
-import { Walk } from './walk.ts'
 
 // What operators ask of groups (chronik group): which there are, who reads what and how far behind, and away with them.
 // group-reset.ts sets their offsets.

@@ -1,9 +1,9 @@
+import { Walk } from '#base/walk.ts'
 import type { Partition } from '#core/state.ts'
 import type { Series } from '#observe/metrics.ts'
 import { type GroupFigures, NO_GROUPS } from '#observe/product-metrics.ts'
 import type { Broker } from './broker.ts'
 import { viewGroup } from './group-view.ts'
-import { Walk } from './walk.ts'
 
 // How far groups are behind. Nothing is kept for it: it is computed when somebody asks, from the committed offsets and the ends
 // of the partitions, with breaks in which others have their turn.

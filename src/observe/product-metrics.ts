@@ -55,6 +55,21 @@ export function createMetrics({ apiNames, commitRecordTypes }: MetricLabels) {
       'chronik_wal_sync_latency_seconds',
       'Duration of one flush to the write-ahead log: write and sync, or the write alone if syncs come at an interval.',
     ),
+    segmentsSealed: new Counter(
+      'chronik_segments_sealed_total',
+      'Parts of partitions that were sealed into segments and are in the object store.',
+    ),
+    sealedBytes: new Counter('chronik_sealed_bytes_total', 'Bytes of the objects that were made of them.'),
+    sealFailures: new Counter(
+      'chronik_seal_failures_total',
+      'Objects that could not be made or put into the object store; what was to be in them is tried again.',
+    ),
+    sealLatency: new Histogram('chronik_seal_latency_seconds', 'From the begin of sealing to the commit record.'),
+    objectsDeleted: new Counter('chronik_objects_deleted_total', 'Objects that were deleted from the object store.'),
+    orphansFound: new Counter(
+      'chronik_orphan_objects_found_total',
+      'Objects that were found in the object store and belong to nothing: uploads that were never finished.',
+    ),
     transactionsTimedOut: new Counter(
       'chronik_transactions_timed_out_total',
       'Transactions that the broker aborted because their producer left them open for too long.',
@@ -81,6 +96,19 @@ export interface GroupFigures {
   readonly lags: readonly Series[]
 }
 
+/** What is known of the tiers at one moment. */
+export interface TierFigures {
+  /** By tier (`wal`, `store`) and topic: not more than the settings allow. */
+  readonly bytes: readonly Series[]
+  /** Topics for which there was no place. */
+  readonly topicsLeftOut: number
+  readonly segments: number
+  /** Objects that nothing refers to any more and that are not deleted yet. */
+  readonly garbageObjects: number
+}
+
+export const NO_TIERS: TierFigures = { bytes: [], topicsLeftOut: 0, segments: 0, garbageObjects: 0 }
+
 export const NO_GROUPS: GroupFigures = { groupsInState: new Map(), members: 0, committedOffsets: 0, lags: [] }
 
 /** What is read when somebody scrapes. */
@@ -95,6 +123,9 @@ export interface Readings {
   checkpointAgeSeconds: () => number
   checkpointSizeBytes: () => number
   groups: () => GroupFigures
+  tiers: () => TierFigures
+  unsealedBytes: () => number
+  sealFailingSeconds: () => number
   eventLoopDelay: () => { p99Seconds: number; maxSeconds: number }
 }
 
@@ -145,8 +176,37 @@ export function metricsToExpose(metrics: Metrics, readings: Readings): Exposable
       'Size of the state in the last checkpoint, 0 if there is none.',
       readings.checkpointSizeBytes,
     ),
+    ...tierGauges(readings),
     ...groupGauges(readings.groups),
     ...eventLoopGauges(readings.eventLoopDelay),
+  ]
+}
+
+function tierGauges({ tiers, unsealedBytes, sealFailingSeconds }: Readings): Exposable[] {
+  return [
+    new SeriesGauge(
+      'chronik_tier_bytes',
+      'Bytes of the records of a topic in the write-ahead log (wal) and in segments (store).',
+      ['tier', 'topic'],
+      () => tiers().bytes,
+    ),
+    new Gauge(
+      'chronik_tier_topics_left_out',
+      'Topics whose bytes are not shown, because there are more than metrics-max-topics.',
+      () => tiers().topicsLeftOut,
+    ),
+    new Gauge('chronik_segments', 'Segments of all partitions.', () => tiers().segments),
+    new Gauge(
+      'chronik_garbage_objects',
+      'Objects that nothing refers to any more and that are not deleted yet.',
+      () => tiers().garbageObjects,
+    ),
+    new Gauge('chronik_unsealed_bytes', 'Bytes of records that are in the write-ahead log alone.', unsealedBytes),
+    new Gauge(
+      'chronik_seal_failing_seconds',
+      'How long nothing could be sealed into the object store, 0 if it can.',
+      sealFailingSeconds,
+    ),
   ]
 }
 

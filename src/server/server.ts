@@ -12,10 +12,10 @@ import { openLocalStore } from '#object-store/local-store.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
 import { createExposition, type Exposition } from '#observe/exposition.ts'
 import type { Logger } from '#observe/log.ts'
-import { createMetrics, type Metrics, metricsToExpose, NO_GROUPS } from '#observe/product-metrics.ts'
+import { createMetrics, type Metrics, metricsToExpose, NO_GROUPS, NO_TIERS } from '#observe/product-metrics.ts'
 import { monitorEventLoop } from '#system/event-loop.ts'
 import { lockDirectory } from '#system/lock.ts'
-import { startTier, type TierOptions } from '#tier/tier.ts'
+import { startTier, type Tier, type TierOptions } from '#tier/tier.ts'
 import { StorageUsage } from './storage-usage.ts'
 
 // Builds the whole broker, starts it part by part, and stops it in reverse order. Nothing is built anywhere else.
@@ -69,7 +69,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     stops.push(() => store.close())
     const log = await openLog(logOptions(options, metrics, hub, store))
     stops.push(() => log.close())
-    const tier = startTier(tierOptions(options, log, store))
+    const tier = startTier(tierOptions(options, { log, store, metrics }))
     stops.push(() => tier.close(settings.drainMs ?? 0))
     const clusterId = await ensureClusterId(log, random)
     stops.push(async () => void (await stopListening()))
@@ -79,7 +79,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     if (options.operations) {
       const eventLoop = monitorEventLoop()
       stops.push(() => eventLoop.stop())
-      const exposition = expose(options, { metrics, log, hub, kafka, eventLoop })
+      const exposition = expose(options, { metrics, log, hub, kafka, tier, eventLoop })
       metricsPort = await listenOperations(options, { log, kafka, exposition }, listeners)
     }
     logger.info('started', { kafkaPort: kafka.port, metricsPort, dataDir: settings.dataDir, clusterId })
@@ -123,7 +123,10 @@ function metricLabels(): { apiNames: (string | undefined)[]; commitRecordTypes: 
   return { apiNames, commitRecordTypes }
 }
 
-function tierOptions({ settings, clock, logger }: ServerOptions, log: Log, store: ObjectStore): TierOptions {
+function tierOptions(
+  { settings, clock, logger }: ServerOptions,
+  { log, store, metrics }: { log: Log; store: ObjectStore; metrics: Metrics },
+): TierOptions {
   return {
     log,
     store,
@@ -131,7 +134,22 @@ function tierOptions({ settings, clock, logger }: ServerOptions, log: Log, store
     limits: { segmentBytes: settings.sealMaxBytes, segmentMs: settings.sealMaxMs },
     walLimitBytes: log.options.walLimitBytes,
     restoreWindowMs: 0,
-    metrics: { sealed() {}, sealFailed() {}, deleted() {}, orphansFound() {} },
+    metrics: {
+      sealed(segments, sizeBytes, seconds) {
+        metrics.segmentsSealed.value += segments
+        metrics.sealedBytes.value += sizeBytes
+        metrics.sealLatency.observe(seconds)
+      },
+      sealFailed() {
+        metrics.sealFailures.value++
+      },
+      deleted(objects) {
+        metrics.objectsDeleted.value += objects
+      },
+      orphansFound(objects) {
+        metrics.orphansFound.value += objects
+      },
+    },
     report: (level, message, fields) => logger[level](message, fields),
   }
 }
@@ -194,13 +212,15 @@ function expose(
     log: Log
     hub: ConnectionHub
     kafka: KafkaListener
+    tier: Tier
     eventLoop: ReturnType<typeof monitorEventLoop>
   },
 ): Exposition {
   const { settings, disk, clock } = options
-  const { metrics, log, hub, kafka, eventLoop } = parts
+  const { metrics, log, hub, kafka, tier, eventLoop } = parts
   const storage = new StorageUsage(disk, [walDirectory(settings.dataDir), checkpointDirectory(settings.dataDir)])
   let groups = NO_GROUPS
+  let tiers = NO_TIERS
   const exposition = createExposition(
     metricsToExpose(metrics, {
       activeConnections: () => hub.size,
@@ -213,6 +233,9 @@ function expose(
       checkpointAgeSeconds: () => (clock.nowMs() - log.maintenance.checkpoint.writtenMs) / 1000,
       checkpointSizeBytes: () => log.maintenance.checkpoint.sizeBytes,
       groups: () => groups,
+      tiers: () => tiers,
+      unsealedBytes: () => log.unsealed.sizeBytes,
+      sealFailingSeconds: () => tier.failingMs / 1000,
       eventLoopDelay: () => eventLoop.read(),
     }),
     clock,
@@ -222,6 +245,7 @@ function expose(
     text: async () => {
       await storage.measure()
       groups = await kafka.measureGroups()
+      tiers = await tier.measure(settings.metricsMaxTopics)
       return exposition.text()
     },
   }

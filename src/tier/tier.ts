@@ -1,9 +1,11 @@
 import type { Clock } from '#base/ports.ts'
 import type { Log } from '#log/log.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
+import type { TierFigures } from '#observe/product-metrics.ts'
 import { Collector, type CollectorMetrics } from './collector.ts'
 import type { SealLimits } from './seal-plan.ts'
 import { Sealer, type SealMetrics } from './sealer.ts'
+import { measureTiers } from './tier-usage.ts'
 
 // What happens to records behind the write-ahead log: they are sealed into segments in the object store, in the background.
 
@@ -19,8 +21,9 @@ export interface TierOptions {
 }
 
 export interface Tier {
-  /** Since when nothing can be sealed, by the monotonic clock; null: it can. */
-  readonly failingSinceMs: number | null
+  /** How long nothing could be sealed; 0: it can be. */
+  readonly failingMs: number
+  measure(maxTopics: number): Promise<TierFigures>
   /** Seals what is left, as far as it comes within so long. */
   close(drainMs: number): Promise<void>
 }
@@ -34,9 +37,11 @@ export function startTier(options: TierOptions): Tier {
     forget() {},
   })
   return {
-    get failingSinceMs() {
-      return sealer.failingSinceMs
+    get failingMs() {
+      const since = sealer.failingSinceMs
+      return since === null ? 0 : options.clock.monotonicMs() - since
     },
+    measure: maxTopics => measureTiers(options.log, maxTopics),
     close: async drainMs => {
       await collector.close()
       const leftBytes = drainMs > 0 ? await sealer.drain(drainMs) : 0

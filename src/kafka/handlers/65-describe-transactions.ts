@@ -1,3 +1,4 @@
+import { Walk } from '#base/walk.ts'
 import type { Transaction } from '#core/transactions.ts'
 import type { Broker } from '#kafka/broker.ts'
 import { defineHandler } from '#kafka/handler.ts'
@@ -6,7 +7,6 @@ import {
   DescribeTransactionsResponse,
 } from '#kafka/protocol/apis/65-describe-transactions.ts'
 import { errorCode, type KafkaErrorName } from '#kafka/protocol/protocol.ts'
-import { Walk } from '#kafka/walk.ts'
 
 // DescribeTransactions v0 (KIP-664). An id that is named again is answered again, as in Kafka.
 

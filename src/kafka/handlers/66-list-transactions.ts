@@ -1,10 +1,10 @@
+import { Walk } from '#base/walk.ts'
 import type { Broker } from '#kafka/broker.ts'
 import { defineHandler } from '#kafka/handler.ts'
 import { ListTransactionsRequest, ListTransactionsResponse } from '#kafka/protocol/apis/66-list-transactions.ts'
 import { errorCode } from '#kafka/protocol/protocol.ts'
 import { RegexSearch } from '#kafka/regex-search.ts'
 import { compileRegex } from '#kafka/regular-expressions.ts'
-import { Walk } from '#kafka/walk.ts'
 
 // ListTransactions v0-2 (KIP-664). v1: only those that have been open for so long (KIP-994). v2: only ids that match (KIP-1152).
 

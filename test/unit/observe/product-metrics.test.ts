@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createExposition } from '#observe/exposition.ts'
-import { createMetrics, type GroupFigures, metricsToExpose, NO_GROUPS } from '#observe/product-metrics.ts'
+import { createMetrics, type GroupFigures, metricsToExpose, NO_GROUPS, NO_TIERS } from '#observe/product-metrics.ts'
 import { systemClock } from '#system/clock.ts'
 
 const apiNames = ['Produce', 'Fetch']
@@ -19,6 +19,9 @@ function exposed(overrides: { produceProfile?: number; storageUsageBytes?: numbe
     checkpointAgeSeconds: () => 5,
     checkpointSizeBytes: () => 6,
     groups: () => overrides.groups ?? NO_GROUPS,
+    tiers: () => NO_TIERS,
+    unsealedBytes: () => 0,
+    sealFailingSeconds: () => 0,
     eventLoopDelay: () => ({ p99Seconds: 0.1, maxSeconds: 0.2 }),
   })
   return { metrics, all, text: () => createExposition(all, systemClock).text() }

@@ -1,4 +1,4 @@
-import type { Clock } from '#base/ports.ts'
+import type { Clock } from './ports.ts'
 
 /** Steps of a walk: a fraction of a millisecond. */
 const STEPS_AT_ONCE = 500
