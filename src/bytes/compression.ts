@@ -16,6 +16,8 @@ import { snappyBlockOf, snappyStreamOf } from './snappy-stream.ts'
 // About 0.3 ms of decompression and walk (bench/kernel/compression.bench.ts): more is done off thread.
 export const INLINE_INPUT_BYTES = 16 * 1024
 export const INLINE_OUTPUT_BYTES = 256 * 1024
+// About 0.3 ms of compression.
+export const INLINE_COMPRESSION_BYTES = 32 * 1024
 
 interface Codec {
   decompress(input: Buffer, maxOutputBytes: number): Buffer

@@ -57,6 +57,7 @@ export function writeVarint(bytes: Uint8Array, at: number, value: number): numbe
 
 /** Writes a number between -2^52 and 2^52 and returns the place behind it. */
 export function writeVarlong(bytes: Uint8Array, at: number, value: number): number {
+  if (value === (value | 0)) return writeVarint(bytes, at, value)
   let raw = value < 0 ? -2 * value - 1 : 2 * value
   while (raw > 127) {
     bytes[at++] = (raw % 128) | 128
@@ -72,6 +73,7 @@ export function varintSizeBytes(value: number): number {
 
 export function varlongSizeBytes(value: number): number {
   let raw = value < 0 ? -2 * value - 1 : 2 * value
+  if (raw < 128) return 1
   let size = 1
   while (raw > 127) {
     raw = Math.floor(raw / 128)

@@ -76,3 +76,9 @@ export function rememberMarker(producer: Producer, epoch: number): void {
   producer.epoch = epoch
   producer.batches.length = 0
 }
+
+/** Of the last record of a batch: its sequence numbers may have wrapped. */
+export function lastOffsetOfKept({ baseOffset, firstSequence, lastSequence }: KeptBatch): number {
+  const more = lastSequence - firstSequence
+  return baseOffset + (more < 0 ? more + MAX_SEQUENCE + 1 : more)
+}

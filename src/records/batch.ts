@@ -45,7 +45,7 @@ assert(BATCH_HEADER_BYTES === 61, 'the fields of a batch header add up')
 
 export const MAGIC = 2
 
-const CODEC_MASK = 0x07
+export const CODEC_MASK = 0x07
 export const LOG_APPEND_TIME_BIT = 0x08
 export const TRANSACTIONAL_BIT = 0x10
 export const CONTROL_BIT = 0x20

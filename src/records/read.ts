@@ -47,18 +47,23 @@ export async function readRecords(
   at: number,
   decompressLimitBytes: number,
 ): Promise<Generator<StoredRecord>> {
+  return recordsIn(bytes, at, await openRecords(bytes, at, decompressLimitBytes))
+}
+
+/** What is in the batch at (bytes, at) behind its header, decompressed: a view if it was not compressed. */
+export async function openRecords(bytes: Buffer, at: number, decompressLimitBytes: number): Promise<Buffer> {
   const codec = codecNameOf(bytes, at)
   const from = at + BATCH_HEADER_BYTES
   const end = at + batchSizeBytesOf(bytes, at)
   if (codec === 'uncompressed' || end - at <= INLINE_INPUT_BYTES) {
     const inlineBytes = codec === 'uncompressed' ? decompressLimitBytes : INLINE_OUTPUT_BYTES
     try {
-      return recordsIn(bytes, at, decompress(codec, bytes, from, end, Math.min(inlineBytes, decompressLimitBytes)))
+      return decompress(codec, bytes, from, end, Math.min(inlineBytes, decompressLimitBytes))
     } catch (thrown) {
       if (!(thrown instanceof OutputTooLarge)) throw thrown
     }
   }
-  return recordsIn(bytes, at, await decompressOffThread(codec, bytes, from, end, decompressLimitBytes))
+  return decompressOffThread(codec, bytes, from, end, decompressLimitBytes)
 }
 
 function codecNameOf(bytes: Buffer, at: number): CodecName {

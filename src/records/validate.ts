@@ -4,6 +4,7 @@ import {
   compressOffThread,
   decompress,
   decompressOffThread,
+  INLINE_COMPRESSION_BYTES,
   INLINE_INPUT_BYTES,
   INLINE_OUTPUT_BYTES,
 } from '#bytes/compression.ts'
@@ -60,9 +61,6 @@ import { beginWalk, FAULT_NONE, FAULT_TIMESTAMP, WALK_FAULTS, Walk, walkOn, walk
 const LEAST_BATCH_LENGTH = 14
 
 const FIRST_ZSTD_VERSION = 7
-
-// About 0.3 ms of compression (bench/kernel/compression.bench.ts): more is done off thread.
-const INLINE_RECOMPRESSION_BYTES = 32 * 1024
 
 // Larger batches are walked in turns, so many records in each: some 0.2 ms (bench/kernel/walk.bench.ts).
 const INLINE_WALK_BYTES = 2 * 1024 * 1024
@@ -146,7 +144,7 @@ function inspectInline(
   if (to - from > INLINE_INPUT_BYTES) return 'pending'
   const codec = codecNameOf(facts)
   const target = targetCodec(rules, codec)
-  const inlineBytes = target === codec ? INLINE_OUTPUT_BYTES : INLINE_RECOMPRESSION_BYTES
+  const inlineBytes = target === codec ? INLINE_OUTPUT_BYTES : INLINE_COMPRESSION_BYTES
   const maxOutputBytes = Math.min(inlineBytes, rules.decompressLimitBytes)
   let body: Buffer
   try {
