@@ -30,7 +30,7 @@ function continues(partition: Partition, { baseOffset, nextOffset }: Segment): b
   return baseOffset === partition.walStart && nextOffset > baseOffset && nextOffset <= partition.lastStableOffset
 }
 
-export function replaceSegments(state: State, { ordinal, replaced, by }: SegmentsReplaced): SegmentOutcome {
+export function replaceSegments(state: State, { ordinal, replaced, by, cleaned }: SegmentsReplaced): SegmentOutcome {
   const partition = state.partitions[ordinal]
   const [first, last] = [replaced[0], replaced.at(-1)]
   if (partition === undefined || first === undefined || last === undefined) return 'INVALID_UPDATE_VERSION'
@@ -42,6 +42,9 @@ export function replaceSegments(state: State, { ordinal, replaced, by }: Segment
   assert(by.at(-1)?.nextOffset === last.nextOffset, 'segments end where those ended that they replace')
   for (const segment of by) holdObject(state, segment)
   bury(state, partition, segments.replace(index, replaced.length, by))
+  if (cleaned === null) return 'NONE'
+  partition.cleanedTo = cleaned.toOffset
+  partition.cleanHorizonMs = cleaned.horizonMs
   return 'NONE'
 }
 

@@ -32,7 +32,7 @@ const GROUPS_FROM = 2
 /** Before version 3 everything was in the write-ahead log. */
 const SEGMENTS_FROM = 3
 
-const PARTITION_BYTES = 48
+const PARTITION_BYTES = 64
 /** Its id, and what counts its offsets. */
 const TOPIC_BYTES = 32
 /** Of texts and configs it is not counted what they take. */
@@ -137,6 +137,8 @@ function writePartition(into: ByteWriter, partition: Partition): void {
   }
   writeNumbers(into, partition.aborted?.rows() ?? NO_NUMBERS)
   writeNumbers(into, partition.segments.rows())
+  into.i64(partition.cleanedTo)
+  into.f64(partition.cleanHorizonMs)
   into.u32(partition.laterEpochs?.length ?? 0)
   for (const { epoch, startOffset } of partition.laterEpochs ?? []) {
     into.i32(epoch)
@@ -154,13 +156,16 @@ function readPartition(from: ByteReader, topic: Topic, index: number, version: n
   const producers = producerCount > 0 ? readProducers(from, producerCount) : null
   const transactions = version >= GROUPS_FROM ? readTransactionsOf(from) : NO_TRANSACTIONS
   const segments = new Segments(version >= SEGMENTS_FROM ? readNumbers(from) : NO_NUMBERS)
+  const cleanedTo = version >= SEGMENTS_FROM ? from.i64() : 0
+  const cleanHorizonMs = version >= SEGMENTS_FROM ? from.f64() : -1
   const partition = new Partition(ordinal, topic, index, { segments, extents })
   const epochCount = version >= SEGMENTS_FROM ? from.u32() : 0
   if (epochCount > 0) partition.laterEpochs = []
   for (let left = epochCount; left > 0; left--) {
     partition.laterEpochs?.push({ epoch: from.i32(), startOffset: from.i64() })
   }
-  return Object.assign(partition, { leaderEpoch, nextOffset, logStart, producers, ...transactions })
+  const cleaned = { cleanedTo, cleanHorizonMs }
+  return Object.assign(partition, { leaderEpoch, nextOffset, logStart, producers, ...cleaned, ...transactions })
 }
 
 type TransactionsOf = Pick<Partition, 'openTransactions' | 'aborted'>

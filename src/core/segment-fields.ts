@@ -27,6 +27,14 @@ export interface SegmentsReplaced {
   readonly replaced: readonly SegmentName[]
   /** These cover the same offsets. */
   readonly by: readonly Segment[]
+  /** How far compaction has been through the partition by now; null: that is as it was. */
+  readonly cleaned: CleanedPart | null
+}
+
+export interface CleanedPart {
+  readonly toOffset: number
+  /** When the last of what it left for its time only may go, -1 if there is nothing. */
+  readonly horizonMs: number
 }
 
 export function writeSegment(into: ByteWriter, segment: Segment): void {
@@ -85,6 +93,10 @@ export function writeSegmentsReplaced(into: ByteWriter, change: Omit<SegmentsRep
   }
   into.uvarint(change.by.length)
   for (const segment of change.by) writeSegment(into, segment)
+  into.u8(change.cleaned === null ? 0 : 1)
+  if (change.cleaned === null) return
+  into.i64(change.cleaned.toOffset)
+  into.f64(change.cleaned.horizonMs)
 }
 
 export function readSegmentsReplaced(from: ByteReader): Omit<SegmentsReplaced, 'kind'> {
@@ -95,7 +107,8 @@ export function readSegmentsReplaced(from: ByteReader): Omit<SegmentsReplaced, '
   }
   const by: Segment[] = []
   for (let left = from.uvarint(); left > 0; left--) by.push(readSegment(from))
-  return { ordinal, replaced, by }
+  const cleaned = from.u8() === 0 ? null : { toOffset: from.i64(), horizonMs: from.f64() }
+  return { ordinal, replaced, by, cleaned }
 }
 
 export function writeGarbage(into: ByteWriter, garbage: Garbage): void {

@@ -40,6 +40,10 @@ export class Partition {
   readonly segments: Segments
   /** What is in the write-ahead log: the newer ones. */
   readonly extents: Extents
+  /** Compaction has been through all before it. */
+  cleanedTo = 0
+  /** When the last of what compaction left there for its time only may go, -1 if there is nothing. */
+  cleanHorizonMs = -1
   /** By producer id; null until the first idempotent batch. */
   producers: Map<number, Producer> | null = null
   /** First offsets of the open transactions by producer id, in ascending order; null until the first transaction. */

@@ -74,7 +74,7 @@ async function archive(lab: LogLab): Promise<void> {
   await lab.propose({ kind: 'segments-committed', parts: [{ ordinal, segment: SEGMENT }] })
   await lab.propose({ kind: 'segments-committed', parts: [{ ordinal, segment: shared }] })
   const by = [{ ...SEGMENT, revision: 1_800_000_000_000 }]
-  await lab.propose({ kind: 'segments-replaced', ordinal, replaced: [SEGMENT], by })
+  await lab.propose({ kind: 'segments-replaced', ordinal, replaced: [SEGMENT], by, cleaned: null })
 }
 
 const SEGMENT: Segment = {
@@ -99,7 +99,7 @@ const WAL_FILES = ['wal/0000000000000001.wal', 'wal/0000000000000001.idx', 'wal/
 const FILES = {
   v1: [...WAL_FILES, 'checkpoints/0000000000001093.ckpt'],
   v2: [...WAL_FILES, 'checkpoints/0000000000003186.ckpt'],
-  v3: [...WAL_FILES, 'checkpoints/0000000000004083.ckpt'],
+  v3: [...WAL_FILES, 'checkpoints/0000000000004084.ckpt'],
 }
 
 const GENERATION: Generation = {
@@ -247,6 +247,7 @@ const CHANGES: Change[] = [
     ordinal: 300,
     replaced: [{ baseOffset: 0, nextOffset: 2, revision: 0 }],
     by: [{ ...SEGMENT, revision: 1_800_000_000_000 }],
+    cleaned: { toOffset: 2, horizonMs: 1_800_086_400_000 },
   },
   { kind: 'garbage-removed', ids: [0, 2 ** 40] },
   { kind: 'generation-begun', generation: 7, ownerId: 'GhIJKLMnOpQrStUvWxYz0A' },

@@ -55,7 +55,12 @@ describe('chaskey', () => {
     [1, '13a9307b 50e62c89 4577bd88 c0bbdc18'],
     [2, '55df8922 2c7ff577 73809ef4 4e5084c0'],
   ])('of %d bytes is what its authors say', (sizeBytes, expected) => {
-    expect(hash(secret, Uint8Array.from({ length: sizeBytes }, (_, i) => i))).toBe(expected)
+    expect(
+      hash(
+        secret,
+        Uint8Array.from({ length: sizeBytes }, (_, i) => i),
+      ),
+    ).toBe(expected)
   })
 
   it('is that of its plain twin for bytes of any length, and reads none around them', () => {

@@ -180,6 +180,7 @@ const changes: fc.Arbitrary<Change> = fc.oneof(
     ordinal: count,
     replaced: fc.array(fc.record({ baseOffset: whole, nextOffset: whole, revision: whole }), { maxLength: 3 }),
     by: fc.array(segment, { maxLength: 3 }),
+    cleaned: fc.option(fc.record({ toOffset: whole, horizonMs: fc.double({ noNaN: true }) })),
   }),
   fc.record({ kind: fc.constant('garbage-removed' as const), ids: fc.array(whole, { maxLength: 3 }) }),
   fc.record({ kind: fc.constant('generation-begun' as const), generation: count, ownerId: text }),
