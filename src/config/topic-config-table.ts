@@ -24,10 +24,11 @@ export const TOPIC_CONFIGS = {
     rule: { type: 'LIST', oneOf: ['compact', 'delete'] },
     default: 'delete',
     broker: ['log.cleanup.policy'],
-    effect: 'part',
+    effect: 'full',
     about:
       'What happens to old records: delete removes them by retention.ms and retention.bytes; an empty list keeps them ' +
-      'all. With compact, records without a key are refused; older records of a key are not removed yet.',
+      'all. With compact, records without a key are refused, and of each key the newest record is kept: sealed segments are ' +
+      'written anew in the background.',
   },
   'compression.gzip.level': {
     rule: { ...int(1, 9), orEqual: -1 },
@@ -61,7 +62,7 @@ export const TOPIC_CONFIGS = {
     rule: long(0),
     default: '86400000',
     broker: ['log.cleaner.delete.retention.ms'],
-    effect: 'none',
+    effect: 'full',
     about: 'How long compaction keeps the marker of a deleted key.',
   },
   'errors.deadletterqueue.group.enable': {
@@ -140,7 +141,7 @@ export const TOPIC_CONFIGS = {
     rule: long(1),
     default: LONGEST,
     broker: ['log.cleaner.max.compaction.lag.ms'],
-    effect: 'none',
+    effect: 'full',
     about: 'After this long a record must be open to compaction.',
   },
   'max.decompressed.message.bytes': {
@@ -183,14 +184,14 @@ export const TOPIC_CONFIGS = {
     rule: { type: 'DOUBLE', min: 0, max: 1 },
     default: '0.5',
     broker: ['log.cleaner.min.cleanable.ratio'],
-    effect: 'none',
+    effect: 'full',
     about: 'Share of the log that must be new before it is compacted again.',
   },
   'min.compaction.lag.ms': {
     rule: long(0),
     default: '0',
     broker: ['log.cleaner.min.compaction.lag.ms'],
-    effect: 'none',
+    effect: 'full',
     about: 'For this long a record is not compacted away.',
   },
   'min.insync.replicas': {

@@ -34,6 +34,10 @@ export interface EffectiveTopicConfig {
   readonly retentionBytes: number
   readonly compacts: boolean
   readonly deletes: boolean
+  readonly minCleanableDirtyRatio: number
+  readonly minCompactionLagMs: number
+  readonly maxCompactionLagMs: number
+  readonly deleteRetentionMs: number
   readonly timestampType: TimestampType
   readonly timestampBeforeMaxMs: number
   readonly timestampAfterMaxMs: number
@@ -59,6 +63,10 @@ export function effectiveTopicConfig(overrides: Overrides, broker: ConfigLayers)
     retentionBytes: limitOrNone('retention.bytes'),
     compacts: policies.includes('compact'),
     deletes: policies.includes('delete'),
+    minCleanableDirtyRatio: limit('min.cleanable.dirty.ratio'),
+    minCompactionLagMs: limit('min.compaction.lag.ms'),
+    maxCompactionLagMs: limit('max.compaction.lag.ms'),
+    deleteRetentionMs: limit('delete.retention.ms'),
     timestampType: text('message.timestamp.type') as TimestampType,
     timestampBeforeMaxMs: limit('message.timestamp.before.max.ms'),
     timestampAfterMaxMs: limit('message.timestamp.after.max.ms'),

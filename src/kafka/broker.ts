@@ -2,7 +2,7 @@ import type { Clock, Random } from '#base/ports.ts'
 import type { HostPort } from '#config/advertised.ts'
 import type { ConfigLayers } from '#config/kafka-config.ts'
 import type { Settings } from '#config/settings.ts'
-import type { Log } from '#log/log.ts'
+import type { Log, TopicRules } from '#log/log.ts'
 import type { Logger } from '#observe/log.ts'
 import type { Metrics } from '#observe/product-metrics.ts'
 import type { GroupCoordinator } from './coordinator/group-coordinator.ts'
@@ -11,7 +11,6 @@ import type { FetchSessions } from './fetch-sessions.ts'
 import type { FramePool } from './frame-pool.ts'
 import type { OpeningBudget } from './opening-budget.ts'
 import type { ProducerIds } from './producer-ids.ts'
-import type { TopicRules } from './topic-rules.ts'
 
 /** What handlers work with: one for the process. */
 export interface Broker {

@@ -4,7 +4,7 @@ import { fixedBrokerLayers } from '#config/broker-config.ts'
 import type { SettingSources } from '#config/load-settings.ts'
 import type { Settings } from '#config/settings.ts'
 import type { Route } from '#http/http.ts'
-import type { Log } from '#log/log.ts'
+import type { Log, TopicRules } from '#log/log.ts'
 import type { Logger } from '#observe/log.ts'
 import type { GroupFigures, Metrics } from '#observe/product-metrics.ts'
 import { listenTcp } from '#system/net.ts'
@@ -23,7 +23,6 @@ import { handlers } from './handlers/handlers.ts'
 import { OpeningBudget } from './opening-budget.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { startRetention } from './retention-task.ts'
-import { TopicRules } from './topic-rules.ts'
 
 // The Kafka port: connections in, the log behind. connection.ts has the way of a request, produce.ts and handlers/ what is done
 // with it.
@@ -40,6 +39,7 @@ export interface KafkaOptions {
   logger: Logger
   metrics: Metrics
   log: Log
+  topicRules: TopicRules
   /** Told by the log when a commit is answered. */
   hub: ConnectionHub
 }
@@ -62,10 +62,9 @@ const KEPT_FRAME_BYTES = 32 << 20
 const SESSIONS_PER_PARTITION = 10
 
 export function createBroker(options: KafkaOptions): Broker {
-  const { settings, sources, clock, random, logger, metrics, log } = options
+  const { settings, sources, clock, random, logger, metrics, log, topicRules } = options
   const fixedConfigs = fixedBrokerLayers(settings, sources)
   const groupRules = new GroupRules(log.state, settings, fixedConfigs)
-  const decompressLimitBytes = settings.maxDecompressedBytes
   const producerIds = new ProducerIds(log)
   return {
     settings,
@@ -74,12 +73,7 @@ export function createBroker(options: KafkaOptions): Broker {
     logger,
     metrics,
     log,
-    topicRules: new TopicRules({
-      state: log.state,
-      fixed: fixedConfigs,
-      nodeId: settings.nodeId,
-      decompressLimitBytes,
-    }),
+    topicRules,
     producerIds,
     fetchSessions: new FetchSessions({
       clock,

@@ -41,6 +41,8 @@ import { Unsealed } from './unsealed.ts'
 
 export { checkpointDirectory, walDirectory } from './directories.ts'
 export type { RangeSource } from './segment-reader.ts'
+export { TopicRules } from './topic-rules.ts'
+export type { UnsealedPartition } from './unsealed.ts'
 
 // The partitions' logs over one commit log. Owns the state: everything that changes it passes through here as a record, is made
 // durable, then applied, then answered.

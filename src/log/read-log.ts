@@ -52,7 +52,9 @@ export function readLog(log: Log, partition: Partition, range: ReadRange): LogSl
   if (offset >= endOffset) return NOTHING
   const tail = log.tails[partition.ordinal]
   const index = tail?.indexOfOffset(offset) ?? -1
-  if (tail === undefined || index < 0 || tail.position(index) < log.commits.image.from) {
+  // What was compacted is not read as it was before.
+  const isCompacted = offset < partition.cleanedTo
+  if (tail === undefined || index < 0 || isCompacted || tail.position(index) < log.commits.image.from) {
     return readFromStorage(log, partition, range)
   }
   const read: LogSlices = { slices: [], sizeBytes: 0, nextOffset: offset, pinned: [], taken: [] }

@@ -1,5 +1,6 @@
 import { ChronikError } from '#base/errors.ts'
 import type { Clock } from '#base/ports.ts'
+import { BATCH_HEADER_BYTES, batchSizeBytesOf } from '#records/batch.ts'
 import { BLOCK_BYTES, damagedSegment } from './segment-format.ts'
 import { type PartIndex, readPartIndex } from './segment-index.ts'
 import type { StoredSegment } from './segment-names.ts'
@@ -71,12 +72,28 @@ export class SegmentReader {
       const block = range.first + i
       return this.#blocks.get(nameOf(segment, block), BLOCK_BYTES, async () => {
         const bytes = (await reading).subarray(i * BLOCK_BYTES, Math.min((i + 1) * BLOCK_BYTES, length))
-        if (!index.blockIsIntact(block, bytes)) {
-          throw damagedSegment(key, segment.place + block * BLOCK_BYTES, 'the checksum of a block is wrong')
-        }
+        checkBlock(segment, index, block, bytes)
         return bytes
       })
     })
+  }
+
+  /** All batches of a segment, whole ones in each chunk; for who reads it once, so nothing is kept of it. */
+  async *chunks(segment: StoredSegment): AsyncGenerator<Buffer> {
+    const index = await this.index(segment)
+    const { key, place, sizeBytes } = segment
+    let rest: Buffer = Buffer.alloc(0)
+    for (let from = 0; from < sizeBytes; from += BLOCKS_AT_ONCE * BLOCK_BYTES) {
+      const bytes = await this.#read(key, place + from, Math.min(BLOCKS_AT_ONCE * BLOCK_BYTES, sizeBytes - from))
+      for (let at = 0; at < bytes.length; at += BLOCK_BYTES) {
+        checkBlock(segment, index, (from + at) / BLOCK_BYTES, bytes.subarray(at, at + BLOCK_BYTES))
+      }
+      const joined = rest.length === 0 ? bytes : Buffer.concat([rest, bytes])
+      const end = endOfBatches(joined)
+      if (end > 0) yield joined.subarray(0, end)
+      rest = joined.subarray(end)
+    }
+    if (rest.length > 0) throw damagedSegment(key, place + sizeBytes - rest.length, 'a batch is longer than the body')
   }
 
   async #read(key: string, from: number, length: number): Promise<Buffer> {
@@ -98,6 +115,22 @@ export class SegmentReader {
   close(): void {
     this.#ended.abort()
   }
+}
+
+function checkBlock({ key, place }: StoredSegment, index: PartIndex, block: number, bytes: Buffer): void {
+  if (index.blockIsIntact(block, bytes)) return
+  throw damagedSegment(key, place + block * BLOCK_BYTES, 'the checksum of a block is wrong')
+}
+
+/** Where the last whole batch ends. */
+function endOfBatches(bytes: Buffer): number {
+  let at = 0
+  while (at + BATCH_HEADER_BYTES <= bytes.length) {
+    const end = at + batchSizeBytesOf(bytes, at)
+    if (end > bytes.length) break
+    at = end
+  }
+  return at
 }
 
 function nameOf({ key, place }: StoredSegment, block: number): string {

@@ -65,6 +65,14 @@ export function createMetrics({ apiNames, commitRecordTypes }: MetricLabels) {
       'Objects that could not be made or put into the object store; what was to be in them is tried again.',
     ),
     sealLatency: new Histogram('chronik_seal_latency_seconds', 'From the begin of sealing to the commit record.'),
+    compactions: new Counter('chronik_compactions_total', 'Passes of compaction over a partition.'),
+    compactedBytes: new Counter('chronik_compaction_read_bytes_total', 'Bytes of segments that compaction looked at.'),
+    compactionKeptBytes: new Counter('chronik_compaction_kept_bytes_total', 'Bytes of them that stayed.'),
+    compactionLatency: new Histogram('chronik_compaction_latency_seconds', 'Duration of a pass over a partition.'),
+    segmentsMerged: new Counter(
+      'chronik_segments_merged_total',
+      'Larger segments that were made of several small ones.',
+    ),
     objectsDeleted: new Counter('chronik_objects_deleted_total', 'Objects that were deleted from the object store.'),
     orphansFound: new Counter(
       'chronik_orphan_objects_found_total',

@@ -7,7 +7,7 @@ import type { State } from '#core/state.ts'
 import { listenControl, listenHttp, operationsRoutes } from '#http/http.ts'
 import { ConnectionHub, type KafkaListener, listenKafka } from '#kafka/kafka.ts'
 import { apis } from '#kafka/protocol/protocol.ts'
-import { checkpointDirectory, type Log, openLog, type RangeSource, walDirectory } from '#log/log.ts'
+import { checkpointDirectory, type Log, openLog, type RangeSource, TopicRules, walDirectory } from '#log/log.ts'
 import { openLocalStore } from '#object-store/local-store.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
 import { createExposition, type Exposition } from '#observe/exposition.ts'
@@ -69,11 +69,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     stops.push(() => store.close())
     const log = await openLog(logOptions(options, metrics, hub, store))
     stops.push(() => log.close())
-    const tier = startTier(tierOptions(options, { log, store, metrics }))
+    const topicRules = new TopicRules(log.state, settings, options.sources)
+    const tier = startTier(tierOptions(options, { log, topicRules, store, metrics }))
     stops.push(() => tier.close(settings.drainMs ?? 0))
     const clusterId = await ensureClusterId(log, random)
     stops.push(async () => void (await stopListening()))
-    const kafka = await listenKafka({ ...options, metrics, log, hub })
+    const kafka = await listenKafka({ ...options, metrics, log, topicRules, hub })
     listeners.push(kafka)
     let metricsPort: number | null = null
     if (options.operations) {
@@ -124,13 +125,15 @@ function metricLabels(): { apiNames: (string | undefined)[]; commitRecordTypes: 
 }
 
 function tierOptions(
-  { settings, clock, logger }: ServerOptions,
-  { log, store, metrics }: { log: Log; store: ObjectStore; metrics: Metrics },
+  { settings, clock, logger, random }: ServerOptions,
+  { log, topicRules, store, metrics }: { log: Log; topicRules: TopicRules; store: ObjectStore; metrics: Metrics },
 ): TierOptions {
   return {
     log,
+    topicRules,
     store,
     clock,
+    random,
     limits: { segmentBytes: settings.sealMaxBytes, segmentMs: settings.sealMaxMs },
     walLimitBytes: log.options.walLimitBytes,
     restoreWindowMs: 0,
@@ -142,6 +145,15 @@ function tierOptions(
       },
       sealFailed() {
         metrics.sealFailures.value++
+      },
+      compacted({ readBytes, keptBytes }, seconds) {
+        metrics.compactions.value++
+        metrics.compactedBytes.value += readBytes
+        metrics.compactionKeptBytes.value += keptBytes
+        metrics.compactionLatency.observe(seconds)
+      },
+      merged(segments) {
+        metrics.segmentsMerged.value += segments
       },
       deleted(objects) {
         metrics.objectsDeleted.value += objects

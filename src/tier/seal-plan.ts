@@ -1,5 +1,5 @@
 import type { Partition } from '#core/state.ts'
-import type { UnsealedPartition } from '#log/unsealed.ts'
+import type { UnsealedPartition } from '#log/log.ts'
 
 // What is to be sealed now, and when to look again: pure. A partition is due when it has enough for a segment, when its oldest
 // unsealed record has waited long enough, or when the write-ahead log is to get rid of its oldest files. Small ones do not get an

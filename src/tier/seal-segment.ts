@@ -1,14 +1,13 @@
 import { ChronikError } from '#base/errors.ts'
-import type { BufferPool } from '#bytes/buffer-pool.ts'
 import { NO_NUMBERS } from '#core/packed-fields.ts'
-import { OWN_OBJECT, type Segment } from '#core/segments.ts'
+import { OWN_OBJECT } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 import { copyBatches } from '#log/copy-batches.ts'
 import type { Log } from '#log/log.ts'
-import type { SegmentPart } from '#log/segment-format.ts'
 import { storedSegment } from '#log/segment-names.ts'
 import { type SealedSegment, SegmentWriter } from '#log/segment-writer.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
+import { type Rewriting, segmentOf } from './rewrite.ts'
 
 // Sealing: what partitions have in the write-ahead log, up to their last stable offset, becomes one immutable object, of one partition
 // or of several small ones. Data first: the object is in the store before the record that refers to it is proposed. The same
@@ -34,7 +33,7 @@ export interface SealJob {
 }
 
 export async function sealSegment(
-  { log, store, pieces }: { log: Log; store: ObjectStore; pieces: BufferPool },
+  { log, store, pieces }: Rewriting,
   { wishes, sharedAt }: SealJob,
   signal: AbortSignal,
 ): Promise<SealResult> {
@@ -69,13 +68,6 @@ async function addPart(log: Log, writer: SegmentWriter, { partition, maxBytes }:
   )
   writer.endPart(nextOffset, partition.aborted?.rowsBetween(walStart, nextOffset) ?? NO_NUMBERS)
   return true
-}
-
-type ObjectName = Pick<Segment, 'generation' | 'revision' | 'sharedAt' | 'sharedHash'>
-
-function segmentOf(part: SegmentPart, name: ObjectName): Segment {
-  const { baseOffset, nextOffset, sizeBytes, maxTimestampMs, createdMs, place, indexPlace, indexBytes } = part
-  return { baseOffset, nextOffset, sizeBytes, maxTimestampMs, createdMs, place, indexPlace, indexBytes, ...name }
 }
 
 function resultOf(partitions: readonly Partition[], sealed: SealedSegment): SealResult {

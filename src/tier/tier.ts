@@ -1,8 +1,9 @@
-import type { Clock } from '#base/ports.ts'
-import type { Log } from '#log/log.ts'
+import type { Clock, Random } from '#base/ports.ts'
+import type { Log, TopicRules } from '#log/log.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
 import type { TierFigures } from '#observe/product-metrics.ts'
 import { Collector, type CollectorMetrics } from './collector.ts'
+import { type RewriteMetrics, Rewriter } from './rewriter.ts'
 import type { SealLimits } from './seal-plan.ts'
 import { Sealer, type SealMetrics } from './sealer.ts'
 import { measureTiers } from './tier-usage.ts'
@@ -11,12 +12,14 @@ import { measureTiers } from './tier-usage.ts'
 
 export interface TierOptions {
   readonly log: Log
+  readonly topicRules: TopicRules
   readonly store: ObjectStore
   readonly clock: Clock
+  readonly random: Random
   readonly limits: SealLimits
   readonly walLimitBytes: number
   readonly restoreWindowMs: number
-  readonly metrics: SealMetrics & CollectorMetrics
+  readonly metrics: SealMetrics & RewriteMetrics & CollectorMetrics
   report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
 }
 
@@ -30,9 +33,13 @@ export interface Tier {
 
 export function startTier(options: TierOptions): Tier {
   const sealer = new Sealer(options)
+  const rewriter = new Rewriter({ ...options, segmentBytes: options.limits.segmentBytes })
   const collector = new Collector({
     ...options,
-    inFlight: () => ({ sharedAt: sealer.oldestSharedAt, revision: Number.POSITIVE_INFINITY }),
+    inFlight: () => {
+      const { sharedAt, revision } = rewriter.inFlight
+      return { sharedAt: Math.min(sharedAt, sealer.oldestSharedAt), revision }
+    },
     isArchived: () => true,
     forget() {},
   })
@@ -44,6 +51,7 @@ export function startTier(options: TierOptions): Tier {
     measure: maxTopics => measureTiers(options.log, maxTopics),
     close: async drainMs => {
       await collector.close()
+      await rewriter.close()
       const leftBytes = drainMs > 0 ? await sealer.drain(drainMs) : 0
       if (leftBytes > 0) options.report('warn', `${leftBytes} bytes stay unsealed in the write-ahead log`)
       await sealer.close()

@@ -22,7 +22,7 @@ import {
   type Message,
   MessageWriter,
 } from '#kafka/protocol/protocol.ts'
-import { openLog } from '#log/log.ts'
+import { openLog, TopicRules } from '#log/log.ts'
 import { createLogger } from '#observe/log.ts'
 import { createMetrics } from '#observe/product-metrics.ts'
 import * as batch from '#records/batch.ts'
@@ -90,6 +90,7 @@ export class BrokerFixture {
       afterCommit: () => hub.settle(),
     })
     const prng = new Prng(starts)
+    const log = await clock.run(opening)
     const broker = createBroker({
       settings,
       sources,
@@ -97,7 +98,8 @@ export class BrokerFixture {
       random: { bytes: count => Buffer.from(Array.from({ length: count }, () => prng.between(0, 255))) },
       logger: createLogger({ level: 'silent', pretty: false, output: { write() {}, flush: async () => {} } }),
       metrics: createMetrics({ apiNames: [], commitRecordTypes: [] }),
-      log: await clock.run(opening),
+      log,
+      topicRules: new TopicRules(log.state, settings, sources),
       hub,
     })
     return new BrokerFixture(broker, clock, disk, options)

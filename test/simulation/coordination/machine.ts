@@ -5,7 +5,7 @@ import { Dispatch } from '#kafka/dispatch.ts'
 import { handlers } from '#kafka/handlers/handlers.ts'
 import { ConnectionHub, createBroker } from '#kafka/kafka.ts'
 import { apis } from '#kafka/protocol/protocol.ts'
-import { type Log, type LogOptions, openLog } from '#log/log.ts'
+import { type Log, type LogOptions, openLog, TopicRules } from '#log/log.ts'
 import { createLogger } from '#observe/log.ts'
 import { createMetrics } from '#observe/product-metrics.ts'
 import { Violation } from '#test/simulation/history.ts'
@@ -266,6 +266,7 @@ export class Machine {
       logger: createLogger({ level: 'silent', pretty: false, output: { write() {}, flush: async () => {} } }),
       metrics: createMetrics({ apiNames, commitRecordTypes: [] }),
       log,
+      topicRules: new TopicRules(log.state, loaded.settings, loaded.sources),
       hub: this.#hub,
     })
   }

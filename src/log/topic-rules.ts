@@ -1,5 +1,7 @@
-import { brokerLayers } from '#config/broker-config.ts'
+import { brokerLayers, fixedBrokerLayers } from '#config/broker-config.ts'
 import type { ConfigLayers } from '#config/kafka-config.ts'
+import type { SettingSources } from '#config/load-settings.ts'
+import type { Settings } from '#config/settings.ts'
 import { type EffectiveTopicConfig, effectiveTopicConfig } from '#config/topic-config.ts'
 import type { State, Topic } from '#core/state.ts'
 import type { BatchRules } from '#records/facts.ts'
@@ -22,11 +24,11 @@ export class TopicRules {
   readonly #decompressLimitBytes: number
   readonly #known = new WeakMap<Topic, Known>()
 
-  constructor(options: { state: State; fixed: ConfigLayers; nodeId: number; decompressLimitBytes: number }) {
-    this.#state = options.state
-    this.#fixed = options.fixed
-    this.#nodeId = options.nodeId
-    this.#decompressLimitBytes = options.decompressLimitBytes
+  constructor(state: State, settings: Settings, sources: SettingSources) {
+    this.#state = state
+    this.#fixed = fixedBrokerLayers(settings, sources)
+    this.#nodeId = settings.nodeId
+    this.#decompressLimitBytes = settings.maxDecompressedBytes
   }
 
   of(topic: Topic): TopicRule {

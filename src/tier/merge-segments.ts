@@ -1,0 +1,46 @@
+import { NO_NUMBERS } from '#core/packed-fields.ts'
+import { OWN_OBJECT } from '#core/segments.ts'
+import { storedSegment } from '#log/segment-names.ts'
+import { SegmentWriter } from '#log/segment-writer.ts'
+import type { MergePlan } from './merge-plan.ts'
+import { addBatches, beginPart, type Rewriting, replaceBy, revisionAfter, segmentOf, segmentsOf } from './rewrite.ts'
+
+// Small segments that lie one behind the other become one. Records stay byte for byte; several partitions share the new object, too, as
+// long as their parts are small.
+
+/** One object of these runs. Returns how many runs were replaced: the others have changed meanwhile. */
+export async function mergeSegments(
+  rewriting: Rewriting,
+  { runs, sharedAt }: { runs: readonly MergePlan[]; sharedAt: number },
+  signal: AbortSignal,
+): Promise<number> {
+  const { log, store, pieces } = rewriting
+  const { generation } = log.state
+  const parts = runs.map(({ partition, from, to }) => ({ partition, replaced: segmentsOf(partition, from, to) }))
+  const writer = new SegmentWriter(pieces)
+  try {
+    for (const { partition, replaced } of parts) {
+      beginPart(writer, partition, replaced[0]!)
+      for (const segment of replaced) {
+        for await (const chunk of log.segments.chunks(segment)) addBatches(writer, chunk)
+        signal.throwIfAborted()
+      }
+      const [first, last] = [replaced[0]!, replaced.at(-1)!]
+      writer.endPart(last.nextOffset, partition.aborted?.rowsBetween(first.baseOffset, last.nextOffset) ?? NO_NUMBERS)
+    }
+    const sealed = writer.end()
+    const revision = revisionAfter(
+      parts.flatMap(({ replaced }) => replaced),
+      log.clock.nowMs(),
+    )
+    const name = { generation, revision, sharedAt, sharedHash: sharedAt === OWN_OBJECT ? 0 : sealed.hash }
+    const replacements = parts.map((part, i) => ({ ...part, by: [segmentOf(sealed.parts[i]!, name)], cleaned: null }))
+    const [first] = replacements
+    await store.put(storedSegment(first!.partition, first!.by[0]!).key, sealed.pieces, signal)
+    signal.throwIfAborted()
+    const outcomes = await Promise.all(replacements.map(replacement => replaceBy(rewriting, replacement)))
+    return outcomes.filter(isReplaced => isReplaced).length
+  } finally {
+    writer.release()
+  }
+}
