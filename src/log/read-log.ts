@@ -2,7 +2,7 @@ import { assert } from '#base/assert.ts'
 import { ChronikError } from '#base/errors.ts'
 import type { Chunk } from '#commit/wal-image.ts'
 import type { Partition } from '#core/state.ts'
-import { batchSizeBytesOf, setBaseOffset, setLeaderEpoch } from '#records/batch.ts'
+import { batchSizeBytesOf, lastOffsetDeltaOf, setBaseOffset, setLeaderEpoch } from '#records/batch.ts'
 import type { IndexedBatch } from './index-file.ts'
 import type { Log } from './log.ts'
 import { fillFromSegments } from './read-segments.ts'
@@ -127,15 +127,18 @@ function goneError(partition: Partition, offset: number): ChronikError {
 /** Segments first, then files; in the middle of it what is in a file may come to be in a segment. */
 async function readFromStorage(log: Log, partition: Partition, range: ReadRange): Promise<LogSlices> {
   const read: LogSlices = { slices: [], sizeBytes: 0, nextOffset: range.offset, pinned: [], taken: [] }
-  while (read.sizeBytes === 0 && read.nextOffset < range.endOffset) {
-    const from = placeOf(partition, read.nextOffset)
+  let isFull = false
+  while (!isFull && read.sizeBytes === 0 && read.nextOffset < range.endOffset) {
+    const { segment } = placeOf(partition, read.nextOffset)
     try {
-      if (from.segment === null) await fillFromFiles(log, partition, read, range)
-      else await fillFromSegments(log, partition, read, range)
-      if (from.segment === null) return read
+      if (segment === null) {
+        await fillFromFiles(log, partition, read, range)
+        return read
+      }
+      isFull = await fillFromSegments(log, partition, read, range)
     } catch (thrown) {
       const now = placeOf(partition, read.nextOffset)
-      if (now.isThere && now.segment?.key !== from.segment?.key) continue
+      if (now.isThere && now.segment?.key !== segment?.key) continue
       release(log, read)
       throw now.isThere ? thrown : goneError(partition, read.nextOffset)
     }
@@ -170,23 +173,9 @@ async function fillFromFiles(
     }
     if (count === 0) return
     for (const run of runsOf(log, batches.slice(0, count))) await readRun(log, partition, run, read)
-    const last = batches[count - 1]!
-    const next = batches[count]?.baseOffset ?? (await offsetBehind(log, partition, last))
-    read.nextOffset = next
-    if (count < batches.length || next >= Math.min(endOffset, partition.nextOffset)) return
+    if (count < batches.length || read.nextOffset >= Math.min(endOffset, partition.nextOffset)) return
   }
 }
-
-/** Where the batch behind one begins, if the index at hand does not say. */
-async function offsetBehind(log: Log, partition: Partition, last: IndexedBatch): Promise<number> {
-  const bytes = Buffer.alloc(LAST_OFFSET_DELTA_ENDS_AT)
-  await log.commits.files.read(last.position, bytes.length, bytes, 0)
-  const next = last.baseOffset + bytes.readInt32BE(LAST_OFFSET_DELTA_ENDS_AT - 4) + 1
-  if (next <= last.baseOffset || next > partition.nextOffset) throw damagedError(log, last.position)
-  return next
-}
-
-const LAST_OFFSET_DELTA_ENDS_AT = 27
 
 export function damagedError(log: Log, position: number): ChronikError {
   const { files } = log.commits
@@ -246,6 +235,9 @@ async function readRun(log: Log, partition: Partition, run: IndexedBatch[], into
       sizeBytes += batch.sizeBytes
     }
     slices.push(bytes.subarray(sliceFrom, sliceTo))
+    const nextOffset = last.baseOffset + lastOffsetDeltaOf(bytes, last.position - from) + 1
+    if (nextOffset <= last.baseOffset || nextOffset > partition.nextOffset) throw damagedError(log, last.position)
+    into.nextOffset = nextOffset
     into.sizeBytes += sizeBytes
     // What is kept until it is sent is at most twice what is counted.
     if (sizeBytes * 2 >= bytes.length) {

@@ -29,19 +29,19 @@ export interface SegmentBatch {
   readonly maxTimestampMs: number
 }
 
-/** Adds the batches from `read.nextOffset` on that are in segments, as many as fit. */
+/** Adds the batches from `read.nextOffset` on that are in segments, as many as fit. True: no more may be added. */
 export async function fillFromSegments(
   log: Log,
   partition: Partition,
   read: LogSlices,
   range: ReadRange,
-): Promise<void> {
+): Promise<boolean> {
   const endOffset = Math.min(range.endOffset, partition.segments.endOffset(0))
   while (read.nextOffset < endOffset) {
     const segment = segmentAt(partition, read.nextOffset)
-    const isFull = await fillFrom(log, segment, read, range)
-    if (isFull) return
+    if (await fillFrom(log, segment, read, range)) return true
   }
+  return false
 }
 
 export function segmentAt(partition: Partition, offset: number): StoredSegment {
@@ -51,7 +51,7 @@ export function segmentAt(partition: Partition, offset: number): StoredSegment {
   throw new ChronikError('LOG_TRIMMED', 'retry', `offset ${offset} of ${topic.name}-${index} is gone`)
 }
 
-/** True: there is no room for more. */
+/** True: there is no room for more, or nothing more is wanted. */
 async function fillFrom(log: Log, segment: StoredSegment, read: LogSlices, range: ReadRange): Promise<boolean> {
   const index = await log.segments.index(segment)
   let place = index.placeOf(read.nextOffset)
