@@ -112,8 +112,14 @@ async function nextBatches(
     const batches = await segmentBatches(log, segmentAt(partition, at.offset), at)
     return { batches, nextOffset: batches.at(-1)?.nextOffset ?? -1 }
   }
-  const batches = (await batchesFrom(log, partition, at.offset)).filter(batch => batch.baseOffset > at.lastSeen)
-  return { batches, nextOffset: (batches.at(-1)?.baseOffset ?? -1) + 1 }
+  try {
+    const batches = (await batchesFrom(log, partition, at.offset)).filter(batch => batch.baseOffset > at.lastSeen)
+    return { batches, nextOffset: (batches.at(-1)?.baseOffset ?? -1) + 1 }
+  } catch (thrown) {
+    // Sealed meanwhile, and its file may be gone.
+    if (at.offset < partition.walStart) return nextBatches(log, partition, at)
+    throw thrown
+  }
 }
 
 function rangeNotBefore({ segments, extents }: Partition, offset: number, timestampMs: number): Range | null {

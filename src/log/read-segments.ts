@@ -121,8 +121,9 @@ export async function segmentBatches(
   from: { offset: number; timestampMs: number },
 ): Promise<SegmentBatch[]> {
   const index = await log.segments.index(segment)
-  let place = index.firstNotBefore(from.timestampMs, index.placeOf(from.offset))
   const batches: SegmentBatch[] = []
+  let place = index.firstNotBefore(from.timestampMs, index.placeOf(from.offset))
+  if (place < 0) return batches
   while (place < segment.sizeBytes && batches.length === 0) {
     const span = await log.segments.span(segment, place, place + INDEX_STEP_BYTES)
     const began = place
