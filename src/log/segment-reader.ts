@@ -105,6 +105,8 @@ export class SegmentReader {
       if (bytes.length !== length) throw damagedSegment(key, from + bytes.length, 'the object ends there')
       return bytes
     } catch (thrown) {
+      if (this.#ended.signal.aborted)
+        throw new ChronikError('LOG_CLOSED', 'closed', 'the log was closed while it was read')
       if (patience.signal.aborted) throw slowStore(key, thrown)
       throw thrown
     } finally {

@@ -56,7 +56,7 @@ export class TierLab {
   }
 
   static async open(options: TierLabOptions = {}): Promise<TierLab> {
-    const clock = new SimClock()
+    const clock = (options.clock as SimClock | undefined) ?? new SimClock()
     const disk = new SimDisk({ clock, latencyMs: ({ kind }) => (kind === 'sync' ? 0.1 : 0.01), prng: new Prng(7) })
     await clock.run(disk.makeDirectory('/data').then(() => disk.syncDirectory('')))
     return TierLab.#on(disk, options, clock)

@@ -5,7 +5,7 @@ import { TierLab, type TierLabOptions } from '#test/support/tier-lab.ts'
 const BATCH_BYTES = 300
 const RECORDS = 4
 const SMALL_FILES = { walFileBytes: 4096 }
-const LARGE_FILES = { walFileBytes: 1 << 25 }
+const LARGE_FILES = { walFileBytes: 1 << 22 }
 
 interface Tiers {
   lab: TierLab

@@ -1,0 +1,157 @@
+import { describe, expect, it } from 'vitest'
+import { type Appended, served } from '#test/support/log-lab.ts'
+import { Prng } from '#test/support/sim/prng.ts'
+import { SimClock } from '#test/support/sim/sim-clock.ts'
+import { SimBucket, type StoreFault } from '#test/support/sim/sim-object-store.ts'
+import { TierLab } from '#test/support/tier-lab.ts'
+
+const BATCH_BYTES = 100_000
+const PATIENCE_MS = 10_000
+const MIB = 1 << 20
+
+interface Cold {
+  lab: TierLab
+  bucket: SimBucket
+  appended: Appended[]
+  /** Calls so far of each verb. */
+  calls: string[]
+}
+
+/** A partition with a segment of some megabytes in a bucket, of which nothing was read yet. */
+async function cold(count = 15, sizeBytes = BATCH_BYTES): Promise<Cold> {
+  const clock = new SimClock()
+  const bucket = new SimBucket({ clock, prng: new Prng(3), latencyMs: () => 5 })
+  const calls: string[] = []
+  const first = await TierLab.open({ clock, bucket, walFileBytes: 1 << 21 })
+  const partition = (await first.lab.topic('topic', 2)).partitions[0]!
+  const appended = await first.appendMany(partition, count, { sizeBytes })
+  await first.seal([partition])
+  const lab = await first.closeAndOpen()
+  bucket.onCall = ({ verb }) => {
+    calls.push(verb)
+    return null
+  }
+  return { lab, bucket, appended, calls }
+}
+
+const keyOf = ({ bucket }: Cold) => bucket.keys.find(key => key.startsWith('segments/'))!
+
+/** Makes calls fail from now on, until it is told null. */
+function fail({ bucket }: Cold, fault: StoreFault | null): void {
+  bucket.onCall = () => fault
+}
+
+describe('a segment whose store', () => {
+  it('does not answer is refused in time, and read when it does again', async () => {
+    const some = await cold()
+    const { lab, appended } = some
+    fail(some, 'hanging')
+    const beganMs = lab.clock.monotonicMs()
+    const unavailable = {
+      code: 'STORE_UNAVAILABLE',
+      kind: 'unavailable',
+      message: expect.stringContaining(keyOf(some)),
+    }
+    await expect(lab.read(lab.partition(), 0)).rejects.toMatchObject(unavailable)
+    expect(lab.clock.monotonicMs() - beganMs).toBeCloseTo(PATIENCE_MS, -1)
+    fail(some, null)
+    expect((await lab.readAll(lab.partition())).equals(served(appended))).toBe(true)
+  })
+
+  it('does not answer delays nobody who needs it not', async () => {
+    const some = await cold()
+    const { lab } = some
+    fail(some, 'hanging')
+    const slow = lab.clock.run(lab.reading(lab.partition(), 0)).catch(() => 'refused')
+    const other = lab.partition('topic', 1)
+    const { sent } = await lab.lab.append(other, { sizeBytes: 100 })
+    const beganMs = lab.clock.monotonicMs()
+    expect((await lab.read(other, 0)).sizeBytes).toBe(sent.bytes.length)
+    expect(lab.clock.monotonicMs() - beganMs).toBeLessThan(1)
+    expect(await slow).toBe('refused')
+  })
+
+  it.each<[StoreFault, object]>([
+    ['unavailable', { code: 'STORE_UNAVAILABLE' }],
+    ['denied', { code: 'STORE_DENIED' }],
+    ['truncated', { code: 'SEGMENT_DAMAGED', kind: 'corrupt' }],
+  ])('answers %s is refused, and read when it does not', async (fault, error) => {
+    const some = await cold()
+    const { lab, appended } = some
+    fail(some, fault)
+    await expect(lab.read(lab.partition(), 0)).rejects.toMatchObject(error)
+    fail(some, null)
+    await lab.read(lab.partition(), 0, 1)
+    fail(some, fault)
+    await expect(lab.read(lab.partition(), 14)).rejects.toMatchObject(error)
+    fail(some, null)
+    expect((await lab.readAll(lab.partition())).equals(served(appended))).toBe(true)
+  })
+
+  it('has lost the object is refused by name', async () => {
+    const some = await cold()
+    const key = keyOf(some)
+    const bytes = some.bucket.peek(key)
+    some.bucket.remove(key)
+    const missing = { code: 'OBJECT_MISSING', message: expect.stringContaining(key) }
+    await expect(some.lab.read(some.lab.partition(), 0)).rejects.toMatchObject(missing)
+    some.bucket.poke(key, bytes)
+    expect((await some.lab.readAll(some.lab.partition())).equals(served(some.appended))).toBe(true)
+  })
+
+  it('gives other bits is refused by name and place, and read when they are mended', async () => {
+    const some = await cold(11)
+    const { lab, bucket, appended } = some
+    const { place, sizeBytes, indexPlace, indexBytes } = lab.partition().segments.at(0)
+    const key = keyOf(some)
+    const bytes = bucket.peek(key)
+    const prng = new Prng(5)
+    for (const [from, length] of [...Array<[number, number]>(10).fill([place, sizeBytes]), [indexPlace, indexBytes]]) {
+      const altered = Buffer.from(bytes)
+      const at = from! + prng.between(0, length! - 1)
+      altered[at] = altered[at]! ^ (1 << prng.between(0, 7))
+      bucket.poke(key, altered)
+      const again = await lab.copy()
+      const damaged = { code: 'SEGMENT_DAMAGED', message: expect.stringMatching(`${key} is damaged at byte \\d+`) }
+      await expect(again.readAll(again.partition())).rejects.toMatchObject(damaged)
+      bucket.poke(key, bytes)
+      expect((await again.readAll(again.partition())).equals(served(appended))).toBe(true)
+    }
+  })
+})
+
+describe('the segments of a log that is closed', () => {
+  it('are read by nobody any more', async () => {
+    const some = await cold()
+    const { lab } = some
+    fail(some, 'hanging')
+    const reading = lab.reading(lab.partition(), 0)
+    await lab.clock.runFor(1)
+    const closing = lab.log.close()
+    await expect(lab.clock.run(Promise.all([reading, closing]))).rejects.toMatchObject({ code: 'LOG_CLOSED' })
+    expect(lab.clock.monotonicMs()).toBeLessThan(PATIENCE_MS)
+  })
+})
+
+describe('a segment is read', () => {
+  it('with two requests if nothing is known of it, however many want it', async () => {
+    const { lab, calls } = await cold()
+    const reads = Array.from({ length: 5 }, () => lab.reading(lab.partition(), 7, 1))
+    await lab.clock.run(Promise.all(reads))
+    expect(calls).toEqual(['get', 'get'])
+  })
+
+  it('with fewer requests than it has megabytes', async () => {
+    const { lab, appended, calls } = await cold(30, 200_000)
+    expect((await lab.readAll(lab.partition(), 0, 4 * MIB)).equals(served(appended))).toBe(true)
+    expect(calls.length).toBeLessThan((30 * 200_000) / MIB)
+  })
+
+  it('from memory when it was read a moment before', async () => {
+    const { lab, calls } = await cold()
+    await lab.readAll(lab.partition())
+    calls.length = 0
+    await lab.readAll(lab.partition(), 0, 1)
+    expect(calls).toEqual([])
+  })
+})
