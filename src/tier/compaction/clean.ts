@@ -102,9 +102,8 @@ export class Cleaner {
   }
 
   #cleanMarker(bytes: Buffer, at: number, end: number): Outcome {
-    const mayGo = this.transactions.sawMarker(bytes, at)
     if (recordCountOf(bytes, at) === 0) return this.#outcomeOf('emptied', bytes, at)
-    if (!mayGo) return 'same'
+    if (!this.transactions.sawMarker(bytes, at)) return 'same'
     const isOver = hasDeleteHorizon(attributesOf(bytes, at)) && baseTimestampOf(bytes, at) <= this.#options.nowMs
     return this.#outcomeOf(isOver ? 'emptied' : this.#filter.delayMarker(bytes, at, end), bytes, at)
   }

@@ -126,7 +126,7 @@ export function fetchAhead(map: OffsetMap, bytes: Buffer, at: number): number {
   while (noted + FEW_RECORDS <= NOTED_KEYS && at + BATCH_HEADER_BYTES <= bytes.length) {
     const end = at + batchSizeBytesOf(bytes, at)
     const count = recordCountOf(bytes, at)
-    const isFew = count <= FEW_RECORDS && codecOf(attributesOf(bytes, at)) === UNCOMPRESSED
+    const isFew = count >= 0 && count <= FEW_RECORDS && codecOf(attributesOf(bytes, at)) === UNCOMPRESSED
     if (end < at + BATCH_HEADER_BYTES || end > bytes.length || (!isFew && noted > 0)) break
     if (!isFew) return end
     if (noteRecords(map, bytes, at + BATCH_HEADER_BYTES, end, noted, noted + count) < 0) break

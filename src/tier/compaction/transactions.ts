@@ -1,12 +1,5 @@
 import type { AbortedTransaction } from '#core/transactions.ts'
-import {
-  attributesOf,
-  baseOffsetOf,
-  isTransactional,
-  lastOffsetOf,
-  producerIdOf,
-  recordCountOf,
-} from '#records/batch.ts'
+import { attributesOf, baseOffsetOf, isTransactional, lastOffsetOf, producerIdOf } from '#records/batch.ts'
 import { recordsOf } from '#records/read.ts'
 
 // What compaction must know of transactions (Kafka: CleanedTransactionMetadata). Records of aborted ones go; the marker of a
@@ -77,9 +70,8 @@ export class TransactionTrack {
     return aborted !== undefined
   }
 
-  /** A control batch: true if nothing is left of what it ended. */
+  /** A control batch that has its record: true if nothing is left of what it ended. */
   sawMarker(bytes: Buffer, at: number): boolean {
-    if (recordCountOf(bytes, at) === 0) return true
     const producerId = producerIdOf(bytes, at)
     const type = markerTypeOf(bytes, at)
     if (type === COMMIT) return !this.#committed.delete(producerId)
