@@ -3,7 +3,7 @@ import { NO_NUMBERS } from '#core/packed-fields.ts'
 import { OWN_OBJECT, type Segment } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 import { type LogSlices, type ReadRange, readLog, release } from '#log/read-log.ts'
-import { segmentKey } from '#log/segment-names.ts'
+import { storedSegment } from '#log/segment-names.ts'
 import { SegmentWriter } from '#log/segment-writer.ts'
 import { openLocalStore } from '#object-store/local-store.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
@@ -115,7 +115,8 @@ export class TierLab {
   sealing(partitions: readonly Partition[], { maxBytes = 64 << 20 }: SealWishes = {}): Promise<SealResult> {
     const parts = { log: this.log, store: this.store, pieces: new BufferPool(0) }
     const wishes = partitions.map(partition => ({ partition, maxBytes }))
-    return sealSegment(parts, wishes, patient)
+    const sharedAt = wishes.length === 1 ? OWN_OBJECT : this.log.commits.position
+    return sealSegment(parts, { wishes, sharedAt }, patient)
   }
 
   /** All of a partition, each segment in an object of its own. */
@@ -161,8 +162,14 @@ export class TierLab {
     const { pieces, parts } = writer.end()
     const name = { generation: this.log.state.generation, revision: 1, sharedAt: OWN_OBJECT, sharedHash: 0 }
     const segment: Segment = { ...parts[0]!, ...name }
-    await this.clock.run(this.store.put(segmentKey(topic, index, segment), pieces, patient))
-    return this.lab.propose({ kind: 'segments-replaced', ordinal: partition.ordinal, replaced: old, by: [segment] })
+    await this.clock.run(this.store.put(storedSegment(partition, segment).key, pieces, patient))
+    return this.lab.propose({
+      kind: 'segments-replaced',
+      ordinal: partition.ordinal,
+      replaced: old,
+      by: [segment],
+      cleaned: null,
+    })
   }
 
   // ---- reading
