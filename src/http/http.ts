@@ -17,7 +17,7 @@ import { errorAnswer, type HttpAnswer, type Route, statusOfKind } from './exchan
 export { type ControlRequest, controlRequest } from './control-client.ts'
 export type { HttpAnswer, HttpMethod, HttpRequest, Route } from './exchange.ts'
 export { jsonAnswer } from './exchange.ts'
-export { operationsRoutes } from './operations.ts'
+export { type Health, operationsRoutes } from './operations.ts'
 
 export interface HttpOptions {
   routes: readonly Route[]

@@ -1,8 +1,15 @@
 import type { Exposition } from '#observe/exposition.ts'
 import { jsonAnswer, type Route } from './exchange.ts'
 
-/** What is asked by Prometheus and by whatever watches the process. `reasonsNotReady` is empty when clients are served. */
-export function operationsRoutes(exposition: Exposition, reasonsNotReady: () => string[]): Route[] {
+export interface Health {
+  /** Why clients are not served; empty: they are. */
+  readonly reasons: readonly string[]
+  /** What does not work now, and what still does. */
+  readonly warnings: readonly string[]
+}
+
+/** What is asked by Prometheus and by whatever watches the process. */
+export function operationsRoutes(exposition: Exposition, health: () => Health): Route[] {
   return [
     {
       method: 'GET',
@@ -14,9 +21,10 @@ export function operationsRoutes(exposition: Exposition, reasonsNotReady: () => 
       method: 'GET',
       path: '/health/ready',
       handle: () => {
-        const reasons = reasonsNotReady()
-        if (reasons.length === 0) return jsonAnswer(200, { status: 'ready' })
-        return jsonAnswer(503, { status: 'not ready', reasons })
+        const { reasons, warnings } = health()
+        const more = warnings.length === 0 ? {} : { warnings }
+        if (reasons.length === 0) return jsonAnswer(200, { status: 'ready', ...more })
+        return jsonAnswer(503, { status: 'not ready', reasons, ...more })
       },
     },
   ]

@@ -4,7 +4,7 @@ import type { SettingSources } from '#config/load-settings.ts'
 import { PRODUCE_PROFILES, type Settings } from '#config/settings.ts'
 import { PRODUCE_RECORD, RECORD_TYPE_NAMES } from '#core/change-records.ts'
 import type { State } from '#core/state.ts'
-import { listenControl, listenHttp, operationsRoutes } from '#http/http.ts'
+import { type Health, listenControl, listenHttp, operationsRoutes } from '#http/http.ts'
 import { ConnectionHub, type KafkaListener, listenKafka } from '#kafka/kafka.ts'
 import { apis } from '#kafka/protocol/protocol.ts'
 import { checkpointDirectory, type Log, openLog, type RangeSource, TopicRules, walDirectory } from '#log/log.ts'
@@ -81,7 +81,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       const eventLoop = monitorEventLoop()
       stops.push(() => eventLoop.stop())
       const exposition = expose(options, { metrics, log, hub, kafka, tier, eventLoop })
-      metricsPort = await listenOperations(options, { log, kafka, exposition }, listeners)
+      metricsPort = await listenOperations(options, { log, kafka, tier, exposition }, listeners)
     }
     logger.info('started', { kafkaPort: kafka.port, metricsPort, dataDir: settings.dataDir, clusterId })
     let closing: Promise<void> | null = null
@@ -266,20 +266,26 @@ function expose(
 /** Adds to the listeners what listens; returns the port. */
 async function listenOperations(
   options: ServerOptions,
-  { log, kafka, exposition }: { log: Log; kafka: KafkaListener; exposition: Exposition },
+  { log, kafka, tier, exposition }: { log: Log; kafka: KafkaListener; tier: Tier; exposition: Exposition },
   listeners: Listener[],
 ): Promise<number> {
   const { settings, clock, logger } = options
-  const routes = operationsRoutes(exposition, () => {
-    const { failure } = log.commits
-    return failure === null ? [] : [failure.message]
-  })
+  const routes = operationsRoutes(exposition, () => healthOf(log, tier))
   const forOwner = [...routes, ...kafka.ownerRoutes]
   const control = await listenControl({ routes: forOwner, clock, log: logger, dataDirectory: settings.dataDir })
   listeners.push(control)
   const http = await listenHttp({ routes, clock, log: logger, host: settings.bindAddr, port: settings.metricsPort })
   listeners.push(http)
   return http.port
+}
+
+function healthOf(log: Log, { failingMs }: Tier): Health {
+  const { refusal, unsealed, options, commits } = log
+  const warning =
+    `nothing could be sealed into the object store for ${Math.round(failingMs / 1000)} s: ${unsealed.sizeBytes} bytes wait in the ` +
+    `write-ahead log, which has ${commits.files.sizeBytes} of at most ${options.walLimitBytes} bytes; records are taken until then, ` +
+    'and read as far as they are on this machine'
+  return { reasons: refusal === null ? [] : [refusal.message], warnings: failingMs === 0 ? [] : [warning] }
 }
 
 function oldestTransactionMs({ openTransactions }: State, nowMs: number): number {

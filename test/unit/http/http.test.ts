@@ -175,8 +175,8 @@ describe('closing the HTTP server', () => {
 describe('the routes for operators', () => {
   it('serve metrics and health', async () => {
     const counter = new Counter('c_total', 'help')
-    let reasons: string[] = ['the log is recovering']
-    const { url } = await start(operationsRoutes(createExposition([counter], systemClock), () => reasons))
+    let health = { reasons: ['the log is recovering'], warnings: [] as string[] }
+    const { url } = await start(operationsRoutes(createExposition([counter], systemClock), () => health))
     counter.value = 7
     const metrics = await fetch(`${url}/metrics`)
     expect(metrics.headers.get('content-type')).toContain('version=0.0.4')
@@ -185,7 +185,12 @@ describe('the routes for operators', () => {
     const notReady = await fetch(`${url}/health/ready`)
     expect(notReady.status).toBe(503)
     expect(await notReady.json()).toEqual({ status: 'not ready', reasons: ['the log is recovering'] })
-    reasons = []
+    health = { reasons: [], warnings: ['the store is slow'] }
+    expect(await (await fetch(`${url}/health/ready`)).json()).toEqual({
+      status: 'ready',
+      warnings: ['the store is slow'],
+    })
+    health = { reasons: [], warnings: [] }
     const ready = await fetch(`${url}/health/ready`)
     expect(ready.status).toBe(200)
     expect(await ready.json()).toEqual({ status: 'ready' })
