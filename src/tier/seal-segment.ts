@@ -1,4 +1,4 @@
-import { ChronikError } from '#base/errors.ts'
+import { ChronikError, messageOf } from '#base/errors.ts'
 import { NO_NUMBERS } from '#core/packed-fields.ts'
 import { OWN_OBJECT } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
@@ -28,8 +28,19 @@ export interface SealWish {
 /** One object. */
 export interface SealJob {
   readonly wishes: readonly SealWish[]
-  /** Where the log stands; OWN_OBJECT for a single partition. */
+  /** About where the log stands, another number for each job; OWN_OBJECT for a single partition. */
   readonly sharedAt: number
+}
+
+/** The log does not give what there is of a partition: others need not wait for it. */
+export class PartitionUnreadable extends ChronikError {
+  readonly partition: Partition
+
+  constructor(partition: Partition, cause: unknown) {
+    const { topic, index } = partition
+    super('PARTITION_UNREADABLE', 'corrupt', `${topic.name}-${index} cannot be sealed: ${messageOf(cause)}`, { cause })
+    this.partition = partition
+  }
 }
 
 export async function sealSegment(
@@ -65,7 +76,11 @@ async function addPart(log: Log, writer: SegmentWriter, { partition, maxBytes }:
   const range = { offset: walStart, endOffset: lastStableOffset, maxBytes }
   const nextOffset = await copyBatches(log, partition, range, (bytes, at, batch) =>
     writer.addBatch(bytes, at, batch.sizeBytes, batch.baseOffset, leaderEpoch),
-  )
+  ).catch(thrown => {
+    // Its records, or its topic, have gone meanwhile.
+    if (thrown instanceof ChronikError && thrown.code === 'LOG_TRIMMED') throw thrown
+    throw new PartitionUnreadable(partition, thrown)
+  })
   writer.endPart(nextOffset, partition.aborted?.rowsBetween(walStart, nextOffset) ?? NO_NUMBERS)
   return true
 }

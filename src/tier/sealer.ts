@@ -6,15 +6,20 @@ import type { Partition } from '#core/state.ts'
 import type { Log, UnsealedPartition } from '#log/log.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
 import { limitsOf, planSeals, type SealLimits } from './seal-plan.ts'
-import { type SealJob, sealSegment } from './seal-segment.ts'
+import { PartitionUnreadable, type SealJob, sealSegment } from './seal-segment.ts'
 
-// Seals what is due, some objects at a time, in the background. It is woken when a partition begins to wait or is full, and by a timer
-// when the oldest record is due. What fails is tried again, with growing pauses; meanwhile the write-ahead log keeps it.
+// Seals what is due, some objects at a time, in the background. It is woken when a partition begins to wait or is full, when a file of
+// the log has ended, and by a timer when the oldest record is due. What fails is tried again, with growing pauses; meanwhile the
+// write-ahead log keeps it. A partition that cannot be read pauses alone.
 
 /** Objects in the making: each has its bodies in memory. */
 const SEALS_AT_ONCE = 2
 /** Memory that is kept for the next ones. */
 const KEPT_PIECES_BYTES = 32 << 20
+/** Partitions that begin to wait in this time are looked at together. */
+const GATHER_MS = 10
+/** A store that takes longer for an object does not answer: it is asked again. */
+const PATIENCE_MS = 120_000
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000
 
@@ -40,11 +45,17 @@ export class Sealer {
   readonly #busy = new Set<Partition>()
   readonly #jobs = new Map<Promise<void>, SealJob>()
   readonly #ended = new AbortController()
+  /** Those that cannot be read, and until when they are left alone. */
+  readonly #aside = new Map<Partition, number>()
   #timer: Timer | null = null
   #isLooking = false
   #pauseMs = 0
-  /** All that there is, whether it is due or not. */
-  #isDraining = false
+  #lastSharedAt = 0
+  /** Somebody waits until there is nothing left to seal, whether it is due or not. */
+  #drained: (() => void) | null = null
+
+  /** Since when sealing fails; null: it does not. */
+  failingSinceMs: number | null = null
 
   constructor(options: SealerOptions) {
     this.#options = options
@@ -52,27 +63,25 @@ export class Sealer {
     this.wake()
   }
 
-  /** Since when sealing fails; null: it does not. */
-  failingSinceMs: number | null = null
-
   wake(): void {
     if (this.#isLooking || this.#ended.signal.aborted || this.#pauseMs > 0) return
     this.#isLooking = true
-    // After the commit that brought us here has answered.
-    this.#options.clock.soon(() => {
+    this.#options.clock.after(GATHER_MS, () => {
       this.#isLooking = false
       this.#look()
     })
   }
 
   #look(): void {
-    if (this.#ended.signal.aborted || this.#pauseMs > 0) return
     const { log, clock, limits } = this.#options
+    if (this.#ended.signal.aborted || log.commits.failure !== null) this.#drained?.()
+    if (this.#ended.signal.aborted || log.commits.failure !== null || this.#pauseMs > 0) return
     const nowMs = clock.monotonicMs()
+    for (const [partition, untilMs] of this.#aside) if (untilMs <= nowMs) this.#aside.delete(partition)
     const { objects, nextDueMs } = planSeals(log.unsealed.all, {
       nowMs,
-      limits: this.#isDraining ? { ...limits, segmentMs: 0 } : limits,
-      isBusy: partition => this.#busy.has(partition),
+      limits: this.#drained === null ? limits : { ...limits, segmentMs: 0 },
+      isBusy: partition => this.#busy.has(partition) || this.#aside.has(partition),
       pressedBefore: this.#pressedBefore(),
     })
     for (const object of objects) {
@@ -80,7 +89,9 @@ export class Sealer {
       if (this.#jobs.size === SEALS_AT_ONCE) return
       this.#begin(object)
     }
-    if (nextDueMs < Number.POSITIVE_INFINITY) this.#lookIn(nextDueMs - nowMs)
+    if (this.#jobs.size === 0) this.#drained?.()
+    const nextMs = Math.min(nextDueMs, ...this.#aside.values())
+    if (nextMs < Number.POSITIVE_INFINITY) this.#lookIn(nextMs - nowMs)
   }
 
   #lookIn(delayMs: number): void {
@@ -106,7 +117,9 @@ export class Sealer {
     for (const { partition } of object) this.#busy.add(partition)
     const { log, limits } = this.#options
     const wishes = object.map(({ partition }) => ({ partition, maxBytes: limitsOf(partition, limits).segmentBytes }))
-    const job: SealJob = { wishes, sharedAt: object.length === 1 ? OWN_OBJECT : log.commits.position }
+    // Two that are begun at once have different names, whatever their hashes.
+    if (object.length > 1) this.#lastSharedAt = Math.max(this.#lastSharedAt + 1, log.commits.position)
+    const job: SealJob = { wishes, sharedAt: object.length === 1 ? OWN_OBJECT : this.#lastSharedAt }
     const work = this.#seal(job).finally(() => {
       for (const { partition } of object) this.#busy.delete(partition)
       this.#jobs.delete(work)
@@ -125,8 +138,11 @@ export class Sealer {
   async #seal(job: SealJob): Promise<void> {
     const { log, store, clock, metrics, report } = this.#options
     const beganMs = clock.monotonicMs()
+    const patience = new AbortController()
+    const timer = clock.after(PATIENCE_MS, () => patience.abort(slowStore(store)))
     try {
-      const { parts, sizeBytes } = await sealSegment({ log, store, pieces: this.#pieces }, job, this.#ended.signal)
+      const signal = AbortSignal.any([this.#ended.signal, patience.signal])
+      const { parts, sizeBytes } = await sealSegment({ log, store, pieces: this.#pieces }, job, signal)
       metrics.sealed(parts, sizeBytes, (clock.monotonicMs() - beganMs) / 1000)
       if (this.failingSinceMs !== null) report('info', 'sealing works again')
       this.failingSinceMs = null
@@ -135,14 +151,23 @@ export class Sealer {
       // Its records, or its topic, have gone meanwhile.
       if (thrown instanceof ChronikError && thrown.code === 'LOG_TRIMMED') return
       metrics.sealFailed()
-      if (this.failingSinceMs === null) report('warn', `sealing failed, it is tried again: ${messageOf(thrown)}`)
-      this.failingSinceMs ??= beganMs
-      this.#pause()
+      if (thrown instanceof PartitionUnreadable) this.#putAside(thrown)
+      else this.#pause(thrown, beganMs)
+    } finally {
+      timer.cancel()
     }
   }
 
-  #pause(): void {
-    const failingMs = this.#options.clock.monotonicMs() - (this.failingSinceMs ?? 0)
+  #putAside({ partition, message }: PartitionUnreadable): void {
+    this.#options.report('warn', `${message}; it is tried again`)
+    this.#aside.set(partition, this.#options.clock.monotonicMs() + LONGEST_PAUSE_MS)
+  }
+
+  #pause(thrown: unknown, beganMs: number): void {
+    const { clock, report } = this.#options
+    if (this.failingSinceMs === null) report('warn', `sealing failed, it is tried again: ${messageOf(thrown)}`)
+    this.failingSinceMs ??= beganMs
+    const failingMs = clock.monotonicMs() - this.failingSinceMs
     this.#pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, failingMs))
     this.#lookIn(this.#pauseMs)
   }
@@ -150,18 +175,15 @@ export class Sealer {
   /** Seals what there is, as far as it comes within so long; returns how many bytes stay behind. */
   async drain(deadlineMs: number): Promise<number> {
     const { log, clock } = this.#options
-    this.#isDraining = true
-    const isOver = { value: false }
     const timer = clock.after(deadlineMs, () => {
-      isOver.value = true
       this.#ended.abort()
-    })
-    this.#pauseMs = 0
-    this.#look()
-    while (this.#jobs.size > 0 && !isOver.value) {
-      await Promise.race(this.#jobs.keys())
       this.#look()
-    }
+    })
+    await new Promise<void>(resolve => {
+      this.#drained = resolve
+      this.#pauseMs = 0
+      this.#look()
+    })
     timer.cancel()
     return log.unsealed.sizeBytes
   }
@@ -171,4 +193,9 @@ export class Sealer {
     this.#timer?.cancel()
     await Promise.all(this.#jobs.keys())
   }
+}
+
+function slowStore({ place }: ObjectStore): ChronikError {
+  const message = `${place} did not take an object within ${PATIENCE_MS / 1000} s`
+  return new ChronikError('STORE_UNAVAILABLE', 'unavailable', message)
 }

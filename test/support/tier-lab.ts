@@ -115,7 +115,7 @@ export class TierLab {
   sealing(partitions: readonly Partition[], { maxBytes = 64 << 20 }: SealWishes = {}): Promise<SealResult> {
     const parts = { log: this.log, store: this.store, pieces: new BufferPool(0) }
     const wishes = partitions.map(partition => ({ partition, maxBytes }))
-    const sharedAt = wishes.length === 1 ? OWN_OBJECT : this.log.commits.position
+    const sharedAt = partitions.length === 1 ? OWN_OBJECT : this.log.commits.position
     return sealSegment(parts, { wishes, sharedAt }, patient)
   }
 
@@ -163,13 +163,8 @@ export class TierLab {
     const name = { generation: this.log.state.generation, revision: 1, sharedAt: OWN_OBJECT, sharedHash: 0 }
     const segment: Segment = { ...parts[0]!, ...name }
     await this.clock.run(this.store.put(storedSegment(partition, segment).key, pieces, patient))
-    return this.lab.propose({
-      kind: 'segments-replaced',
-      ordinal: partition.ordinal,
-      replaced: old,
-      by: [segment],
-      cleaned: null,
-    })
+    const replacement = { ordinal: partition.ordinal, replaced: old, by: [segment], cleaned: null }
+    return this.lab.propose({ kind: 'segments-replaced', ...replacement })
   }
 
   // ---- reading
