@@ -1,4 +1,5 @@
-import { createMetrics, metricsToExpose, NO_GROUPS, NO_TIERS } from '#observe/product-metrics.ts'
+import { createMetrics, metricsToExpose, NO_GROUPS } from '#observe/product-metrics.ts'
+import { NO_TIERS } from '#observe/tier-metrics.ts'
 
 /** docs/METRICS.md */
 export function metricsPage(): string {

@@ -1,6 +1,7 @@
 // Every metric of the product, by the name that its users see. docs/METRICS.md is written from here.
 
 import { Counter, type Exposable, Family, Gauge, Histogram, type Series, SeriesGauge } from './metrics.ts'
+import { createTierMetrics, type TierReadings, tierGauges } from './tier-metrics.ts'
 
 /** What labels can be, by the numbers that the code has for them. */
 export interface MetricLabels {
@@ -55,29 +56,6 @@ export function createMetrics({ apiNames, commitRecordTypes }: MetricLabels) {
       'chronik_wal_sync_latency_seconds',
       'Duration of one flush to the write-ahead log: write and sync, or the write alone if syncs come at an interval.',
     ),
-    segmentsSealed: new Counter(
-      'chronik_segments_sealed_total',
-      'Parts of partitions that were sealed into segments and are in the object store.',
-    ),
-    sealedBytes: new Counter('chronik_sealed_bytes_total', 'Bytes of the objects that were made of them.'),
-    sealFailures: new Counter(
-      'chronik_seal_failures_total',
-      'Objects that could not be made or put into the object store; what was to be in them is tried again.',
-    ),
-    sealLatency: new Histogram('chronik_seal_latency_seconds', 'From the begin of sealing to the commit record.'),
-    compactions: new Counter('chronik_compactions_total', 'Passes of compaction over a partition.'),
-    compactedBytes: new Counter('chronik_compaction_read_bytes_total', 'Bytes of segments that compaction looked at.'),
-    compactionKeptBytes: new Counter('chronik_compaction_kept_bytes_total', 'Bytes of them that stayed.'),
-    compactionLatency: new Histogram('chronik_compaction_latency_seconds', 'Duration of a pass over a partition.'),
-    segmentsMerged: new Counter(
-      'chronik_segments_merged_total',
-      'Larger segments that were made of several small ones.',
-    ),
-    objectsDeleted: new Counter('chronik_objects_deleted_total', 'Objects that were deleted from the object store.'),
-    orphansFound: new Counter(
-      'chronik_orphan_objects_found_total',
-      'Objects that were found in the object store and belong to nothing: uploads that were never finished.',
-    ),
     transactionsTimedOut: new Counter(
       'chronik_transactions_timed_out_total',
       'Transactions that the broker aborted because their producer left them open for too long.',
@@ -91,6 +69,7 @@ export function createMetrics({ apiNames, commitRecordTypes }: MetricLabels) {
       'chronik_consumer_group_rebalances_total',
       'Rebalances of groups that came to their end: each began a generation.',
     ),
+    ...createTierMetrics(),
   }
 }
 
@@ -104,23 +83,10 @@ export interface GroupFigures {
   readonly lags: readonly Series[]
 }
 
-/** What is known of the tiers at one moment. */
-export interface TierFigures {
-  /** By tier (`wal`, `store`) and topic: not more than the settings allow. */
-  readonly bytes: readonly Series[]
-  /** Topics for which there was no place. */
-  readonly topicsLeftOut: number
-  readonly segments: number
-  /** Objects that nothing refers to any more and that are not deleted yet. */
-  readonly garbageObjects: number
-}
-
-export const NO_TIERS: TierFigures = { bytes: [], topicsLeftOut: 0, segments: 0, garbageObjects: 0 }
-
 export const NO_GROUPS: GroupFigures = { groupsInState: new Map(), members: 0, committedOffsets: 0, lags: [] }
 
 /** What is read when somebody scrapes. */
-export interface Readings {
+export interface Readings extends TierReadings {
   activeConnections: () => number
   storageUsageBytes: () => number
   produceProfile: () => number
@@ -131,9 +97,6 @@ export interface Readings {
   checkpointAgeSeconds: () => number
   checkpointSizeBytes: () => number
   groups: () => GroupFigures
-  tiers: () => TierFigures
-  unsealedBytes: () => number
-  sealFailingSeconds: () => number
   eventLoopDelay: () => { p99Seconds: number; maxSeconds: number }
 }
 
@@ -187,34 +150,6 @@ export function metricsToExpose(metrics: Metrics, readings: Readings): Exposable
     ...tierGauges(readings),
     ...groupGauges(readings.groups),
     ...eventLoopGauges(readings.eventLoopDelay),
-  ]
-}
-
-function tierGauges({ tiers, unsealedBytes, sealFailingSeconds }: Readings): Exposable[] {
-  return [
-    new SeriesGauge(
-      'chronik_tier_bytes',
-      'Bytes of the records of a topic in the write-ahead log (wal) and in segments (store).',
-      ['tier', 'topic'],
-      () => tiers().bytes,
-    ),
-    new Gauge(
-      'chronik_tier_topics_left_out',
-      'Topics whose bytes are not shown, because there are more than metrics-max-topics.',
-      () => tiers().topicsLeftOut,
-    ),
-    new Gauge('chronik_segments', 'Segments of all partitions.', () => tiers().segments),
-    new Gauge(
-      'chronik_garbage_objects',
-      'Objects that nothing refers to any more and that are not deleted yet.',
-      () => tiers().garbageObjects,
-    ),
-    new Gauge('chronik_unsealed_bytes', 'Bytes of records that are in the write-ahead log alone.', unsealedBytes),
-    new Gauge(
-      'chronik_seal_failing_seconds',
-      'How long nothing could be sealed into the object store, 0 if it can.',
-      sealFailingSeconds,
-    ),
   ]
 }
 

@@ -2,7 +2,7 @@ import { Walk } from '#base/walk.ts'
 import type { Topic } from '#core/state.ts'
 import type { Log } from '#log/log.ts'
 import type { Series } from '#observe/metrics.ts'
-import type { TierFigures } from '#observe/product-metrics.ts'
+import type { TierFigures } from '#observe/tier-metrics.ts'
 
 // How much each topic has in which tier: computed when somebody asks, with breaks in which others have their turn.
 

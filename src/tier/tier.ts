@@ -1,7 +1,7 @@
 import type { Clock, Random } from '#base/ports.ts'
 import type { Log, TopicRules } from '#log/log.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
-import type { TierFigures } from '#observe/product-metrics.ts'
+import type { TierFigures } from '#observe/tier-metrics.ts'
 import { Collector, type CollectorMetrics } from './collector.ts'
 import { type RewriteMetrics, Rewriter } from './rewriter.ts'
 import type { SealLimits } from './seal-plan.ts'

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createExposition } from '#observe/exposition.ts'
-import { createMetrics, type GroupFigures, metricsToExpose, NO_GROUPS, NO_TIERS } from '#observe/product-metrics.ts'
+import { createMetrics, type GroupFigures, metricsToExpose, NO_GROUPS } from '#observe/product-metrics.ts'
+import { NO_TIERS } from '#observe/tier-metrics.ts'
 import { systemClock } from '#system/clock.ts'
 
 const apiNames = ['Produce', 'Fetch']
