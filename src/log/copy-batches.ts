@@ -1,6 +1,6 @@
 import { assert } from '#base/assert.ts'
 import type { Partition } from '#core/state.ts'
-import { batchSizeBytesOf, lastOffsetDeltaOf } from '#records/batch.ts'
+import { batchSizeBytesOf, computeCrc, crcOf, lastOffsetDeltaOf } from '#records/batch.ts'
 import type { IndexedBatch } from './index-file.ts'
 import type { Log } from './log.ts'
 import { batchesFrom, damagedError, runsOf } from './read-log.ts'
@@ -46,30 +46,37 @@ async function copyRun(log: Log, run: readonly IndexedBatch[], take: TakeBatch):
   const length = last.position + last.sizeBytes - from
   const chunk = log.commits.image.find(from)
   if (chunk !== null && from + length <= chunk.position + chunk.usedBytes) {
-    const nextOffset = takeRun(log, run, { bytes: chunk.bytes, at: from - chunk.position }, take)
+    const nextOffset = takeRun(log, run, { bytes: chunk.bytes, at: from - chunk.position, isTrusted: true }, take)
     await new Promise<void>(resolve => log.clock.soon(resolve))
     return nextOffset
   }
   const bytes = log.readBuffers.take(length)
   try {
     await log.commits.files.read(from, length, bytes, 0)
-    return takeRun(log, run, { bytes, at: 0 }, take)
+    return takeRun(log, run, { bytes, at: 0, isTrusted: false }, take)
   } finally {
     log.readBuffers.give(bytes)
   }
 }
 
-function takeRun(
-  log: Log,
-  run: readonly IndexedBatch[],
-  { bytes, at }: { bytes: Buffer; at: number },
-  take: TakeBatch,
-): number {
+interface ReadBytes {
+  readonly bytes: Buffer
+  readonly at: number
+  /** They were never on a disk. */
+  readonly isTrusted: boolean
+}
+
+/** What becomes of a damaged batch would be taken for right, and the log that could be mended is gone then. */
+function takeRun(log: Log, run: readonly IndexedBatch[], read: ReadBytes, take: TakeBatch): number {
+  const { bytes, at, isTrusted } = read
   const from = run[0]!.position
   let nextOffset = -1
   for (const batch of run) {
     const batchAt = at + batch.position - from
-    if (batchSizeBytesOf(bytes, batchAt) !== batch.sizeBytes) throw damagedError(log, batch.position)
+    const isIntact =
+      batchSizeBytesOf(bytes, batchAt) === batch.sizeBytes &&
+      (isTrusted || computeCrc(bytes, batchAt) === crcOf(bytes, batchAt))
+    if (!isIntact) throw damagedError(log, batch.position)
     take(bytes, batchAt, batch)
     nextOffset = batch.baseOffset + lastOffsetDeltaOf(bytes, batchAt) + 1
   }

@@ -295,6 +295,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
 
   rolled(ended: WalFile, resume: ResumePoint): void {
     this.maintenance.rolled(ended, resume)
+    this.unsealed.fileEnded()
   }
 
   // ---- Effects of the group that is being applied
@@ -331,10 +332,12 @@ export class Log implements CommitOwner<Gathered>, Effects {
     assert(group !== null, 'changes are applied while their group is committed')
     switch (change.kind) {
       case 'segments-committed':
-        for (const { ordinal } of change.parts) this.#freed(ordinal)
+        for (const { ordinal } of change.parts) this.unsealed.sealed(this.state.partitions[ordinal])
+        this.maintenance.freed()
         break
       case 'log-start-moved':
-        this.#freed(change.ordinal)
+        this.unsealed.recount(this.state.partitions[change.ordinal])
+        this.maintenance.freed()
         this.#wakeLater(change.ordinal)
         break
       case 'topic-deleted':
@@ -343,14 +346,6 @@ export class Log implements CommitOwner<Gathered>, Effects {
         for (const ordinal of this.#waiters.keys()) if (!this.state.partitions[ordinal]) this.#wakeLater(ordinal)
     }
     group.attachment.changes[this.#changeIndex++]!.decided(outcome)
-  }
-
-  /** The partition may need less of the write-ahead log. */
-  #freed(ordinal: number): void {
-    const partition = this.state.partitions[ordinal]
-    if (partition === undefined) return
-    this.unsealed.recount(partition)
-    this.maintenance.freed()
   }
 
   // ---- waiting

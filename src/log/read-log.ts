@@ -185,7 +185,7 @@ export function damagedError(log: Log, position: number): ChronikError {
   return new ChronikError(
     'WAL_DAMAGED',
     'corrupt',
-    `the log is damaged in ${place}: no batch stands where its index says`,
+    `the log is damaged in ${place}: the batch that stands there is not the one that its index names`,
   )
 }
 

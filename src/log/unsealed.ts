@@ -14,7 +14,7 @@ export class Unsealed {
 
   constructor(clock: Clock, partitions: readonly (Partition | undefined)[]) {
     this.#clock = clock
-    for (const partition of partitions) if (partition !== undefined) this.recount(partition)
+    for (const partition of partitions) this.recount(partition)
   }
 
   /** In the order in which their first record came. */
@@ -45,16 +45,24 @@ export class Unsealed {
     this.#tell()
   }
 
-  /** Some of its batches were sealed or deleted. */
-  recount(partition: Partition): void {
+  /** Its oldest batches are in a segment now: those behind them came later. */
+  sealed(partition: Partition | undefined): void {
+    if (partition === undefined) return
+    this.#sizeBytes -= this.#waiting.get(partition.ordinal)?.sizeBytes ?? 0
+    this.#waiting.delete(partition.ordinal)
+    this.recount(partition)
+  }
+
+  /** Some of its batches were deleted. */
+  recount(partition: Partition | undefined): void {
+    if (partition === undefined) return
     const { ordinal, extents } = partition
-    this.#sizeBytes -= this.#waiting.get(ordinal)?.sizeBytes ?? 0
-    this.#waiting.delete(ordinal)
-    if (extents.length === 0) return
+    const waiting = this.#waiting.get(ordinal)
     const sizeBytes = extents.sizeBytes()
-    const sinceMs = this.#clock.monotonicMs()
-    this.#sizeBytes += sizeBytes
-    this.#waiting.set(ordinal, { partition, sizeBytes, sinceMs, tellBytes: 0 })
+    this.#sizeBytes += sizeBytes - (waiting?.sizeBytes ?? 0)
+    if (extents.length === 0) this.#waiting.delete(ordinal)
+    else if (waiting !== undefined) waiting.sizeBytes = sizeBytes
+    else this.#waiting.set(ordinal, { partition, sizeBytes, sinceMs: this.#clock.monotonicMs(), tellBytes: 0 })
   }
 
   /** A topic is gone. */
@@ -66,7 +74,12 @@ export class Unsealed {
     }
   }
 
-  /** Is woken when a partition begins to wait, or comes to have its `tellBytes`. */
+  /** A file of the log has ended: the oldest ones may have to go. */
+  fileEnded(): void {
+    this.#tell()
+  }
+
+  /** Is woken when a partition begins to wait, or comes to have its `tellBytes`, and when a file of the log ends. */
   watch(waiter: Waiter): void {
     this.#watchers.add(waiter)
   }
