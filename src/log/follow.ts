@@ -16,6 +16,7 @@ import {
   readProduceEntry,
   readProduceHeader,
 } from '#core/produce-record.kernel.ts'
+import type { State } from '#core/state.ts'
 import type { TransactionEnd } from '#core/transaction-fields.ts'
 import { isTransactional } from '#records/batch.ts'
 import type { Log } from './log.ts'
@@ -60,6 +61,18 @@ export type LogEvent =
       nextPosition: number
     }
   | { kind: 'topic'; change: TopicChange; nextPosition: number }
+  | LogGap
+
+/**
+ * A part of the log is gone before it was followed: what was in it is sealed, or deleted. What was not seen yet of these offsets
+ * is to be read as consumers read it. All of it is decided: batches that were kept back are to be read again, with what was aborted
+ * left out. Topics may have come and gone. Some of the offsets may be told of once more.
+ */
+export interface LogGap {
+  readonly kind: 'gap'
+  readonly missed: readonly { topicId: string; partition: number; startOffset: number; endOffset: number }[]
+  readonly nextPosition: number
+}
 
 export type TopicChange = Extract<
   Change,
@@ -68,7 +81,8 @@ export type TopicChange = Extract<
 
 /**
  * Everything accepted from a position of the log on, then what is accepted as it comes, until the signal. The position is 0 or
- * an event's `nextPosition`. What retention took away meanwhile is left out; batches of topics deleted since are, too.
+ * an event's `nextPosition`. What retention took away meanwhile is left out; batches of topics deleted since are, too. Who is so
+ * late that files are gone is told of the gap.
  */
 export async function* followAccepted(
   log: Log,
@@ -86,6 +100,7 @@ export async function* followAccepted(
     if (gone) {
       const next = log.commits.files.all.find(candidate => candidate.position > position)
       position = next?.position ?? log.commits.position
+      yield gapBefore(log.state, position)
       continue
     }
     if (position === file.position) {
@@ -102,6 +117,20 @@ export async function* followAccepted(
     yield* group.events
     position = group.nextPosition
   }
+}
+
+/** What is in no file from the position on: up to where the extents in those begin. */
+function gapBefore({ partitions }: State, position: number): LogGap {
+  const missed: { topicId: string; partition: number; startOffset: number; endOffset: number }[] = []
+  for (const partition of partitions) {
+    if (partition === undefined) continue
+    const { topic, index, logStart: startOffset, extents, nextOffset } = partition
+    let first = 0
+    while (first < extents.length && extents.fileAt(first) < position) first++
+    const endOffset = first < extents.length ? extents.baseOffsetAt(first) : nextOffset
+    if (endOffset > startOffset) missed.push({ topicId: topic.id, partition: index, startOffset, endOffset })
+  }
+  return { kind: 'gap', missed, nextPosition: position }
 }
 
 interface Group {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { followAccepted, type LogEvent } from '#log/follow.ts'
 import { LogLab } from '#test/support/log-lab.ts'
+import { TierLab } from '#test/support/tier-lab.ts'
 
 /** Follows until nothing more comes within a while. */
 async function eventsFrom(lab: LogLab, position: number): Promise<LogEvent[]> {
@@ -113,6 +114,41 @@ describe('a follower', () => {
     expect(baseOffset).toBeLessThan(50)
     expect(seen.filter(offset => offset >= baseOffset)).toEqual([50, 51, 52, 53, 54, 55, 56, 57, 58, 59])
     expect(seen).toEqual([...seen].sort((a, b) => a - b))
+  })
+
+  it('that comes when files are gone is told which offsets it has to read elsewhere', async () => {
+    const lab = await TierLab.open({ walFileBytes: 4096 })
+    await lab.lab.topic('topic', 3)
+    const [gone, half, kept] = lab.log.state.topics.get('topic')!.partitions
+    await lab.appendMany(gone!, 20, { sizeBytes: 500 })
+    await lab.appendMany(half!, 20, { sizeBytes: 500 })
+    await lab.appendMany(kept!, 20, { sizeBytes: 500 })
+    await lab.appendMany(half!, 5, { sizeBytes: 500 })
+    const before = await eventsFrom(lab.lab, 0)
+    await lab.lab.propose({ kind: 'log-start-moved', ordinal: gone!.ordinal, offset: 7 })
+    await lab.sealAll(gone!)
+    await lab.seal([half!], { maxBytes: 20 * 500 })
+    await lab.clock.runFor(1000)
+    const [gap, ...behind] = await eventsFrom(lab.lab, 0)
+    const firstHalf = batchesOf(behind).find(({ partition }) => partition === 1)
+    expect(gap).toEqual({
+      kind: 'gap',
+      nextPosition: lab.log.commits.files.all[0]!.position,
+      missed: [
+        { topicId: 'id-of-topic', partition: 0, startOffset: 7, endOffset: 20 },
+        { topicId: 'id-of-topic', partition: 1, startOffset: 0, endOffset: 20 },
+      ],
+    })
+    expect(firstHalf!.baseOffset).toBeLessThanOrEqual(20)
+    // Everything is either behind the gap, or among what is named.
+    for (const { partition, baseOffset } of batchesOf(before)) {
+      const isTold = batchesOf(behind).some(event => event.partition === partition && event.baseOffset === baseOffset)
+      const missed = gap?.kind === 'gap' ? gap.missed.find(part => part.partition === partition) : undefined
+      const isNamed = missed !== undefined && baseOffset >= missed.startOffset && baseOffset < missed.endOffset
+      expect(isTold || isNamed || (partition === 0 && baseOffset < 7)).toBe(true)
+    }
+    const position = behind.at(-1)!.nextPosition
+    expect(await eventsFrom(lab.lab, position)).toEqual([])
   })
 
   it('of a file that holds a header and nothing else passes it', async () => {
