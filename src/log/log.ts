@@ -31,10 +31,12 @@ import { type Partition, State } from '#core/state.ts'
 import type { TransactionEnd } from '#core/transaction-fields.ts'
 import { crcOf, setBaseOffset, setLeaderEpoch } from '#records/batch.ts'
 import { buildEndMarker } from '#records/build.ts'
+import { AnswerGate, type HeldAnswers } from './answer-gate.ts'
 import { BatchTail } from './batch-tail.ts'
 import { checkpointDirectory, walDirectory } from './directories.ts'
 import { IndexFiles } from './index-file.ts'
 import { type FoundCheckpoints, type Maintenance, startMaintenance } from './maintenance.ts'
+import { requireFiles } from './needed-files.ts'
 import { payloadIsIntact } from './payload.ts'
 import { type RangeSource, SegmentReader } from './segment-reader.ts'
 import { Unsealed } from './unsealed.ts'
@@ -89,7 +91,14 @@ export interface LogOptions {
   failed(error: ChronikError): void
   /** After all answers of a commit are made: what was gathered for a connection can go out in one write. */
   afterCommit(): void
+  /** A group was applied. `records` says what it did: a view that is good during the call. */
+  committed(position: number, endPosition: number, records: Buffer): void
+  /** May what ends there be answered? If not it is once that may be, and `answerHeld` is called. */
+  mayAnswer(endPosition: number): boolean
 }
+
+/** Of a log of which nobody keeps a copy elsewhere. */
+export const WITHOUT_COPY: Pick<LogOptions, 'committed' | 'mayAnswer'> = { committed() {}, mayAnswer: () => true }
 
 /** How a transaction is to end; where its markers come to lie is for the log to say. */
 export type ProposedEnd = Omit<TransactionEnd, 'kind' | 'file' | 'payloadPosition' | 'markers'> & {
@@ -137,8 +146,11 @@ export class Log implements CommitOwner<Gathered>, Effects {
   readonly #waiters = new Map<number, Set<Waiter>>()
   readonly #woken = new Set<Waiter>()
   readonly #followers = new Set<Waiter>()
+  readonly #gate: AnswerGate
   /** While a group is being applied: what is told to whom. */
   #current: CommitGroup<Gathered> | null = null
+  /** Null: its answers go at once. */
+  #held: HeldAnswers | null = null
   #batchIndex = 0
   #changeIndex = 0
 
@@ -150,6 +162,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
     this.indexes = opened.indexes
     this.segments = new SegmentReader(options.segments, options.clock)
     this.unsealed = new Unsealed(options.clock, opened.state.partitions)
+    this.#gate = new AnswerGate(options.mayAnswer)
     this.commits = new CommitLog<Gathered>(this, {
       clock: options.clock,
       files: new WalFiles({
@@ -261,10 +274,12 @@ export class Log implements CommitOwner<Gathered>, Effects {
   }
 
   committed(group: CommitGroup<Gathered>): void {
+    const { position, payloadBytes, records, attachment } = group
+    const endPosition = position + GROUP_HEADER_BYTES + payloadBytes + records.offset
     this.#current = group
+    this.#held = this.#gate.keep(endPosition)
     this.#batchIndex = 0
     this.#changeIndex = 0
-    const { records, attachment } = group
     eachRecord(records.bytes, 0, records.offset, record => {
       const before = this.#batchIndex
       apply(this.state, record, this)
@@ -273,11 +288,18 @@ export class Log implements CommitOwner<Gathered>, Effects {
     assert(this.#batchIndex === attachment.tickets.length, 'every batch of a group is decided')
     assert(this.#changeIndex === attachment.changes.length, 'every change of a group is decided')
     this.#current = null
+    this.#held = null
+    this.options.committed(position, endPosition, records.written())
     for (const waiter of this.#woken) waiter.wake()
     this.#woken.clear()
     for (const follower of this.#followers) follower.wake()
     this.#followers.clear()
     this.options.afterCommit()
+  }
+
+  /** What could not be answered may be by now. */
+  answerHeld(): void {
+    if (this.commits.failure === null && this.#gate.letGo()) this.options.afterCommit()
   }
 
   refused(group: CommitGroup<Gathered>, error: ChronikError): void {
@@ -289,6 +311,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
 
   failed(error: ChronikError, undecided: CommitGroup<Gathered>[]): void {
     // Producers are not answered: an answer would say more than is known. Changes have somebody in this process who waits.
+    this.#gate.refuseAll(error)
     for (const group of undecided) for (const change of group.attachment.changes) change.refused(error)
     this.options.failed(error)
   }
@@ -309,7 +332,9 @@ export class Log implements CommitOwner<Gathered>, Effects {
       this.options.metrics.stored(entry.recordCount)
     }
     const { tickets, slots } = group.attachment
-    tickets[slot]!.settled(slots[slot]!, verdict, baseOffset, entry.appendTimeMs)
+    const { appendTimeMs } = entry
+    if (this.#held === null) tickets[slot]!.settled(slots[slot]!, verdict, baseOffset, appendTimeMs)
+    else this.#held.settleLater(tickets[slot]!, { slot: slots[slot]!, verdict, baseOffset, appendTimeMs })
   }
 
   marked(partition: Partition, baseOffset: number, marker: StoredMarker): void {
@@ -345,7 +370,9 @@ export class Log implements CommitOwner<Gathered>, Effects {
         this.maintenance.freed()
         for (const ordinal of this.#waiters.keys()) if (!this.state.partitions[ordinal]) this.#wakeLater(ordinal)
     }
-    group.attachment.changes[this.#changeIndex++]!.decided(outcome)
+    const { decided, refused } = group.attachment.changes[this.#changeIndex++]!
+    if (this.#held === null) decided(outcome)
+    else this.#held.decideLater(() => decided(outcome), refused)
   }
 
   // ---- waiting
@@ -382,6 +409,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
   async close(): Promise<void> {
     this.segments.close()
     await this.commits.drain()
+    this.#gate.refuseAll(new ChronikError('LOG_CLOSED', 'closed', 'the log was closed before this was answered'))
     await this.maintenance.close(() => this.commits.close())
     await this.indexes.close()
   }
@@ -488,20 +516,4 @@ function addToTail(tails: (BatchTail | undefined)[], batch: StoredBatch, baseOff
     tails[batch.ordinal] = tail
   }
   tail.add(baseOffset, batch.position, batch.sizeBytes, batch.maxTimestampMs)
-}
-
-/** Start positions of files that some partition needs and that are not there. */
-export function missingFiles(state: State, files: readonly WalFile[]): number[] {
-  const there = new Set(files.map(file => file.position))
-  return [...state.extentsOfFile.keys()].filter(position => !there.has(position))
-}
-
-function requireFiles(state: State, files: readonly WalFile[], directory: string): void {
-  const [position] = missingFiles(state, files)
-  if (position === undefined) return
-  throw new ChronikError(
-    'WAL_FILE_MISSING',
-    'corrupt',
-    `a file of the log in ${directory} is missing: the one that begins at position ${position}. Put it back, or run 'chronik repair'`,
-  )
 }

@@ -8,7 +8,8 @@ import { decodeState } from '#core/checkpoint.ts'
 import { apply, NO_EFFECTS } from '#core/core.ts'
 import { State } from '#core/state.ts'
 import { checkpointDirectory, walDirectory } from './directories.ts'
-import { BEGINNING, missingFiles } from './log.ts'
+import { BEGINNING } from './log.ts'
+import { missingFiles } from './needed-files.ts'
 import { payloadIsIntact } from './payload.ts'
 
 export interface RepairReport {

@@ -4,7 +4,7 @@ import type { Change } from '#core/change-records.ts'
 import { PRODUCE_RECORD } from '#core/change-records.ts'
 import { encodeState } from '#core/checkpoint.ts'
 import type { Outcome } from '#core/core.ts'
-import { type Log, type LogOptions, openLog } from '#log/log.ts'
+import { type Log, type LogOptions, openLog, WITHOUT_COPY } from '#log/log.ts'
 import { NO_STORE } from '#test/support/no-store.ts'
 import type { Prng } from '#test/support/sim/prng.ts'
 import { SimClock } from '#test/support/sim/sim-clock.ts'
@@ -159,6 +159,7 @@ export class World {
       report() {},
       failed() {},
       afterCommit() {},
+      ...WITHOUT_COPY,
     }
   }
 

@@ -22,7 +22,7 @@ import {
   type Message,
   MessageWriter,
 } from '#kafka/protocol/protocol.ts'
-import { openLog, TopicRules } from '#log/log.ts'
+import { openLog, TopicRules, WITHOUT_COPY } from '#log/log.ts'
 import { createLogger } from '#observe/log.ts'
 import { createMetrics } from '#observe/product-metrics.ts'
 import * as batch from '#records/batch.ts'
@@ -88,6 +88,7 @@ export class BrokerFixture {
       report() {},
       failed() {},
       afterCommit: () => hub.settle(),
+      ...WITHOUT_COPY,
     })
     const prng = new Prng(starts)
     const log = await clock.run(opening)

@@ -3,7 +3,7 @@ import type { Change } from '#core/change-records.ts'
 import { ACCEPTED } from '#core/core.ts'
 import { JOINS_TRANSACTION_BIT } from '#core/produce-record.kernel.ts'
 import type { Partition, Topic } from '#core/state.ts'
-import { type AppendTicket, type Log, type LogOptions, openLog } from '#log/log.ts'
+import { type AppendTicket, type Log, type LogOptions, openLog, WITHOUT_COPY } from '#log/log.ts'
 import { type LogSlices, readLog, release } from '#log/read-log.ts'
 import { TRANSACTIONAL_BIT } from '#records/batch.ts'
 import { makeBatch, type SentBatch } from '#test/simulation/batches.ts'
@@ -77,6 +77,7 @@ export class LogLab {
       report: (level, message) => reports.push(`${level}: ${message}`),
       failed: error => failures.push(error),
       afterCommit() {},
+      ...WITHOUT_COPY,
       ...options,
     })
     const log = await clock.run(opening)

@@ -1,5 +1,5 @@
 import { type BatchEntry, newBatchEntry } from '#core/produce-record.kernel.ts'
-import { type Log, openLog } from '#log/log.ts'
+import { type Log, openLog, WITHOUT_COPY } from '#log/log.ts'
 import { BATCH_HEADER_BYTES } from '#records/batch.ts'
 import { forgetfulDisk } from './forgetful-disk.ts'
 import { NO_STORE } from './no-store.ts'
@@ -50,6 +50,7 @@ export class LogMemory {
         throw error
       },
       afterCommit() {},
+      ...WITHOUT_COPY,
     })
     const log = await clock.run(opening)
     const topic = { id: 'id', name: 'topic', partitionCount: plan.partitions, configs: new Map() }

@@ -5,7 +5,7 @@ import { Dispatch } from '#kafka/dispatch.ts'
 import { handlers } from '#kafka/handlers/handlers.ts'
 import { ConnectionHub, createBroker } from '#kafka/kafka.ts'
 import { apis } from '#kafka/protocol/protocol.ts'
-import { type Log, type LogOptions, openLog, TopicRules } from '#log/log.ts'
+import { type Log, type LogOptions, openLog, TopicRules, WITHOUT_COPY } from '#log/log.ts'
 import { createLogger } from '#observe/log.ts'
 import { createMetrics } from '#observe/product-metrics.ts'
 import { Violation } from '#test/simulation/history.ts'
@@ -206,7 +206,7 @@ export class Machine {
   options(disk: SimDisk, clock: SimClock): LogOptions {
     const { walFileBytes, cacheBytes, gather } = this.plan
     const silent = { metrics: { flushed() {}, applied() {}, stored() {} }, report() {}, failed() {}, afterCommit() {} }
-    const quiet = { ...silent, walLimitBytes: Number.POSITIVE_INFINITY, segments: NO_STORE }
+    const quiet = { ...silent, walLimitBytes: Number.POSITIVE_INFINITY, segments: NO_STORE, ...WITHOUT_COPY }
     return { disk, clock, dataDir: DATA, walFileBytes, cacheBytes, gather, sync: 'always', ...quiet }
   }
 
