@@ -1,5 +1,7 @@
+import { assert } from '#base/assert.ts'
 import { ChronikError, messageOf, systemCodeOf } from '#base/errors.ts'
 import type { Timer } from '#base/ports.ts'
+import { endOfEpoch } from '#core/leader-epochs.ts'
 import type { Partition } from '#core/state.ts'
 import type { Broker, RequestContext } from '#kafka/broker.ts'
 import { type FetchPlan, planFetch } from '#kafka/fetch-plan.ts'
@@ -151,8 +153,10 @@ class Fetching {
       return { error: wanted.currentLeaderEpoch < leaderEpoch ? 'FENCED_LEADER_EPOCH' : 'UNKNOWN_LEADER_EPOCH' }
     }
     if (wanted.lastFetchedEpoch >= 0) {
-      if (wanted.lastFetchedEpoch > leaderEpoch) return { error: 'OFFSET_OUT_OF_RANGE' }
-      if (nextOffset < wanted.fetchOffset) return { partition, diverges: true }
+      const end = endOfEpoch(partition, wanted.lastFetchedEpoch)
+      if (end === null) return { error: 'OFFSET_OUT_OF_RANGE' }
+      if (end.epoch < wanted.lastFetchedEpoch || end.endOffset < wanted.fetchOffset)
+        return { partition, diverges: true }
     }
     const { fetchOffset } = wanted
     if (fetchOffset < logStart || fetchOffset > nextOffset) return { error: 'OFFSET_OUT_OF_RANGE' }
@@ -340,7 +344,9 @@ function recordsAnswer(wanted: SessionPartition, partition: Partition, read: Log
 }
 
 function divergingAnswer(wanted: SessionPartition, partition: Partition): PartitionAnswer {
-  const divergingEpoch = { epoch: partition.leaderEpoch, endOffset: partition.nextOffset }
+  const end = endOfEpoch(partition, wanted.lastFetchedEpoch)
+  assert(end !== null, 'an epoch that is not known does not diverge')
+  const divergingEpoch = { epoch: end.epoch, endOffset: end.endOffset }
   return { ...recordsAnswer(wanted, partition, NOTHING), divergingEpoch }
 }
 

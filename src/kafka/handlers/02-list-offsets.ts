@@ -1,3 +1,4 @@
+import { epochAt } from '#core/leader-epochs.ts'
 import type { Partition } from '#core/state.ts'
 import type { Broker, RequestContext } from '#kafka/broker.ts'
 import { defineHandler } from '#kafka/handler.ts'
@@ -94,20 +95,23 @@ async function find(
     case LATEST:
       return { timestamp: -1, offset: endOffset, leaderEpoch }
     case EARLIEST:
-      return { timestamp: -1, offset: logStart, leaderEpoch }
+      return { timestamp: -1, offset: logStart, leaderEpoch: epochAt(partition, logStart) }
     case EARLIEST_LOCAL:
-    case EARLIEST_PENDING_UPLOAD:
-      return { timestamp: -1, offset: Math.max(logStart, walStart), leaderEpoch }
+    case EARLIEST_PENDING_UPLOAD: {
+      const offset = Math.max(logStart, walStart)
+      return { timestamp: -1, offset, leaderEpoch: epochAt(partition, offset) }
+    }
     case LATEST_TIERED:
       // Kafka: the last offset in the other tier, as it was offered.
-      return segments.length === 0 ? NOWHERE : { timestamp: -1, offset: walStart - 1, leaderEpoch }
+      if (segments.length === 0) return NOWHERE
+      return { timestamp: -1, offset: walStart - 1, leaderEpoch: epochAt(partition, walStart - 1) }
     default: {
       const found =
         timestamp === MAX_TIMESTAMP
           ? await offsetOfMaxTimestamp(log, partition)
           : await offsetForTimestamp(log, partition, timestamp)
       if (found === null || found.offset >= endOffset) return NOWHERE
-      return { timestamp: found.timestampMs, offset: found.offset, leaderEpoch }
+      return { timestamp: found.timestampMs, offset: found.offset, leaderEpoch: epochAt(partition, found.offset) }
     }
   }
 }

@@ -1,3 +1,4 @@
+import { endOfEpoch } from '#core/leader-epochs.ts'
 import type { Partition } from '#core/state.ts'
 import type { Broker } from '#kafka/broker.ts'
 import { defineHandler } from '#kafka/handler.ts'
@@ -8,7 +9,7 @@ import {
 } from '#kafka/protocol/apis/23-offset-for-leader-epoch.ts'
 import { errorCode } from '#kafka/protocol/protocol.ts'
 
-// OffsetForLeaderEpoch v2-4: where the records of a leader end (KIP-101, KIP-320). One broker has led from the first record on.
+// OffsetForLeaderEpoch v2-4: where the records of a leader end (KIP-101, KIP-320).
 
 type Wanted = OffsetForLeaderEpochRequest['topics'][number]['partitions'][number]
 type Answer = OffsetForLeaderEpochResponse['topics'][number]['partitions'][number]
@@ -36,9 +37,7 @@ function answer(broker: Broker, topic: string, wanted: Wanted): Answer {
   return { partition: wanted.partition, errorCode: errorCode('NONE'), ...endOf(partition, wanted.leaderEpoch) }
 }
 
-/** Kafka: LeaderEpochFileCache.endOffsetFor, with one epoch. */
-function endOf({ leaderEpoch, logStart, nextOffset }: Partition, wanted: number): typeof UNDEFINED {
-  if (wanted === leaderEpoch) return { leaderEpoch, endOffset: nextOffset }
-  if (wanted === UNDEFINED_EPOCH || wanted > leaderEpoch) return UNDEFINED
-  return { leaderEpoch: wanted, endOffset: logStart }
+function endOf(partition: Partition, wanted: number): typeof UNDEFINED {
+  const end = endOfEpoch(partition, wanted)
+  return end === null ? UNDEFINED : { leaderEpoch: end.epoch, endOffset: end.endOffset }
 }

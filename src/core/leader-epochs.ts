@@ -1,0 +1,38 @@
+import { type EpochStart, FIRST_LEADER_EPOCH, type Partition } from './state.ts'
+
+// Which leader wrote which records (Kafka: LeaderEpochFileCache). A single broker leads with one epoch; whoever restores a partition
+// of which the end may be lost leads with the next one, so that consumers who have read that end find out.
+
+/** Who leads from here on: what is there behind the offset is not, and never was. */
+export function beginEpoch(partition: Partition, startOffset: number): void {
+  partition.leaderEpoch++
+  // Epochs without records are forgotten.
+  const earlier = (partition.laterEpochs ?? []).filter(epoch => epoch.startOffset < startOffset)
+  partition.laterEpochs = [...earlier, { epoch: partition.leaderEpoch, startOffset }]
+}
+
+function epochsOf({ laterEpochs }: Partition): EpochStart[] {
+  return [{ epoch: FIRST_LEADER_EPOCH, startOffset: 0 }, ...(laterEpochs ?? [])]
+}
+
+/** Of who wrote the record there, or is to write it. */
+export function epochAt(partition: Partition, offset: number): number {
+  if (partition.laterEpochs === null) return partition.leaderEpoch
+  return epochsOf(partition).findLast(({ startOffset }) => startOffset <= offset)?.epoch ?? FIRST_LEADER_EPOCH
+}
+
+/**
+ * Where the records of an epoch end, or of the last one before it that has any (Kafka: endOffsetFor). Null for an epoch that is
+ * not there yet.
+ */
+export function endOfEpoch(partition: Partition, wanted: number): { epoch: number; endOffset: number } | null {
+  const { leaderEpoch, nextOffset, logStart } = partition
+  if (wanted === leaderEpoch) return { epoch: wanted, endOffset: nextOffset }
+  if (wanted < 0 || wanted > leaderEpoch) return null
+  const epochs = epochsOf(partition)
+  const next = epochs.find(({ epoch }) => epoch > wanted)
+  const endOffset = Math.max(logStart, next?.startOffset ?? nextOffset)
+  // What is gone from the begin, is gone with its epochs.
+  const own = epochs.findLast(({ epoch, startOffset }) => epoch <= wanted && startOffset < endOffset)
+  return { epoch: own?.epoch ?? wanted, endOffset }
+}
