@@ -3,6 +3,8 @@ import { PackedRows } from './packed-rows.ts'
 
 /** No shared object: the segment has one of its own. */
 export const OWN_OBJECT = -1
+/** Revision of a segment in a shared object that was written before it was sealed: a copy of the newest records. */
+export const TAIL_REVISION = -1
 
 /** A range of a partition that lies in the object store. */
 export interface Segment {

@@ -1,13 +1,15 @@
 import type { Garbage } from '#core/garbage.ts'
-import { OWN_OBJECT, type Segment } from '#core/segments.ts'
+import { OWN_OBJECT, type Segment, TAIL_REVISION } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 
 // What objects of segments are called. A name says which range of which partition it is, so that a retry writes the same object again:
 //
 //   segments/<topic>/<topic id>/<partition>/<base offset>-<next offset>-g<generation>[-c<revision>].log
 //   segments/shared/g<generation>/<log position>-<hash>.log
+//   tail/g<generation>/<log position>-<hash>.log              shared, too, of records that were not sealed yet
 
 export const SEGMENT_PREFIX = 'segments/'
+export const TAIL_PREFIX = 'tail/'
 
 /** A segment, and where it is. */
 export interface StoredSegment extends Segment {
@@ -37,7 +39,8 @@ export function keyOfGarbage({ topicName, topicId, partition }: Garbage, segment
 export function segmentKey(name: SegmentName): string {
   const { baseOffset, nextOffset, generation, revision, sharedAt, sharedHash } = name
   if (sharedAt !== OWN_OBJECT) {
-    return `${SEGMENT_PREFIX}shared/g${generation}/${digits(sharedAt)}-${sharedHash.toString(16).padStart(8, '0')}.log`
+    const folder = revision === TAIL_REVISION ? TAIL_PREFIX : `${SEGMENT_PREFIX}shared/`
+    return `${folder}g${generation}/${digits(sharedAt)}-${sharedHash.toString(16).padStart(8, '0')}.log`
   }
   const { topicName, topicId, partition } = name
   const range = `${digits(baseOffset)}-${digits(nextOffset)}-g${generation}${revision === 0 ? '' : `-c${revision}`}`
@@ -49,14 +52,15 @@ function digits(value: number): string {
 }
 
 const OWN = /^segments\/([^/]+)\/([^/]+)\/(\d+)\/(\d{20})-(\d{20})-g(\d+)(?:-c(\d+))?\.log$/
-const SHARED = /^segments\/shared\/g(\d+)\/(\d{20})-([0-9a-f]{8})\.log$/
+const SHARED = /^(segments\/shared|tail)\/g(\d+)\/(\d{20})-([0-9a-f]{8})\.log$/
 
 /** Null: nothing of ours. */
 export function parseSegmentKey(key: string): SegmentName | null {
   const shared = SHARED.exec(key)
   if (shared !== null) {
-    const [, generation, position, hash] = shared
-    const of = { topicName: '', topicId: '', partition: -1, baseOffset: -1, nextOffset: -1, revision: 0 }
+    const [, folder, generation, position, hash] = shared
+    const revision = folder === 'tail' ? TAIL_REVISION : 0
+    const of = { topicName: '', topicId: '', partition: -1, baseOffset: -1, nextOffset: -1, revision }
     const sharedHash = Number.parseInt(hash!, 16)
     return { ...of, generation: Number(generation), sharedAt: Number(position), sharedHash }
   }

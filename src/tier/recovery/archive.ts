@@ -1,0 +1,301 @@
+import { assert } from '#base/assert.ts'
+import { messageOf } from '#base/errors.ts'
+import type { Clock, Timer } from '#base/ports.ts'
+import { encodeState } from '#core/checkpoint.ts'
+import type { State } from '#core/state.ts'
+import type { ObjectStore } from '#object-store/object-store.ts'
+import { type ArchiveHeader, encodeArchived, type Packer } from './archive-format.ts'
+import { checkpointKey, metalogKey } from './archive-names.ts'
+import type { Catalogue } from './catalogue.ts'
+import type { Tape, TapePiece } from './tape.ts'
+
+// Copies the log's records to the store while they come, and now and then the state: what a lost data directory is made anew from.
+// One job after the other:
+//
+//   the record tail   payload of records that will not be in a segment soon     (record-tail.ts)
+//   the piece         records of the groups that were committed since the last job
+//   confirmed         if answers wait for it: nobody else owns the store
+//   a checkpoint      if it is time for one
+//
+// So whatever a piece speaks of is in the store before the piece is. A job that fails is tried again as it is; what comes meanwhile
+// gathers on the tape. If that is full, the chain of pieces ends there, and begins anew with a checkpoint when the store is back.
+
+/** A change is in the store about so long after it was committed ... */
+const PIECE_MS = 1000
+/** ... or when there is so much of them. */
+const PIECE_BYTES = 1 << 20
+/** A checkpoint for many records comes not more often. */
+const CHECKPOINT_APART_MS = 10_000
+const FIRST_PAUSE_MS = 500
+const LONGEST_PAUSE_MS = 5_000
+
+export interface ArchiveMetrics {
+  created(): void
+  uploaded(): void
+  failed(): void
+}
+
+export interface ArchiveSettings {
+  /** A checkpoint after so many records, or after so long if there was one. */
+  readonly checkpointRecords: number
+  readonly checkpointMs: number
+  /** Answers wait until what they answer for is in the store. */
+  readonly isAwaited: boolean
+}
+
+export interface ArchiveOptions {
+  readonly store: ObjectStore
+  readonly clock: Clock
+  readonly log: ArchivedLog
+  readonly tape: Tape
+  readonly generation: number
+  readonly settings: ArchiveSettings
+  readonly packer: Packer
+  readonly catalogue: Catalogue
+  readonly tail: RecordTail
+  readonly metrics: ArchiveMetrics
+  /** Throws if the store has another owner. */
+  confirm(): Promise<void>
+  report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
+}
+
+export interface ArchivedLog {
+  readonly state: State
+  readonly commits: { sync(): Promise<void> }
+  answerHeld(): void
+}
+
+/** Brings records into the store that are in no segment. */
+export interface RecordTail {
+  /** Behind it the payload of what was committed up to now is there, as far as it is to be. */
+  upload(position: number, signal: AbortSignal): Promise<void>
+}
+
+interface Job {
+  /** Null: there is nothing new, or the chain begins anew with the checkpoint. */
+  readonly piece: TapePiece | null
+  readonly checkpoint: Buffer | null
+  readonly beginsChain: boolean
+  readonly position: number
+  readonly stateTimeMs: number
+  /** When the oldest change in it was committed. */
+  readonly sinceMs: number
+}
+
+interface Waiter {
+  readonly position: number
+  /** It waits for a checkpoint there. */
+  readonly forCheckpoint: boolean
+  resolve(): void
+  reject(thrown: unknown): void
+}
+
+export class Archive {
+  readonly #options: ArchiveOptions
+  readonly #ended = new AbortController()
+  #archivedPosition: number
+  #job: Job | null = null
+  #running: Promise<void> | null = null
+  #timer: Timer | null = null
+  #pauseMs = 0
+  #waiters: Waiter[] = []
+  #changedMs = -1
+  #checkpointMs: number
+  #checkpointRecords = 0
+
+  constructor(options: ArchiveOptions) {
+    this.#options = options
+    this.#archivedPosition = options.tape.isBroken ? -1 : options.tape.endPosition
+    this.#checkpointMs = options.clock.monotonicMs()
+    options.tape.watch(this)
+    if (!options.tape.isEmpty) this.wake()
+  }
+
+  /** The store has everything up to here, and knows that it has it. */
+  get archivedPosition(): number {
+    return this.#archivedPosition
+  }
+
+  /** What is not there yet, and for how long. */
+  get lag(): { bytes: number; ms: number } {
+    const { tape, clock } = this.#options
+    const sinceMs = this.#job?.sinceMs ?? this.#changedMs
+    const bytes = Math.max(0, tape.endPosition - Math.max(0, this.#archivedPosition))
+    return { bytes, ms: sinceMs < 0 || bytes === 0 ? 0 : clock.monotonicMs() - sinceMs }
+  }
+
+  /** Of the last checkpoint, compressed. */
+  checkpointSizeBytes = 0
+  /** Since when nothing can be archived, by the monotonic clock; null: it can. */
+  failingSinceMs: number | null = null
+
+  // ---- when
+
+  wake(): void {
+    const { tape, clock, settings } = this.#options
+    if (this.#changedMs < 0) this.#changedMs = clock.monotonicMs()
+    if (this.#running !== null || this.#pauseMs > 0 || this.#ended.signal.aborted) return
+    const isUrgent = settings.isAwaited || tape.isBroken || tape.sizeBytes >= PIECE_BYTES || this.#waiters.length > 0
+    if (isUrgent) this.#run()
+    else this.#timer ??= clock.after(PIECE_MS, () => this.#run())
+  }
+
+  /** What is committed now is in the store when this resolves, and a checkpoint of it. Rejects if an attempt fails. */
+  checkpoint(): Promise<void> {
+    const { endPosition: position } = this.#options.tape
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ position, forCheckpoint: true, resolve, reject })
+      this.#pauseMs = 0
+      this.wake()
+    })
+  }
+
+  #run(): void {
+    this.#timer?.cancel()
+    this.#timer = null
+    this.#pauseMs = 0
+    this.#running = this.#work()
+      .then(() => this.#worked())
+      .catch(thrown => this.#failed(thrown))
+      .finally(() => {
+        this.#running = null
+        if (!this.#options.tape.isEmpty || this.#waiters.length > 0) this.wake()
+      })
+  }
+
+  #worked(): void {
+    if (this.failingSinceMs !== null) this.#options.report('info', 'the archive of the log is written again')
+    this.failingSinceMs = null
+  }
+
+  #failed(thrown: unknown): void {
+    for (const { reject } of this.#waiters.splice(0)) reject(thrown)
+    if (this.#ended.signal.aborted) return
+    const { clock, report } = this.#options
+    if (this.failingSinceMs === null) {
+      report('warn', `the archive of the log cannot be written, it is tried again: ${messageOf(thrown)}`)
+      this.failingSinceMs = clock.monotonicMs()
+    }
+    const failingMs = clock.monotonicMs() - this.failingSinceMs
+    this.#pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, failingMs))
+    this.#timer = clock.after(this.#pauseMs, () => this.#run())
+  }
+
+  // ---- one job
+
+  async #work(): Promise<void> {
+    const { clock, log } = this.#options
+    // Let the commit that brought us here answer first, and others come with it.
+    await new Promise<void>(resolve => clock.soon(resolve))
+    this.#job ??= this.#nextJob()
+    // What is in the store must not be lost here: the log would go on with other records at the same positions.
+    await log.commits.sync()
+    await this.#do(this.#job, this.#ended.signal)
+    this.#job = null
+  }
+
+  /** Synchronous: what the piece ends with and what the checkpoint has is the same. */
+  #nextJob(): Job {
+    const { tape, log, clock } = this.#options
+    const nowMs = clock.monotonicMs()
+    const about = { position: tape.endPosition, stateTimeMs: log.state.timeMs }
+    const sinceMs = this.#changedMs < 0 ? nowMs : this.#changedMs
+    this.#changedMs = -1
+    const beginsChain = tape.isBroken
+    const checkpoint = beginsChain || this.#isCheckpointDue(nowMs) ? encodeState(log.state) : null
+    if (beginsChain) tape.mend()
+    const piece = tape.isEmpty ? null : tape.cut()
+    if (checkpoint !== null) {
+      this.#checkpointMs = nowMs
+      this.#checkpointRecords = tape.recordCount
+      this.#options.metrics.created()
+    }
+    return { ...about, piece, checkpoint, beginsChain, sinceMs }
+  }
+
+  #isCheckpointDue(nowMs: number): boolean {
+    const { tape, settings } = this.#options
+    const records = tape.recordCount - this.#checkpointRecords
+    const apartMs = nowMs - this.#checkpointMs
+    if (this.#waiters.some(({ forCheckpoint }) => forCheckpoint)) return true
+    if (records >= settings.checkpointRecords && apartMs >= CHECKPOINT_APART_MS) return true
+    return records > 0 && apartMs >= settings.checkpointMs
+  }
+
+  async #do(job: Job, signal: AbortSignal): Promise<void> {
+    const { piece, position, checkpoint, beginsChain } = job
+    const { tail, settings, catalogue, generation, report } = this.#options
+    await tail.upload(position, signal)
+    if (piece !== null) {
+      const { from, to } = piece
+      await this.#put(job, { kind: 'metalog', from, to }, signal)
+      catalogue.addedPiece({ generation, from, to })
+    }
+    // It stands for everything before it: without it nothing behind it can be restored.
+    if (beginsChain) await this.#putCheckpoint(job, signal)
+    if (settings.isAwaited) await this.#options.confirm()
+    this.#archived(position)
+    if (checkpoint === null) return
+    try {
+      if (!beginsChain) await this.#putCheckpoint(job, signal)
+      this.#tell(waiter => waiter.position <= position)
+      await catalogue.addedCheckpoint({ generation, position }, signal)
+    } catch (thrown) {
+      // The pieces go on without it, and the next one comes at its time.
+      report('warn', `the archive has no new checkpoint, or keeps old ones: ${messageOf(thrown)}`)
+      for (const { reject } of this.#take(waiter => waiter.forCheckpoint)) reject(thrown)
+    }
+  }
+
+  #archived(position: number): void {
+    assert(position >= this.#archivedPosition, 'what is archived stays so')
+    this.#archivedPosition = position
+    this.#options.log.answerHeld()
+    this.#tell(waiter => waiter.position <= position && !waiter.forCheckpoint)
+  }
+
+  #tell(isMeant: (waiter: Waiter) => boolean): void {
+    for (const { resolve } of this.#take(isMeant)) resolve()
+  }
+
+  #take(isMeant: (waiter: Waiter) => boolean): Waiter[] {
+    const taken = this.#waiters.filter(isMeant)
+    this.#waiters = this.#waiters.filter(waiter => !isMeant(waiter))
+    return taken
+  }
+
+  async #putCheckpoint(job: Job, signal: AbortSignal): Promise<void> {
+    const { metrics } = this.#options
+    try {
+      const about = { kind: 'checkpoint', from: job.position, to: job.position } as const
+      this.checkpointSizeBytes = await this.#put(job, about, signal)
+      metrics.uploaded()
+    } catch (thrown) {
+      metrics.failed()
+      throw thrown
+    }
+  }
+
+  async #put(
+    { piece, checkpoint, stateTimeMs }: Job,
+    about: Pick<ArchiveHeader, 'kind' | 'from' | 'to'>,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const { store, generation, clock, packer } = this.#options
+    const isCheckpoint = about.kind === 'checkpoint'
+    const header = { ...about, generation, stateTimeMs, writtenMs: clock.nowMs() }
+    const content = isCheckpoint ? checkpoint : piece?.content
+    assert(content != null, 'there is something to write')
+    const bytes = await encodeArchived(header, content, packer)
+    const key = isCheckpoint ? checkpointKey({ generation, position: about.to }) : metalogKey(header)
+    await store.put(key, [bytes], signal)
+    return bytes.length
+  }
+
+  /** What was begun ends; nothing more is written. */
+  async close(): Promise<void> {
+    this.#ended.abort()
+    this.#timer?.cancel()
+    await this.#running
+  }
+}
