@@ -1,0 +1,134 @@
+import { ChronikError } from '#base/errors.ts'
+import { GENERATION_PREFIX, generationKey, OWNER_KEY } from './archive-names.ts'
+
+// Who owns a store, as JSON: for people, too, who look into a bucket. docs/formats/owner.md shows the fields.
+
+const FORMAT = 1
+
+/** Who may write since when: created once for each generation, and never changed. */
+export interface GenerationFile {
+  readonly generation: number
+  /** Of the data directory. */
+  readonly ownerId: string
+  readonly host: string
+  /** Tells who created it from others who tried: the answer may be lost. */
+  readonly attempt: string
+  readonly begunMs: number
+}
+
+export type Durability = 'local' | 'bucket'
+
+/** The owner while it lives: written again and again. */
+export interface OwnerFile {
+  readonly generation: number
+  readonly ownerId: string
+  readonly host: string
+  readonly clusterId: string
+  /** Of the process. */
+  readonly session: string
+  readonly writtenMs: number
+  /** It stops to answer when it could not write for so long; -1: it never does. */
+  readonly takeoverAfterMs: number
+  readonly durability: Durability
+  readonly phase: 'running' | 'stopped'
+  /** When it stopped: everything up to here is in the store, and there is nothing else. */
+  readonly archivedTo: number
+}
+
+export function encodeGenerationFile(file: GenerationFile): Buffer {
+  const { begunMs, ...fields } = file
+  return toJson({ ...fields, begun: new Date(begunMs).toISOString() })
+}
+
+export function decodeGenerationFile(key: string, bytes: Buffer): GenerationFile {
+  const fields = fromJson(key, bytes)
+  return {
+    generation: fields.number('generation'),
+    ownerId: fields.text('ownerId'),
+    host: fields.text('host'),
+    attempt: fields.text('attempt'),
+    begunMs: fields.time('begun'),
+  }
+}
+
+export function encodeOwnerFile(file: OwnerFile): Buffer {
+  const { writtenMs, ...fields } = file
+  return toJson({ ...fields, written: new Date(writtenMs).toISOString() })
+}
+
+export function decodeOwnerFile(bytes: Buffer): OwnerFile {
+  const fields = fromJson(OWNER_KEY, bytes)
+  return {
+    generation: fields.number('generation'),
+    ownerId: fields.text('ownerId'),
+    host: fields.text('host'),
+    clusterId: fields.text('clusterId'),
+    session: fields.text('session'),
+    writtenMs: fields.time('written'),
+    takeoverAfterMs: fields.number('takeoverAfterMs'),
+    durability: fields.text('durability') === 'bucket' ? 'bucket' : 'local',
+    phase: fields.text('phase') === 'stopped' ? 'stopped' : 'running',
+    archivedTo: fields.number('archivedTo'),
+  }
+}
+
+function toJson(fields: Record<string, unknown>): Buffer {
+  return Buffer.from(`${JSON.stringify({ format: FORMAT, ...fields }, null, 2)}\n`)
+}
+
+class Fields {
+  readonly #key: string
+  readonly #values: Record<string, unknown>
+
+  constructor(key: string, values: Record<string, unknown>) {
+    this.#key = key
+    this.#values = values
+  }
+
+  number(name: string): number {
+    const value = this.#values[name]
+    if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw damaged(this.#key, `${name} is no number`)
+    return value
+  }
+
+  text(name: string): string {
+    const value = this.#values[name]
+    if (typeof value !== 'string') throw damaged(this.#key, `${name} is no text`)
+    return value
+  }
+
+  time(name: string): number {
+    const timeMs = Date.parse(this.text(name))
+    if (Number.isNaN(timeMs)) throw damaged(this.#key, `${name} is no time`)
+    return timeMs
+  }
+}
+
+function fromJson(key: string, bytes: Buffer): Fields {
+  let values: unknown
+  try {
+    values = JSON.parse(bytes.toString())
+  } catch (cause) {
+    throw damaged(key, 'it is no JSON', { cause })
+  }
+  if (typeof values !== 'object' || values === null) throw damaged(key, 'it has no fields')
+  const fields = new Fields(key, values as Record<string, unknown>)
+  const format = fields.number('format')
+  if (format <= FORMAT) return fields
+  const message = `${key} was written by a newer version (format ${format}, known is ${FORMAT}): upgrade first`
+  throw new ChronikError('OWNER_TOO_NEW', 'invalid', message)
+}
+
+function damaged(key: string, what: string, options?: { cause?: unknown }): ChronikError {
+  const advice = `the newest of ${GENERATION_PREFIX} says who owns the store; put ${key} back, or start its owner with --take-over`
+  return new ChronikError('OWNER_DAMAGED', 'corrupt', `${key} cannot be read: ${what}. ${advice}`, options)
+}
+
+/** For people. */
+export function describeOwner({
+  generation,
+  ownerId,
+  host,
+}: Pick<OwnerFile, 'generation' | 'ownerId' | 'host'>): string {
+  return `data directory ${ownerId} on ${host} (generation ${generation}, ${generationKey(generation)})`
+}

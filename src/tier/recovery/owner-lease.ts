@@ -1,0 +1,178 @@
+import { ChronikError, messageOf } from '#base/errors.ts'
+import type { Clock, Timer } from '#base/ports.ts'
+import type { ObjectStore } from '#object-store/object-store.ts'
+import { generationKey, OWNER_KEY } from './archive-names.ts'
+import { decodeGenerationFile, describeOwner, encodeOwnerFile, type OwnerFile } from './owner-format.ts'
+import { readOwner } from './ownership.ts'
+import { withPatience } from './patience.ts'
+
+// Says again and again that the owner lives, and looks whether it still is the owner. Who takes over creates the next generation
+// first, and then waits until it has heard nothing for as long as the owner promised; the owner stops to answer when it could not
+// write for that long, counted from before its last write was begun, and goes on only after a look that found no next generation.
+// So at no moment do two answer.
+
+/** It writes so many times in the time that it has promised. */
+const WRITES = 4
+const SMALL_OBJECT_BYTES = 1 << 16
+
+export interface LeaseOptions {
+  readonly store: ObjectStore
+  readonly clock: Clock
+  readonly me: Pick<OwnerFile, 'generation' | 'ownerId' | 'host' | 'session' | 'takeoverAfterMs' | 'durability'>
+  clusterId(): string
+  /** It may answer again. */
+  renewed(): void
+  /** Another one owns the store: for good. */
+  fenced(error: ChronikError): void
+  report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
+}
+
+export class OwnerLease {
+  readonly #options: LeaseOptions
+  readonly #ended = new AbortController()
+  /** By the monotonic clock. */
+  #heldUntilMs = Number.NEGATIVE_INFINITY
+  #isFenced = false
+  #timer: Timer | null = null
+  #renewing: Promise<void> | null = null
+  #failingSinceMs: number | null = null
+
+  constructor(options: LeaseOptions) {
+    this.#options = options
+  }
+
+  get isHeld(): boolean {
+    return !this.#isFenced && this.#options.clock.monotonicMs() < this.#heldUntilMs
+  }
+
+  /** Begins to own. Throws if the store has another owner by now. */
+  async acquire(): Promise<void> {
+    await this.#renew(false)
+    this.#renewLater(this.#intervalMs)
+  }
+
+  /** After whatever was written before this call, nobody else had begun to own. */
+  async confirm(): Promise<void> {
+    await this.#patiently(signal => this.#checkGeneration(signal))
+  }
+
+  /** Gives the ownership back: everything up to there is in the store. */
+  async release(archivedTo: number): Promise<void> {
+    this.#stopRenewing()
+    await this.#renewing
+    await this.confirm()
+    await this.#patiently(signal => this.#write('stopped', archivedTo, signal))
+    this.#heldUntilMs = Number.NEGATIVE_INFINITY
+  }
+
+  async close(): Promise<void> {
+    this.#stopRenewing()
+    this.#ended.abort()
+    await this.#renewing
+  }
+
+  // ---- renewing
+
+  get #promisedMs(): number {
+    const { takeoverAfterMs } = this.#options.me
+    return takeoverAfterMs < 0 ? Number.POSITIVE_INFINITY : takeoverAfterMs
+  }
+
+  get #intervalMs(): number {
+    const { takeoverAfterMs } = this.#options.me
+    return (takeoverAfterMs < 0 ? UNPROMISED_MS : takeoverAfterMs) / WRITES
+  }
+
+  #renewLater(delayMs: number): void {
+    this.#timer = this.#options.clock.after(delayMs, () => {
+      this.#renewing = this.#renewAgain().finally(() => {
+        this.#renewing = null
+      })
+    })
+  }
+
+  #stopRenewing(): void {
+    this.#timer?.cancel()
+    this.#timer = null
+    this.#isStopping = true
+  }
+
+  #isStopping = false
+
+  async #renewAgain(): Promise<void> {
+    try {
+      await this.#renew(true)
+    } catch (thrown) {
+      this.#renewFailed(thrown)
+    }
+    if (!this.#isStopping && !this.#isFenced) {
+      this.#renewLater(this.#failingSinceMs === null ? this.#intervalMs : this.#intervalMs / 2)
+    }
+  }
+
+  async #renew(checksSession: boolean): Promise<void> {
+    const { clock, renewed, report } = this.#options
+    const beganMs = clock.monotonicMs()
+    await this.#patiently(async signal => {
+      if (checksSession) await this.#checkSession(signal)
+      await this.#write('running', -1, signal)
+      await this.#checkGeneration(signal)
+    })
+    if (this.#failingSinceMs !== null) report('info', 'the ownership of the store is renewed again')
+    this.#failingSinceMs = null
+    this.#heldUntilMs = beganMs + this.#promisedMs
+    renewed()
+  }
+
+  #renewFailed(thrown: unknown): void {
+    const { clock, report } = this.#options
+    if (this.#isFenced || this.#ended.signal.aborted) return
+    const nowMs = clock.monotonicMs()
+    if (this.#failingSinceMs === null) {
+      report('warn', `the ownership of the store could not be renewed: ${messageOf(thrown)}`, {
+        answersForMs: Math.max(0, Math.round(this.#heldUntilMs - nowMs)),
+      })
+    }
+    this.#failingSinceMs ??= nowMs
+  }
+
+  #patiently(call: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const { clock } = this.#options
+    return withPatience({ clock, ended: this.#ended.signal, patienceMs: this.#intervalMs * 2 }, call)
+  }
+
+  async #write(phase: OwnerFile['phase'], archivedTo: number, signal: AbortSignal): Promise<void> {
+    const { store, clock, me, clusterId } = this.#options
+    const file = { ...me, clusterId: clusterId(), writtenMs: clock.nowMs(), phase, archivedTo }
+    await store.put(OWNER_KEY, [encodeOwnerFile(file)], signal)
+  }
+
+  async #checkGeneration(signal: AbortSignal): Promise<void> {
+    const { store, me } = this.#options
+    const key = generationKey(me.generation + 1)
+    if ((await store.head(key, signal)) === null) return
+    const next = decodeGenerationFile(key, await store.getRange(key, 0, SMALL_OBJECT_BYTES, signal))
+    this.#fence(`${store.place} was taken over by ${describeOwner(next)}`)
+  }
+
+  /** A copy of the data directory has the same id, and does not see its lock. */
+  async #checkSession(signal: AbortSignal): Promise<void> {
+    const { store, me } = this.#options
+    const owner = await readOwner(store, signal)
+    if (owner === null || owner.generation !== me.generation || owner.session === me.session) return
+    this.#fence(`a copy of this data directory writes to ${store.place}, from ${owner.host}`)
+  }
+
+  #fence(what: string): never {
+    const message = `${what}: this broker answers nothing more. What it has that the store has not is not part of the log any more`
+    const error = new ChronikError('OWNER_FENCED', 'conflict', message)
+    if (!this.#isFenced) {
+      this.#isFenced = true
+      this.#options.fenced(error)
+    }
+    throw error
+  }
+}
+
+/** Who never gives up looks all the same whether it was taken over. */
+const UNPROMISED_MS = 10_000
