@@ -67,6 +67,18 @@ export function limitsOf({ topic }: Partition, { segmentBytes, segmentMs }: Seal
   return { segmentBytes: Math.min(segmentBytes, topic.segmentBytes), segmentMs: Math.min(segmentMs, topic.segmentMs) }
 }
 
+/** Will all that the partition has be in a segment within so long? What is overdue is not to be relied on. */
+export function isSealedWithin(
+  { partition, sizeBytes, sinceMs }: UnsealedPartition,
+  withinMs: number,
+  facts: Pick<SealFacts, 'nowMs' | 'limits'>,
+): boolean {
+  if (partition.lastStableOffset < partition.nextOffset) return false
+  const { segmentBytes, segmentMs } = limitsOf(partition, facts.limits)
+  const dueInMs = sizeBytes >= segmentBytes ? 0 : sinceMs + segmentMs - facts.nowMs
+  return dueInMs <= withinMs && dueInMs >= -withinMs
+}
+
 function shared(small: readonly UnsealedPartition[]): UnsealedPartition[][] {
   const objects: UnsealedPartition[][] = []
   let sizeBytes = Number.POSITIVE_INFINITY

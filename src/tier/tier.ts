@@ -19,6 +19,8 @@ export interface TierOptions {
   readonly limits: SealLimits
   readonly walLimitBytes: number
   readonly restoreWindowMs: number
+  /** Would a restore from the store know what happened before the position? */
+  isArchived(position: number): boolean
   readonly metrics: SealMetrics & RewriteMetrics & CollectorMetrics
   report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
 }
@@ -40,7 +42,6 @@ export function startTier(options: TierOptions): Tier {
       const { sharedAt, revision } = rewriter.inFlight
       return { sharedAt: Math.min(sharedAt, sealer.oldestSharedAt), revision }
     },
-    isArchived: () => true,
     forget() {},
   })
   return {

@@ -1,0 +1,138 @@
+import { claimTransactionalId, endTransaction } from '#core/apply-transactions.ts'
+import { beginEpoch } from '#core/leader-epochs.ts'
+import type { Partition, State } from '#core/state.ts'
+import { AbortedTransactions, LAST_EPOCH, type Transaction } from '#core/transactions.ts'
+
+// Makes a state that was put together from the store one that can go on: pure. What the last owner did in its last moments may be
+// lost: records that were acknowledged, ends of transactions, ids that were given out. So nobody may go on as if it were there:
+//
+//   a partition without its last records   ends where they begin; who produced them is forgotten, with what it would know by them
+//   consumers                              learn by a new leader epoch that what they have read last may be gone
+//   open transactions                      are aborted, with a marker in each partition: perhaps they were ended
+//   transactional producers                are told to begin anew: perhaps a transaction was open
+//   producer ids                           go on far behind those that may have been given out
+
+/** More than anybody can give out between two pieces of the archive. */
+const SKIPPED_PRODUCER_IDS = 10_000_000
+
+/** A marker that is to be written, at the end of its partition. */
+export interface ClosingMarker {
+  readonly offset: number
+  readonly producerId: number
+  readonly producerEpoch: number
+}
+
+export interface Mended {
+  readonly markers: ReadonlyMap<Partition, ClosingMarker[]>
+  readonly abortedTransactions: number
+  readonly lostRecords: number
+  readonly cutPartitions: readonly Partition[]
+}
+
+export interface MendFacts {
+  /** Nothing that was ever answered can be missing, but for what a partition is cut by. */
+  readonly isComplete: boolean
+  /** By partition, where the records that are there end; the others are whole. */
+  readonly ends: ReadonlyMap<Partition, number>
+  /** Size of a marker in the log. */
+  readonly markerBytes: number
+}
+
+export function mendState(state: State, { isComplete, ends, markerBytes }: MendFacts): Mended {
+  const markers = new Map<Partition, ClosingMarker[]>()
+  const cutPartitions: Partition[] = []
+  let lostRecords = 0
+  const torn = new Set<Transaction>()
+  for (const partition of livePartitions(state)) {
+    const end = ends.get(partition) ?? partition.nextOffset
+    const isCut = end < partition.nextOffset
+    partition.extents.dropBefore(partition.nextOffset, state.releaseFile)
+    if (isCut) {
+      cutPartitions.push(partition)
+      lostRecords += partition.nextOffset - end
+      for (const transaction of transactionsIn(state, partition)) torn.add(transaction)
+      const lost = cut(partition, end)
+      if (lost.length > 0) markers.set(partition, lost)
+      partition.nextOffset = end + lost.length
+    }
+    if (isCut || !isComplete) beginEpoch(partition, end)
+  }
+  const open = [...state.openTransactions].filter(transaction => !isComplete || torn.has(transaction))
+  for (const transaction of open) abort(state, transaction, { markerBytes, markers })
+  if (!isComplete) {
+    for (const transaction of state.transactions.values()) if (!open.includes(transaction)) fence(state, transaction)
+    state.nextProducerId += SKIPPED_PRODUCER_IDS
+  }
+  return { markers, abortedTransactions: open.length, lostRecords, cutPartitions }
+}
+
+function livePartitions({ partitions }: State): Partition[] {
+  return partitions.filter(partition => partition !== undefined)
+}
+
+function transactionsIn(state: State, { ordinal }: Partition): Transaction[] {
+  return [...state.openTransactions].filter(({ partitions }) => partitions.has(ordinal))
+}
+
+/** Takes away what is behind the end. Returns markers of transactions that were aborted there, with records before it. */
+function cut(partition: Partition, end: number): ClosingMarker[] {
+  const markers: ClosingMarker[] = []
+  const { aborted, producers, openTransactions } = partition
+  if (aborted !== null) {
+    const kept = new AbortedTransactions()
+    for (const transaction of aborted
+      .between(0, Number.POSITIVE_INFINITY)
+      .sort((a, b) => a.lastOffset - b.lastOffset)) {
+      if (transaction.lastOffset < end) kept.add(transaction)
+      else if (transaction.firstOffset < end) {
+        const { producerId, firstOffset } = transaction
+        const producerEpoch = producers?.get(producerId)?.epoch ?? 0
+        const offset = end + markers.length
+        kept.add({ producerId, firstOffset, lastOffset: offset, lastStableOffset: firstOffset })
+        markers.push({ offset, producerId, producerEpoch })
+      }
+    }
+    partition.aborted = kept.length > 0 ? kept : null
+  }
+  for (const [producerId, { batches }] of producers ?? []) {
+    if (batches.some(({ baseOffset }) => baseOffset >= end)) producers?.delete(producerId)
+  }
+  for (const [producerId, firstOffset] of openTransactions ?? []) {
+    if (firstOffset >= end) openTransactions?.delete(producerId)
+  }
+  return markers
+}
+
+/** As its coordinator does it, but that the markers are not in the write-ahead log. */
+function abort(
+  state: State,
+  transaction: Transaction,
+  into: { markerBytes: number; markers: Map<Partition, ClosingMarker[]> },
+): void {
+  const { id: transactionalId, producerId, epoch } = transaction
+  const next = { markerEpoch: epoch + 1, nextProducerId: producerId, nextEpoch: epoch + 1 }
+  const markers = [...transaction.partitions].map(ordinal => ({
+    ordinal,
+    place: 0,
+    sizeBytes: into.markerBytes,
+    crc: 0,
+  }))
+  const how = { isCommit: false, fences: true, file: 0, payloadPosition: 0, markers }
+  const end = { kind: 'transaction-ended', transactionalId, producerId, epoch, ...next, ...how } as const
+  endTransaction(state, end, state.timeMs, (partition, offset) => {
+    partition.extents.dropBefore(partition.nextOffset, state.releaseFile)
+    const known = into.markers.get(partition)
+    const marker = { offset, producerId, producerEpoch: next.markerEpoch }
+    if (known === undefined) into.markers.set(partition, [marker])
+    else known.push(marker)
+  })
+}
+
+/** Its producer goes on with another epoch, as after a transaction that took too long. */
+function fence(state: State, transaction: Transaction): void {
+  const { id: transactionalId, producerId, epoch, timeoutMs } = transaction
+  if (epoch > LAST_EPOCH) return
+  const from = { fromProducerId: producerId, fromEpoch: epoch }
+  const claim = { kind: 'transactional-id-claimed', transactionalId, timeoutMs, ...from } as const
+  claimTransactionalId(state, { ...claim, producerId, epoch: epoch + 1, isNamed: true }, state.timeMs)
+}

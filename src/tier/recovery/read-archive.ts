@@ -1,0 +1,141 @@
+import { ChronikError } from '#base/errors.ts'
+import type { ObjectStore } from '#object-store/object-store.ts'
+import {
+  ARCHIVE_HEADER_BYTES,
+  type ArchivedObject,
+  decodeArchived,
+  peekArchived,
+  readGroups,
+  type Unpack,
+} from './archive-format.ts'
+import {
+  CHECKPOINT_PREFIX,
+  type CheckpointName,
+  checkpointKey,
+  metalogFolder,
+  metalogKeyBefore,
+  parseCheckpointKey,
+  parseMetalogKey,
+} from './archive-names.ts'
+import { mapAtOnce } from './map-at-once.ts'
+import { inOrder } from './pruning.ts'
+import type { Replay } from './replay.ts'
+import { isLoss } from './tail-objects.ts'
+
+// Reading the archive: the checkpoint to begin with, and the pieces of the log behind it.
+
+const PIECES_AT_ONCE = 8
+const HEADERS_AT_ONCE = 16
+
+export interface ArchiveReader {
+  readonly store: ObjectStore
+  readonly signal: AbortSignal
+  readonly unpack: Unpack
+  report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
+}
+
+export async function listCheckpoints({ store, signal }: ArchiveReader): Promise<CheckpointName[]> {
+  const found: CheckpointName[] = []
+  for await (const { key } of store.list(CHECKPOINT_PREFIX, '', signal)) {
+    const name = parseCheckpointKey(key)
+    if (name !== null) found.push(name)
+  }
+  return inOrder(found)
+}
+
+export interface FoundCheckpoint {
+  readonly name: CheckpointName
+  readonly object: ArchivedObject
+}
+
+/** The last one not behind the time. Those that are damaged are passed over: the pieces behind an earlier one say the same. */
+export async function readCheckpoint(reader: ArchiveReader, atMs: number | null): Promise<FoundCheckpoint | null> {
+  const names = await listCheckpoints(reader)
+  const usable = atMs === null ? names : await notBehind(reader, names, atMs)
+  for (const name of usable.toReversed()) {
+    const key = checkpointKey(name)
+    try {
+      return { name, object: await readObject(reader, key) }
+    } catch (thrown) {
+      if (!isLoss(thrown)) throw thrown
+      reader.report('warn', `${(thrown as Error).message}: the checkpoint before it is used`)
+    }
+  }
+  if (usable.length === 0) return null
+  const message = `no checkpoint in ${reader.store.place} can be read: put one back from a copy of the store`
+  throw new ChronikError('ARCHIVE_DAMAGED', 'corrupt', message)
+}
+
+async function notBehind(
+  reader: ArchiveReader,
+  names: readonly CheckpointName[],
+  atMs: number,
+): Promise<CheckpointName[]> {
+  const times = await mapAtOnce(names, HEADERS_AT_ONCE, name => stateTimeOf(reader, name))
+  const usable = names.filter((_, i) => times[i]! <= atMs)
+  if (usable.length > 0 || names.length === 0) return usable
+  const earliest = new Date(Math.min(...times)).toISOString()
+  throw new ChronikError(
+    'BEFORE_RESTORE_WINDOW',
+    'invalid',
+    `${reader.store.place} can be restored to ${earliest} or later, and not to ${new Date(atMs).toISOString()}`,
+  )
+}
+
+/** Infinity if it cannot be read. */
+async function stateTimeOf({ store, signal }: ArchiveReader, name: CheckpointName): Promise<number> {
+  const key = checkpointKey(name)
+  try {
+    return peekArchived(key, await store.getRange(key, 0, ARCHIVE_HEADER_BYTES, signal)).stateTimeMs
+  } catch (thrown) {
+    if (!isLoss(thrown)) throw thrown
+    return Number.POSITIVE_INFINITY
+  }
+}
+
+async function readObject({ store, signal, unpack }: ArchiveReader, key: string): Promise<ArchivedObject> {
+  const facts = await store.head(key, signal)
+  if (facts === null) throw new ChronikError('OBJECT_MISSING', 'invalid', `${key} is not in ${store.place}`)
+  const bytes = await store.getRange(key, 0, Math.max(1, facts.sizeBytes), signal)
+  return decodeArchived(key, bytes, unpack)
+}
+
+/** Replays the pieces behind a position, as far as they follow each other. Returns true if none is missing. */
+export async function replayPieces(
+  reader: ArchiveReader,
+  generation: number,
+  replay: Replay,
+  isDone: () => boolean,
+): Promise<boolean> {
+  const { store, signal, report } = reader
+  let keys: string[] = []
+  let followed = true
+  const readThem = async (): Promise<void> => {
+    for (const [i, object] of (await mapAtOnce(keys, PIECES_AT_ONCE, key => readObject(reader, key))).entries()) {
+      followed &&= addPiece(replay, keys[i]!, object)
+      if (!followed || isDone()) return
+    }
+    keys = []
+  }
+  const before = metalogKeyBefore(generation, replay.position)
+  for await (const { key } of store.list(metalogFolder(generation), before, signal)) {
+    if (parseMetalogKey(key) === null) continue
+    keys.push(key)
+    if (keys.length < PIECES_AT_ONCE) continue
+    await readThem()
+    if (!followed || isDone()) break
+  }
+  if (followed && !isDone()) await readThem()
+  if (!followed)
+    report('warn', `the metadata log has a gap at position ${replay.position}: what is behind it is left out`)
+  return followed
+}
+
+/** False: something before it is missing. */
+function addPiece(replay: Replay, key: string, object: ArchivedObject): boolean {
+  const { from, to } = object.header
+  if (!replay.isOver && from > replay.position) return false
+  if (!replay.isOver && to <= replay.position) return true
+  for (const group of readGroups(key, object)) replay.add(group)
+  return true
+}

@@ -1,0 +1,219 @@
+import { ChronikError } from '#base/errors.ts'
+import type { Clock } from '#base/ports.ts'
+import { BufferPool } from '#bytes/buffer-pool.ts'
+import { NO_NUMBERS } from '#core/packed-fields.ts'
+import { TAIL_REVISION } from '#core/segments.ts'
+import type { Partition } from '#core/state.ts'
+import { copyBatches } from '#log/copy-batches.ts'
+import type { Log } from '#log/log.ts'
+import type { SegmentPart } from '#log/segment-format.ts'
+import { segmentKey } from '#log/segment-names.ts'
+import { SegmentWriter } from '#log/segment-writer.ts'
+import type { ObjectStore } from '#object-store/object-store.ts'
+import type { RecordTail } from './archive.ts'
+import { readTailObjects, type TailObject } from './tail-objects.ts'
+
+// Copies records that are in no segment into the store, so that they survive the disk: of each partition what came since the last
+// time, many partitions in one object, in the format of shared segments. An object goes when everything in it is in segments and the
+// store knows it. Whoever seals says what will be in a segment so soon that a copy is not worth it.
+
+/** Of one object: its bodies are in memory. */
+const OBJECT_BYTES = 8 << 20
+const OBJECT_PARTS = 4096
+const KEPT_PIECES_BYTES = 16 << 20
+/** Pieces of the archive come about as often: one that is a little early does not go without its records. */
+const EARLY_MS = 200
+/** Topics may go while their records are copied. */
+const ATTEMPTS = 5
+
+export interface RecordTailOptions {
+  readonly log: Log
+  readonly store: ObjectStore
+  readonly clock: Clock
+  /** Not more often than this. */
+  readonly intervalMs: number
+  readonly metrics: RecordTailMetrics
+  /** Are the records of the partition that are in no segment to be copied? */
+  isTailed(partition: Partition): boolean
+  /** Would a restore know what happened before the position? */
+  isArchived(position: number): boolean
+  report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
+}
+
+export interface RecordTailMetrics {
+  copied(sizeBytes: number): void
+}
+
+/** An object, and what of it is in no segment yet. */
+interface LivingObject {
+  readonly key: string
+  readonly parts: readonly { readonly partition: Partition | undefined; readonly nextOffset: number }[]
+  /** Those before it are in segments, or deleted. */
+  settled: number
+  /** Where the log stood when all of them were found so. */
+  settledAt: number | null
+}
+
+export class StoreRecordTail implements RecordTail {
+  readonly #options: RecordTailOptions
+  readonly #pool = new BufferPool(KEPT_PIECES_BYTES)
+  /** Where the copies of a partition end. */
+  readonly #copiedTo = new Map<Partition, number>()
+  #objects: LivingObject[] = []
+  #copiedMs = Number.NEGATIVE_INFINITY
+
+  constructor(options: RecordTailOptions, found: readonly TailObject[]) {
+    this.#options = options
+    for (const object of found) this.#add(object.key, object.parts)
+  }
+
+  #add(key: string, parts: readonly SegmentPart[]): void {
+    const { state } = this.#options.log
+    const living = parts.map(({ topicId, partition: index, baseOffset, nextOffset }) => {
+      const partition = state.topicsById.get(topicId)?.partitions[index]
+      if (partition !== undefined && baseOffset <= Math.max(this.#copiedTo.get(partition) ?? 0, partition.walStart)) {
+        this.#copiedTo.set(partition, Math.max(nextOffset, this.#copiedTo.get(partition) ?? 0))
+      }
+      return { partition, nextOffset }
+    })
+    this.#objects.push({ key, parts: living, settled: 0, settledAt: null })
+  }
+
+  async upload(position: number, signal: AbortSignal): Promise<void> {
+    const { clock, intervalMs, report } = this.#options
+    await this.#prune(signal)
+    if (clock.monotonicMs() - this.#copiedMs < intervalMs - EARLY_MS) return
+    const beganMs = clock.monotonicMs()
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#copyAll(position, signal)
+        break
+      } catch (thrown) {
+        const isGone = thrown instanceof ChronikError && thrown.code === 'LOG_TRIMMED'
+        if (!isGone || attempt === ATTEMPTS) throw thrown
+        report('info', 'records went while they were copied into the store, the others are copied again')
+      }
+    }
+    this.#copiedMs = beganMs
+  }
+
+  async #copyAll(position: number, signal: AbortSignal): Promise<void> {
+    const { log, isTailed } = this.#options
+    const waiting = [...log.unsealed.all].map(({ partition }) => partition)
+    let filling = new Filling(this.#options, this.#pool, position)
+    try {
+      for (const partition of waiting) {
+        if (!isTailed(partition)) continue
+        for (let from = this.#beginOf(partition); from < partition.nextOffset; ) {
+          from = await filling.addPart(partition, from)
+          if (!filling.isFull) continue
+          await this.#put(filling, signal)
+          filling = new Filling(this.#options, this.#pool, position)
+        }
+      }
+      await this.#put(filling, signal)
+    } finally {
+      filling.release()
+    }
+  }
+
+  #beginOf(partition: Partition): number {
+    const copiedTo = this.#copiedTo.get(partition) ?? 0
+    // What is sealed is in a segment, what is deleted nobody wants: a batch begins at each of these but the last.
+    return Math.max(copiedTo, partition.walStart)
+  }
+
+  async #put(filling: Filling, signal: AbortSignal): Promise<void> {
+    try {
+      const put = await filling.put(signal)
+      if (put === null) return
+      this.#add(put.key, put.parts)
+      this.#options.metrics.copied(put.sizeBytes)
+    } finally {
+      filling.release()
+    }
+  }
+
+  /** Removes the objects of which everything is in segments, and the store knows it. */
+  async #prune(signal: AbortSignal): Promise<void> {
+    const { log, store, isArchived } = this.#options
+    const kept: LivingObject[] = []
+    for (const object of this.#objects) {
+      while (object.settled < object.parts.length && isSettled(object.parts[object.settled]!)) object.settled++
+      if (object.settled === object.parts.length) object.settledAt ??= log.commits.position
+      if (object.settledAt !== null && isArchived(object.settledAt)) await store.delete(object.key, signal)
+      else kept.push(object)
+    }
+    this.#objects = kept
+    for (const partition of this.#copiedTo.keys()) {
+      if (partition.extents.length === 0) this.#copiedTo.delete(partition)
+    }
+  }
+}
+
+/** A partition that was deleted with its topic has nothing in the log. */
+function isSettled({ partition, nextOffset }: LivingObject['parts'][number]): boolean {
+  return partition === undefined || partition.extents.length === 0 || partition.walStart >= nextOffset
+}
+
+/** An object in the making. */
+class Filling {
+  readonly #options: RecordTailOptions
+  readonly #writer: SegmentWriter
+  readonly #position: number
+  #parts = 0
+
+  constructor(options: RecordTailOptions, pool: BufferPool, position: number) {
+    this.#options = options
+    this.#writer = new SegmentWriter(pool)
+    this.#position = position
+  }
+
+  get isFull(): boolean {
+    return this.#parts === OBJECT_PARTS || this.#writer.sizeBytes >= OBJECT_BYTES
+  }
+
+  /** As much of the partition as there is room for, but at least a batch. Returns where it goes on. */
+  async addPart(partition: Partition, from: number): Promise<number> {
+    const { log } = this.#options
+    const { topic, index, extents, leaderEpoch, nextOffset: endOffset } = partition
+    const { createdMs } = extents.at(Math.max(0, extents.indexOf(from)))
+    const about = { topicId: topic.id, topicName: topic.name, partition: index, baseOffset: from, createdMs }
+    this.#writer.beginPart(about)
+    this.#parts++
+    const range = { offset: from, endOffset, maxBytes: OBJECT_BYTES - this.#writer.sizeBytes }
+    const nextOffset = await copyBatches(log, partition, range, (bytes, at, batch) =>
+      this.#writer.addBatch(bytes, at, batch.sizeBytes, batch.baseOffset, leaderEpoch),
+    )
+    this.#writer.endPart(nextOffset, partition.aborted?.rowsBetween(from, nextOffset) ?? NO_NUMBERS)
+    return nextOffset
+  }
+
+  /** Null: there is nothing in it. */
+  async put(signal: AbortSignal): Promise<{ key: string; parts: readonly SegmentPart[]; sizeBytes: number } | null> {
+    if (this.#parts === 0) return null
+    const sealed = this.#writer.end()
+    const { generation } = this.#options.log.state
+    const name = { generation, sharedAt: this.#position, sharedHash: sealed.hash, revision: TAIL_REVISION }
+    const key = segmentKey({ ...name, baseOffset: 0, nextOffset: 0, topicName: '', topicId: '', partition: 0 })
+    await this.#options.store.put(key, sealed.pieces, signal)
+    return { key, parts: sealed.parts, sizeBytes: sealed.sizeBytes }
+  }
+
+  release(): void {
+    this.#writer.release()
+  }
+}
+
+/** Goes on with the objects that the last process of this owner left. */
+export async function openRecordTail(
+  options: RecordTailOptions,
+  generation: number,
+  signal: AbortSignal,
+): Promise<StoreRecordTail> {
+  const found = await readTailObjects({ store: options.store, signal }, generation, () => {})
+  return new StoreRecordTail(options, found)
+}
+
+/** Of a store of which nobody wants it. */
+export const NO_RECORD_TAIL: RecordTail = { upload: async () => {} }

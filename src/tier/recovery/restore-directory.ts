@@ -1,0 +1,58 @@
+import { ChronikError } from '#base/errors.ts'
+import { directoryId } from '#log/directory-id.ts'
+import { hasNoLog } from '#log/place-checkpoint.ts'
+import { describeOwner, type OwnerFile } from './owner-format.ts'
+import { inspectStore, readOwner } from './ownership.ts'
+import { planRestore, type RestorePlan } from './restore.ts'
+import { decideStart } from './start-decision.ts'
+import { type TakeOverOptions, takeOverStore } from './take-over.ts'
+
+// `chronik restore`: says what a store would give back, at its end or at a time, and makes a data directory of it if told to.
+
+export interface RestoreDirectoryOptions extends Omit<TakeOverOptions, 'id'> {
+  readonly createsHonestly: boolean
+  readonly takeOver: boolean
+}
+
+export interface RestorableStore {
+  readonly plan: RestorePlan
+  readonly owner: OwnerFile | null
+}
+
+/** Changes nothing, neither here nor there. */
+export async function lookAtRestore(options: RestoreDirectoryOptions): Promise<RestorableStore> {
+  const { store, signal, atMs } = options
+  const owner = await readOwner(store, signal)
+  const plan = await planRestore(options, { atMs, owner })
+  if (plan === null) throw nothingThere(store.place)
+  return { plan, owner }
+}
+
+/** The data directory is locked. Afterwards a start with it owns the store. */
+export async function restoreDirectory(options: RestoreDirectoryOptions): Promise<RestorePlan> {
+  const { store, disk, dataDir } = options
+  if (!(await hasNoLog(disk, dataDir))) {
+    const message = `${dataDir} has a log: name an empty directory, or move what is in it aside`
+    throw new ChronikError('DATA_DIRECTORY_NOT_EMPTY', 'invalid', message)
+  }
+  const id = await directoryId(options, dataDir)
+  const facts = await inspectStore(options, options)
+  const decision = decideStart({ id, log: null }, facts, options.takeOver)
+  if (decision.kind === 'refuse') throw new ChronikError(decision.code, decision.error, decision.message)
+  if (decision.kind !== 'restore' || !facts.hasCheckpoints) throw nothingThere(store.place)
+  const plan = await takeOverStore({ ...options, id }, facts, decision)
+  if (plan === null) throw nothingThere(store.place)
+  return plan
+}
+
+function nothingThere(place: string): ChronikError {
+  const message = `there is nothing to restore in ${place}: no broker has archived anything there`
+  return new ChronikError('NOTHING_TO_RESTORE', 'invalid', message)
+}
+
+/** For people. */
+export function describeOwnerOf({ owner }: RestorableStore): string {
+  if (owner === null) return 'nobody that can be read'
+  const stopped = owner.phase === 'stopped' ? ', stopped in good order' : ''
+  return `${describeOwner(owner)}, last heard of ${new Date(owner.writtenMs).toISOString()} by its own clock${stopped}`
+}

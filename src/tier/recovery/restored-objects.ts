@@ -1,0 +1,177 @@
+import { assert } from '#base/assert.ts'
+import { ChronikError } from '#base/errors.ts'
+import { BufferPool } from '#bytes/buffer-pool.ts'
+import { holdObject } from '#core/garbage.ts'
+import { NO_NUMBERS } from '#core/packed-fields.ts'
+import type { Segment } from '#core/segments.ts'
+import type { Partition } from '#core/state.ts'
+import { readPartIndex } from '#log/segment-index.ts'
+import { segmentKey } from '#log/segment-names.ts'
+import { SegmentWriter } from '#log/segment-writer.ts'
+import type { ObjectStore } from '#object-store/object-store.ts'
+import { baseOffsetOf, batchSizeBytesOf, computeCrc, crcOf, lastOffsetDeltaOf, leaderEpochOf } from '#records/batch.ts'
+import { buildEndMarker } from '#records/build.ts'
+import { isWhole, type Taken } from './coverage.ts'
+import type { RestoredPartition, RestorePlan } from './restore.ts'
+
+// Puts the records that were in no segment where the restored state has them: copies that are taken as they are become segments
+// where they are; what is cut out of others, and the markers of aborted transactions, is written into shared objects of the new
+// owner. Reads of the store are as many as there are cuts; memory is one object.
+
+const OBJECT_BYTES = 16 << 20
+const OBJECT_PARTS = 4096
+const KEPT_PIECES_BYTES = 32 << 20
+const HEADER_BYTES = 61
+
+/** A batch on its way into a new object. */
+interface Batch {
+  readonly bytes: Buffer
+  readonly at: number
+  readonly sizeBytes: number
+  readonly baseOffset: number
+  readonly leaderEpoch: number
+}
+
+/** What one part of a new object is made of. */
+interface MadePart {
+  readonly partition: Partition
+  readonly from: number
+  readonly to: number
+  readonly createdMs: number
+  batches(): Promise<Batch[]>
+}
+
+export async function placeRestored(
+  { store, signal, generation }: { store: ObjectStore; signal: AbortSignal; generation: number },
+  plan: RestorePlan,
+): Promise<void> {
+  const maker = new ObjectMaker(store, signal, { generation, sharedAt: plan.position })
+  const rows: (() => { partition: Partition; segment: Segment })[] = []
+  for (const restored of plan.partitions) {
+    const { partition, taken, markers } = restored
+    for (const one of taken) {
+      if (isWhole(one)) rows.push(() => ({ partition, segment: one.copy.segment }))
+      else rows.push(await maker.add(cutOut(store, signal, { partition, taken: one })))
+    }
+    if (markers.length > 0) rows.push(await maker.add(closing(restored, plan.stateTimeMs)))
+  }
+  await maker.end()
+  for (const row of rows) {
+    const { partition, segment } = row()
+    partition.segments.add(segment)
+    holdObject(plan.state, segment)
+  }
+  for (const { partition } of plan.partitions) {
+    assert(
+      partition.segments.endOffset(partition.nextOffset) === partition.nextOffset,
+      'all that is left is in segments',
+    )
+  }
+}
+
+class ObjectMaker {
+  readonly #store: ObjectStore
+  readonly #signal: AbortSignal
+  readonly #name: { readonly generation: number; readonly sharedAt: number }
+  readonly #pool = new BufferPool(KEPT_PIECES_BYTES)
+  #writer = new SegmentWriter(this.#pool)
+  #parts: { segment: Segment | null }[] = []
+
+  constructor(store: ObjectStore, signal: AbortSignal, name: { generation: number; sharedAt: number }) {
+    this.#store = store
+    this.#signal = signal
+    this.#name = name
+  }
+
+  /** What is returned says where it came to lie, after the end. */
+  async add(part: MadePart): Promise<() => { partition: Partition; segment: Segment }> {
+    if (this.#parts.length === OBJECT_PARTS || this.#writer.sizeBytes >= OBJECT_BYTES) await this.end()
+    const { partition, from, to, createdMs } = part
+    const { topic, index } = partition
+    const about = { topicId: topic.id, topicName: topic.name, partition: index, baseOffset: from, createdMs }
+    const batches = await part.batches()
+    this.#writer.beginPart(about)
+    for (const { bytes, at, sizeBytes, baseOffset, leaderEpoch } of batches) {
+      this.#writer.addBatch(bytes, at, sizeBytes, baseOffset, leaderEpoch)
+    }
+    this.#writer.endPart(to, partition.aborted?.rowsBetween(from, to) ?? NO_NUMBERS)
+    const made: { segment: Segment | null } = { segment: null }
+    this.#parts.push(made)
+    return () => {
+      assert(made.segment !== null, 'the objects are in the store')
+      return { partition, segment: made.segment }
+    }
+  }
+
+  async end(): Promise<void> {
+    if (this.#parts.length === 0) return
+    try {
+      const sealed = this.#writer.end()
+      const name = { ...this.#name, revision: 0, sharedHash: sealed.hash }
+      const key = segmentKey({ ...name, baseOffset: 0, nextOffset: 0, topicName: '', topicId: '', partition: 0 })
+      await this.#store.put(key, sealed.pieces, this.#signal)
+      for (const [i, made] of this.#parts.entries()) {
+        const { topicId: _, partition: __, ...part } = sealed.parts[i]!
+        made.segment = { ...part, ...name }
+      }
+    } finally {
+      this.#writer.release()
+    }
+    this.#writer = new SegmentWriter(this.#pool)
+    this.#parts = []
+  }
+}
+
+/** The batches of a copy that are wanted: a batch begins, and one ends, where the range does. */
+function cutOut(
+  store: ObjectStore,
+  signal: AbortSignal,
+  { partition, taken }: { partition: Partition; taken: Taken },
+): MadePart {
+  const { copy, from, to } = taken
+  const { createdMs } = copy.segment
+  const batches = async (): Promise<Batch[]> => {
+    const { key, segment } = copy
+    const { indexPlace, indexBytes, place } = segment
+    const of = { topicId: partition.topic.id, partition: partition.index }
+    const index = readPartIndex(await store.getRange(key, indexPlace, indexBytes, signal), key, { ...segment, ...of })
+    const begin = index.placeOf(from)
+    const end = to === segment.nextOffset ? segment.sizeBytes : index.placeBehind(index.placeOf(to))
+    const bytes = await store.getRange(key, place + begin, end - begin, signal)
+    const found = [...wholeBatches(bytes)].filter(batch => batch.baseOffset >= from && batch.baseOffset < to)
+    const last = found.at(-1)
+    const isRange = found[0]?.baseOffset === from && last !== undefined && nextOffsetOf(last) === to
+    if (!isRange) throw unfit(key, from, to)
+    return found
+  }
+  return { partition, from, to, createdMs, batches }
+}
+
+function nextOffsetOf({ bytes, at, baseOffset }: Batch): number {
+  return baseOffset + lastOffsetDeltaOf(bytes, at) + 1
+}
+
+function* wholeBatches(bytes: Buffer): Generator<Batch> {
+  for (let at = 0; at + HEADER_BYTES <= bytes.length; ) {
+    const sizeBytes = batchSizeBytesOf(bytes, at)
+    if (sizeBytes < HEADER_BYTES || at + sizeBytes > bytes.length || computeCrc(bytes, at) !== crcOf(bytes, at)) return
+    yield { bytes, at, sizeBytes, baseOffset: baseOffsetOf(bytes, at), leaderEpoch: leaderEpochOf(bytes, at) }
+    at += sizeBytes
+  }
+}
+
+function unfit(key: string, from: number, to: number): ChronikError {
+  const message = `${key} does not have the batches of offsets ${from} to ${to}: put it back from a copy of the store`
+  return new ChronikError('SEGMENT_DAMAGED', 'corrupt', message)
+}
+
+function closing({ partition, markers }: RestoredPartition, timeMs: number): MadePart {
+  const from = markers[0]!.offset
+  const { leaderEpoch } = partition
+  const batches = markers.map(({ offset, producerId, producerEpoch }) => {
+    const about = { producerId, producerEpoch, coordinatorEpoch: 0, timestampMs: timeMs }
+    const bytes = buildEndMarker('abort', about)
+    return { bytes, at: 0, sizeBytes: bytes.length, baseOffset: offset, leaderEpoch }
+  })
+  return { partition, from, to: from + markers.length, createdMs: timeMs, batches: async () => batches }
+}

@@ -1,0 +1,228 @@
+import { gunzipSync, gzipSync } from 'node:zlib'
+import type { ChronikError } from '#base/errors.ts'
+import { BufferPool } from '#bytes/buffer-pool.ts'
+import { OWN_OBJECT } from '#core/segments.ts'
+import type { Partition } from '#core/state.ts'
+import type { ObjectFacts, ObjectStore } from '#object-store/object-store.ts'
+import { StoreError } from '#object-store/store-errors.ts'
+import type { Packer, Unpack } from '#tier/recovery/archive-format.ts'
+import { PatientStore } from '#tier/recovery/patient-store.ts'
+import { prepareRecovery, type Recovery, type RecoverySettings } from '#tier/recovery/recovery.ts'
+import { sealSegment } from '#tier/seal-segment.ts'
+import { LogLab } from './log-lab.ts'
+import { Prng } from './sim/prng.ts'
+import { ProcessClock } from './sim/process-clock.ts'
+import { SimClock } from './sim/sim-clock.ts'
+import { SimDisk } from './sim/sim-disk.ts'
+import { SimBucket, type SimObjectStore } from './sim/sim-object-store.ts'
+
+// Brokers without clients on simulated machines, which share a bucket: each has a log and its disaster recovery.
+
+/** Compression without threads: nothing of it is left to chance. */
+export const packer: Packer = { codec: 'gzip', pack: async content => gzipSync(content, { level: 1 }) }
+export const unpack: Unpack = async (_codec, packed) => gunzipSync(packed)
+
+export const SETTINGS: RecoverySettings = {
+  takeOver: false,
+  takeoverAfterMs: 10_000,
+  durability: 'local',
+  isArchived: true,
+  checkpointRecords: 10_000,
+  checkpointMs: 3_600_000,
+  restoreWindowMs: 0,
+  tailUploadMs: 1000,
+}
+
+export class RecoveryLab {
+  readonly clock = new SimClock()
+  readonly bucket: SimBucket
+  readonly prng: Prng
+  #machines = 0
+
+  constructor(options: { seed?: number; isHonest?: boolean } = {}) {
+    this.prng = new Prng(options.seed ?? 1)
+    const { isHonest = true } = options
+    this.bucket = new SimBucket({ clock: this.clock, prng: this.prng.fork(), isHonest })
+  }
+
+  async machine(): Promise<Machine> {
+    const machine = new Machine(this, `host-${++this.#machines}`)
+    await machine.wipe()
+    return machine
+  }
+
+  /** An own store. */
+  get keys(): string[] {
+    return this.bucket.keys
+  }
+}
+
+/** The way of one machine to the bucket, which can be cut. */
+class Link implements ObjectStore {
+  isCut = false
+  readonly #store: SimObjectStore
+
+  constructor(store: SimObjectStore) {
+    this.#store = store
+  }
+
+  get place(): string {
+    return this.#store.place
+  }
+
+  get #other(): SimObjectStore {
+    if (this.isCut) throw new StoreError('STORE_UNAVAILABLE', 'simulated: the network is cut')
+    return this.#store
+  }
+
+  async put(key: string, pieces: readonly Uint8Array[], signal: AbortSignal): Promise<void> {
+    return this.#other.put(key, pieces, signal)
+  }
+
+  async putIfAbsent(key: string, pieces: readonly Uint8Array[], signal: AbortSignal): Promise<boolean> {
+    return this.#other.putIfAbsent(key, pieces, signal)
+  }
+
+  async getRange(key: string, from: number, length: number, signal: AbortSignal): Promise<Buffer> {
+    return this.#other.getRange(key, from, length, signal)
+  }
+
+  async head(key: string, signal: AbortSignal): Promise<ObjectFacts | null> {
+    return this.#other.head(key, signal)
+  }
+
+  async *list(prefix: string, after: string, signal: AbortSignal): AsyncIterable<ObjectFacts> {
+    yield* this.#other.list(prefix, after, signal)
+  }
+
+  async delete(key: string, signal: AbortSignal): Promise<void> {
+    return this.#other.delete(key, signal)
+  }
+
+  async close(): Promise<void> {}
+
+  kill(): void {
+    this.#store.kill()
+  }
+}
+
+export interface Running {
+  readonly clock: ProcessClock
+  readonly store: Link
+  readonly recovery: Recovery
+  readonly lab: LogLab
+  readonly failures: ChronikError[]
+}
+
+export class Machine {
+  readonly lab: RecoveryLab
+  readonly host: string
+  readonly reports: string[] = []
+  disk!: SimDisk
+  #running: Running | null = null
+  #failures: ChronikError[] = []
+
+  constructor(lab: RecoveryLab, host: string) {
+    this.lab = lab
+    this.host = host
+  }
+
+  /** A new disk, with nothing on it. */
+  async wipe(): Promise<void> {
+    const { clock, prng } = this.lab
+    this.disk = new SimDisk({ clock, latencyMs: () => 0.01, prng: prng.fork() })
+    await clock.run(this.disk.makeDirectory('/data'))
+    await clock.run(this.disk.syncDirectory(''))
+  }
+
+  get running(): Running {
+    if (this.#running === null) throw new Error(`${this.host} does not run`)
+    return this.#running
+  }
+
+  get log(): LogLab['log'] {
+    return this.running.lab.log
+  }
+
+  /** Afterwards it runs, or is gone as if it had been killed. */
+  async start(settings: Partial<RecoverySettings> = {}): Promise<Running> {
+    try {
+      return await this.#start(settings)
+    } catch (thrown) {
+      this.kill()
+      throw thrown
+    }
+  }
+
+  async #start(settings: Partial<RecoverySettings>): Promise<Running> {
+    const { clock: time, bucket, prng } = this.lab
+    const clock = new ProcessClock(time)
+    const store = new Link(bucket.connect())
+    this.#failures = []
+    const failures = this.#failures
+    const random = prng.fork()
+    this.#dying = { clock, store }
+    const recovery = await time.run(
+      prepareRecovery({
+        store,
+        createsHonestly: bucket.isHonest,
+        disk: this.disk,
+        clock,
+        random: { bytes: count => Buffer.from(Array.from({ length: count }, () => random.between(0, 255))) },
+        dataDir: '/data',
+        host: this.host,
+        settings: { ...SETTINGS, ...settings },
+        packer,
+        unpack,
+        metrics: { created() {}, uploaded() {}, failed() {}, copied() {} },
+        isTailed: () => true,
+        report: (level, message) => this.reports.push(`${level}: ${message}`),
+        failed: error => failures.push(error),
+      }),
+    )
+    const lab = await LogLab.on(this.disk, time, { clock, segments: store, ...recovery.forLog })
+    const running = { clock, store, recovery, lab, failures }
+    await time.run(recovery.begin(lab.log))
+    this.#running = running
+    return running
+  }
+
+  #dying: { clock: ProcessClock; store: Link } | null = null
+
+  /** The process is gone; the disk stays, unless it is wiped. */
+  kill(): void {
+    this.#dying?.clock.kill()
+    this.#dying?.store.kill()
+    this.disk = this.disk.kill()
+    this.#running = null
+  }
+
+  async stop(): Promise<void> {
+    const { recovery, lab, clock, store } = this.running
+    await this.lab.clock.run(recovery.close(30_000))
+    await this.lab.clock.run(lab.log.close())
+    clock.kill()
+    store.kill()
+    this.#running = null
+  }
+
+  /** Seals all that the partitions have, each into an object of its own, or together. */
+  async seal(partitions: readonly Partition[], isShared = partitions.length > 1): Promise<void> {
+    const { lab, store } = this.running
+    const { log } = lab
+    const wishes = partitions.map(partition => ({ partition, maxBytes: 64 << 20 }))
+    const job = { wishes, sharedAt: isShared ? log.commits.position : OWN_OBJECT }
+    const tools = { log, store: new PatientStore(store, this.lab.clock, 5000), pieces: new BufferPool(1 << 20) }
+    await this.lab.clock.run(sealSegment(tools, job, new AbortController().signal))
+  }
+
+  /** Records of a partition by their place: base offset and checksum of each batch. */
+  async content(partition: Partition): Promise<string[]> {
+    const bytes = await this.running.lab.readAll(partition)
+    const batches: string[] = []
+    for (let at = 0; at < bytes.length; at += 12 + bytes.readInt32BE(at + 8)) {
+      batches.push(`${bytes.readBigInt64BE(at)}:${bytes.readUInt32BE(at + 17)}`)
+    }
+    return batches
+  }
+}

@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest'
+import { encodeState } from '#core/checkpoint.ts'
+import { RecoveryLab } from '#test/support/recovery-lab.ts'
+
+describe('a machine that is lost', () => {
+  it('is made anew from the bucket', async () => {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    await first.start()
+    const { lab: log } = first.running
+    const topic = await log.topic('orders', 2)
+    await log.appendMany(topic.partitions[0]!, 5)
+    await first.seal([topic.partitions[0]!])
+    await log.appendMany(topic.partitions[0]!, 3)
+    await log.appendMany(topic.partitions[1]!, 4)
+    await lab.clock.runFor(3000)
+    const before = await Promise.all([first.content(topic.partitions[0]!)])
+    first.kill()
+
+    await lab.clock.runFor(12_000)
+    const second = await lab.machine()
+    await second.start()
+    const restored = second.log.state.topics.get('orders')!
+    expect(await second.content(restored.partitions[0]!)).toEqual(before[0])
+    expect(restored.partitions.map(({ nextOffset }) => nextOffset)).toEqual([8, 4])
+    expect(second.log.state.generation).toBe(2)
+  })
+
+  it('that was stopped comes back as it was', async () => {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    await first.start()
+    const topic = await first.running.lab.topic('orders', 2)
+    await first.running.lab.appendMany(topic.partitions[0]!, 5)
+    await first.seal(topic.partitions)
+    const { state } = first.log
+    await first.stop()
+    const second = await lab.machine()
+    await second.start()
+    const restored = second.log.state
+    restored.generation = state.generation
+    restored.ownerId = state.ownerId
+    restored.timeMs = state.timeMs
+    expect(encodeState(restored).equals(encodeState(state))).toBe(true)
+  })
+})
