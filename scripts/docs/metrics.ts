@@ -17,6 +17,9 @@ export function metricsPage(): string {
     groups: () => NO_GROUPS,
     tiers: () => NO_TIERS,
     unsealedBytes: () => 0,
+    snapshotSizeBytes: () => 0,
+    uploadLagSeconds: () => 0,
+    uploadLagBytes: () => 0,
     sealFailingSeconds: () => 0,
     eventLoopDelay: () => ({ p99Seconds: 0, maxSeconds: 0 }),
   }

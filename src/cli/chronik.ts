@@ -4,12 +4,13 @@ import { type Command, UsageError } from './command.ts'
 import { groupCommand } from './group.ts'
 import { logCommand } from './log.ts'
 import { repairCommand } from './repair.ts'
+import { restoreCommand } from './restore.ts'
 import { startCommand } from './start.ts'
 import { VERSION } from './version.ts'
 
 // The command `chronik`: finds the command that is asked for and runs it. Exit codes: 0 done, 1 failed, 2 wrong use.
 
-const COMMANDS: readonly Command[] = [startCommand, groupCommand, logCommand, repairCommand]
+const COMMANDS: readonly Command[] = [startCommand, groupCommand, logCommand, repairCommand, restoreCommand]
 
 function help(): string {
   const width = Math.max(...COMMANDS.map(command => command.name.length))

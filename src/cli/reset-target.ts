@@ -1,6 +1,7 @@
 import { duration } from '#config/setting-types.ts'
 import type { ResetTarget } from '#kafka/kafka.ts'
 import { UsageError } from './command.ts'
+import { readMoment } from './moment.ts'
 
 // Where `chronik group reset-offsets` sets offsets to: exactly one option says it.
 
@@ -29,7 +30,7 @@ export function resetTarget(given: Given): ResetTarget {
     case 'shift-by':
       return { kind: 'shift', by: whole(name, given[name]!, /^[+-]?\d{1,15}$/) }
     case 'to-datetime':
-      return { kind: 'time', timestampMs: moment(given[name]!) }
+      return { kind: 'time', timestampMs: readMoment(name, given[name]!) }
     case 'by-duration': {
       const parsed = ANY_DURATION.parse(given[name]!)
       if (parsed.ok) return { kind: 'age', ageMs: parsed.value }
@@ -41,16 +42,4 @@ export function resetTarget(given: Given): ResetTarget {
 function whole(name: string, text: string, form: RegExp): number {
   if (form.test(text)) return Number(text)
   throw new UsageError(`--${name} takes a whole number, not '${text}'`)
-}
-
-const DATE = /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d)(:\d\d)?(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)?$/
-
-/** Kafka's tools read a time without a zone as UTC, too. */
-function moment(text: string): number {
-  const [, day = '', minute = '00:00', second = ':00', fraction = '', zone = 'Z'] = DATE.exec(text) ?? []
-  const timestampMs = Date.parse(`${day}T${minute}${second}${fraction}${zone}`)
-  // A 30th of February is not the 2nd of March.
-  const isDay = new Date(Date.parse(`${day}T00:00:00Z`)).toJSON()?.startsWith(day) ?? false
-  if (day !== '' && isDay && timestampMs >= 0) return timestampMs
-  throw new UsageError(`--to-datetime takes a time like 2026-01-31T12:00:00.000Z, not '${text}'`)
 }

@@ -1,6 +1,7 @@
 // Every metric of the product, by the name that its users see. docs/METRICS.md is written from here.
 
 import { Counter, type Exposable, Family, Gauge, Histogram, type Series, SeriesGauge } from './metrics.ts'
+import { createRecoveryMetrics, type RecoveryReadings, recoveryGauges } from './recovery-metrics.ts'
 import { createTierMetrics, type TierReadings, tierGauges } from './tier-metrics.ts'
 
 /** What labels can be, by the numbers that the code has for them. */
@@ -70,6 +71,7 @@ export function createMetrics({ apiNames, commitRecordTypes }: MetricLabels) {
       'Rebalances of groups that came to their end: each began a generation.',
     ),
     ...createTierMetrics(),
+    ...createRecoveryMetrics(),
   }
 }
 
@@ -86,7 +88,7 @@ export interface GroupFigures {
 export const NO_GROUPS: GroupFigures = { groupsInState: new Map(), members: 0, committedOffsets: 0, lags: [] }
 
 /** What is read when somebody scrapes. */
-export interface Readings extends TierReadings {
+export interface Readings extends TierReadings, RecoveryReadings {
   activeConnections: () => number
   storageUsageBytes: () => number
   produceProfile: () => number
@@ -148,6 +150,7 @@ export function metricsToExpose(metrics: Metrics, readings: Readings): Exposable
       readings.checkpointSizeBytes,
     ),
     ...tierGauges(readings),
+    ...recoveryGauges(readings),
     ...groupGauges(readings.groups),
     ...eventLoopGauges(readings.eventLoopDelay),
   ]

@@ -7,16 +7,26 @@ import type { State } from '#core/state.ts'
 import { type Health, listenControl, listenHttp, operationsRoutes } from '#http/http.ts'
 import { ConnectionHub, type KafkaListener, listenKafka } from '#kafka/kafka.ts'
 import { apis } from '#kafka/protocol/protocol.ts'
-import { checkpointDirectory, type Log, openLog, type RangeSource, TopicRules, walDirectory } from '#log/log.ts'
-import { openLocalStore } from '#object-store/local-store.ts'
-import type { ObjectStore } from '#object-store/object-store.ts'
+import {
+  checkpointDirectory,
+  type Log,
+  type LogOptions,
+  openLog,
+  type RangeSource,
+  TopicRules,
+  WITHOUT_COPY,
+  walDirectory,
+} from '#log/log.ts'
 import { createExposition, type Exposition } from '#observe/exposition.ts'
 import type { Logger } from '#observe/log.ts'
 import { createMetrics, type Metrics, metricsToExpose, NO_GROUPS } from '#observe/product-metrics.ts'
 import { NO_TIERS } from '#observe/tier-metrics.ts'
 import { monitorEventLoop } from '#system/event-loop.ts'
 import { lockDirectory } from '#system/lock.ts'
+import type { Recovery } from '#tier/recovery/recovery.ts'
 import { startTier, type Tier, type TierOptions } from '#tier/tier.ts'
+import { openRecovery, restoreWindowMs } from './disaster-recovery.ts'
+import { type OpenedStore, openStore } from './open-store.ts'
 import { StorageUsage } from './storage-usage.ts'
 
 // Builds the whole broker, starts it part by part, and stops it in reverse order. Nothing is built anywhere else.
@@ -66,12 +76,22 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     stops.push(() => lock.release())
     const metrics = createMetrics(metricLabels())
     const hub = new ConnectionHub()
-    const store = await openLocalStore({ disk, random, directory: `${settings.dataDir}/store` })
-    stops.push(() => store.close())
-    const log = await openLog(logOptions(options, metrics, hub, store))
+    const opened = await openStore(options)
+    stops.push(() => opened.store.close())
+    const failed = (error: ChronikError) => {
+      hub.logFailed()
+      options.failed(error)
+    }
+    const recovery = await openRecovery({ ...options, ...opened, metrics, failed })
+    const copying = recovery?.forLog ?? WITHOUT_COPY
+    const log = await openLog({ ...logOptions(options, { metrics, hub, segments: opened.store }), failed, ...copying })
     stops.push(() => log.close())
+    if (recovery !== null) {
+      stops.push(() => recovery.close(RELEASE_MS))
+      await recovery.begin(log)
+    }
     const topicRules = new TopicRules(log.state, settings, options.sources)
-    const tier = startTier(tierOptions(options, { log, topicRules, store, metrics }))
+    const tier = startTier(tierOptions(options, opened, { log, topicRules, metrics, recovery }))
     stops.push(() => tier.close(settings.drainMs ?? 0))
     const clusterId = await ensureClusterId(log, random)
     stops.push(async () => void (await stopListening()))
@@ -81,8 +101,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     if (options.operations) {
       const eventLoop = monitorEventLoop()
       stops.push(() => eventLoop.stop())
-      const exposition = expose(options, { metrics, log, hub, kafka, tier, eventLoop })
-      metricsPort = await listenOperations(options, { log, kafka, tier, exposition }, listeners)
+      const exposition = expose(options, { metrics, log, hub, kafka, tier, recovery, eventLoop })
+      metricsPort = await listenOperations(options, { log, recovery, tier, kafka, exposition }, listeners)
     }
     logger.info('started', { kafkaPort: kafka.port, metricsPort, dataDir: settings.dataDir, clusterId })
     let closing: Promise<void> | null = null
@@ -100,6 +120,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     throw thrown
   }
 }
+
+/** On the way out the store gets the rest of the log, and the ownership back, within so long. */
+const RELEASE_MS = 30_000
 
 /** Those that two checkpoints need, the one that is written and the one behind it. */
 const LEAST_WAL_FILES = 6
@@ -125,9 +148,17 @@ function metricLabels(): { apiNames: (string | undefined)[]; commitRecordTypes: 
   return { apiNames, commitRecordTypes }
 }
 
+interface TierParts {
+  readonly log: Log
+  readonly topicRules: TopicRules
+  readonly metrics: Metrics
+  readonly recovery: Recovery | null
+}
+
 function tierOptions(
   { settings, clock, logger, random }: ServerOptions,
-  { log, topicRules, store, metrics }: { log: Log; topicRules: TopicRules; store: ObjectStore; metrics: Metrics },
+  { store, isBucket }: OpenedStore,
+  { log, topicRules, metrics, recovery }: TierParts,
 ): TierOptions {
   return {
     log,
@@ -137,7 +168,8 @@ function tierOptions(
     random,
     limits: { segmentBytes: settings.sealMaxBytes, segmentMs: settings.sealMaxMs },
     walLimitBytes: log.options.walLimitBytes,
-    restoreWindowMs: 0,
+    restoreWindowMs: restoreWindowMs(settings, isBucket),
+    isArchived: position => recovery?.isArchived(position) ?? true,
     metrics: {
       sealed(segments, sizeBytes, seconds) {
         metrics.segmentsSealed.value += segments
@@ -169,10 +201,8 @@ function tierOptions(
 
 function logOptions(
   options: ServerOptions,
-  metrics: Metrics,
-  hub: ConnectionHub,
-  segments: RangeSource,
-): Parameters<typeof openLog>[0] {
+  { metrics, hub, segments }: { metrics: Metrics; hub: ConnectionHub; segments: RangeSource },
+): Omit<LogOptions, 'failed' | 'committed' | 'mayAnswer'> {
   const { settings, disk, clock, logger } = options
   const profile = PRODUCE_PROFILES[settings.produceProfile]
   return {
@@ -202,10 +232,6 @@ function logOptions(
       },
     },
     report: (level, message, fields) => logger[level](message, fields),
-    failed: error => {
-      hub.logFailed()
-      options.failed(error)
-    },
     afterCommit: () => hub.settle(),
   }
 }
@@ -226,11 +252,12 @@ function expose(
     hub: ConnectionHub
     kafka: KafkaListener
     tier: Tier
+    recovery: Recovery | null
     eventLoop: ReturnType<typeof monitorEventLoop>
   },
 ): Exposition {
   const { settings, disk, clock } = options
-  const { metrics, log, hub, kafka, tier, eventLoop } = parts
+  const { metrics, log, hub, kafka, tier, recovery, eventLoop } = parts
   const storage = new StorageUsage(disk, [walDirectory(settings.dataDir), checkpointDirectory(settings.dataDir)])
   let groups = NO_GROUPS
   let tiers = NO_TIERS
@@ -248,6 +275,9 @@ function expose(
       groups: () => groups,
       tiers: () => tiers,
       unsealedBytes: () => log.unsealed.sizeBytes,
+      snapshotSizeBytes: () => recovery?.checkpointSizeBytes ?? 0,
+      uploadLagSeconds: () => (recovery?.lag.ms ?? 0) / 1000,
+      uploadLagBytes: () => recovery?.lag.bytes ?? 0,
       sealFailingSeconds: () => tier.failingMs / 1000,
       eventLoopDelay: () => eventLoop.read(),
     }),
@@ -264,14 +294,17 @@ function expose(
   }
 }
 
+const SILENCED = 'the ownership of the object store could not be renewed: nothing is acknowledged until it is'
+
 /** Adds to the listeners what listens; returns the port. */
 async function listenOperations(
   options: ServerOptions,
-  { log, kafka, tier, exposition }: { log: Log; kafka: KafkaListener; tier: Tier; exposition: Exposition },
+  parts: { log: Log; recovery: Recovery | null; tier: Tier; kafka: KafkaListener; exposition: Exposition },
   listeners: Listener[],
 ): Promise<number> {
   const { settings, clock, logger } = options
-  const routes = operationsRoutes(exposition, () => healthOf(log, tier))
+  const { log, recovery, tier, kafka, exposition } = parts
+  const routes = operationsRoutes(exposition, () => healthOf(log, tier, recovery))
   const forOwner = [...routes, ...kafka.ownerRoutes]
   const control = await listenControl({ routes: forOwner, clock, log: logger, dataDirectory: settings.dataDir })
   listeners.push(control)
@@ -280,13 +313,15 @@ async function listenOperations(
   return http.port
 }
 
-function healthOf(log: Log, { failingMs }: Tier): Health {
+function healthOf(log: Log, { failingMs }: Tier, recovery: Recovery | null): Health {
   const { refusal, unsealed, options, commits } = log
   const warning =
     `nothing could be sealed into the object store for ${Math.round(failingMs / 1000)} s: ${unsealed.sizeBytes} bytes wait in the ` +
     `write-ahead log, which has ${commits.files.sizeBytes} of at most ${options.walLimitBytes} bytes; records are taken until then, ` +
     'and read as far as they are on this machine'
-  return { reasons: refusal === null ? [] : [refusal.message], warnings: failingMs === 0 ? [] : [warning] }
+  const reasons = refusal === null ? [] : [refusal.message]
+  if (recovery?.isSilenced) reasons.push(SILENCED)
+  return { reasons, warnings: failingMs === 0 ? [] : [warning] }
 }
 
 function oldestTransactionMs({ openTransactions }: State, nowMs: number): number {

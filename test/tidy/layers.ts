@@ -41,7 +41,19 @@ export const lowerHalves: Record<string, string> = { commit: 'log' }
 
 /** Stages of the data path that are files of their own, beside the door: one verb each. */
 export const verbs: Record<string, string[]> = {
-  log: ['read-log', 'copy-batches', 'follow', 'find-by-timestamp', 'retention', 'dump', 'repair'],
+  log: [
+    'read-log',
+    'copy-batches',
+    'follow',
+    'find-by-timestamp',
+    'retention',
+    'dump',
+    'repair',
+    'directory-id',
+    'place-checkpoint',
+  ],
+  tier: ['seal-plan', 'recovery/recovery', 'recovery/restore', 'recovery/restore-directory', 'recovery/pack'],
+  server: ['restore'],
 }
 
 /** Where the program begins, as a command and as a library. */

@@ -22,6 +22,9 @@ function exposed(overrides: { produceProfile?: number; storageUsageBytes?: numbe
     groups: () => overrides.groups ?? NO_GROUPS,
     tiers: () => NO_TIERS,
     unsealedBytes: () => 0,
+    snapshotSizeBytes: () => 0,
+    uploadLagSeconds: () => 0,
+    uploadLagBytes: () => 0,
     sealFailingSeconds: () => 0,
     eventLoopDelay: () => ({ p99Seconds: 0.1, maxSeconds: 0.2 }),
   })

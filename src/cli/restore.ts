@@ -1,0 +1,98 @@
+import { processEnvironment } from '#config/environment.ts'
+import { loadSettings } from '#config/load-settings.ts'
+import type { Settings } from '#config/settings.ts'
+import { type RestoreReport, restoreFromStore } from '#server/restore.ts'
+import { systemProcess } from '#system/process.ts'
+import { readTextFile } from '#system/text-file.ts'
+import { type Command, readOptions, UsageError } from './command.ts'
+import { readMoment } from './moment.ts'
+import { table } from './table.ts'
+
+const HELP = `Usage: chronik restore --data-dir DIR [--from PLACE] [--at TIME] [--execute] [--take-over]
+
+Says what an object store would give back, and makes a data directory of it if told to. Changes nothing without --execute, which
+takes the store over: its owner before must be gone, and only this data directory can go on with it. 'chronik start' with an
+empty data directory does the same for the newest state; this command is for going back in time, and for looking first.
+
+  --data-dir DIR   the data directory to make: there must be no log in it
+  --from PLACE     the store: a directory, or unset the one of the settings (CHRONIK_LOCAL_STORAGE_PATH and others, --config)
+  --at TIME        the state at this time, within the restore window: 2026-01-31T12:00:00.000Z, UTC unless it names a zone.
+                   Unset: the newest there is
+  --execute        do it
+  --take-over      also if the owner of the store may still live; it is fenced first
+  --config FILE    settings file
+`
+
+export const restoreCommand: Command = {
+  name: 'restore',
+  summary: 'Make a data directory from an object store, as it is or as it was at a time.',
+  help: () => HELP,
+  run,
+}
+
+async function run(argv: readonly string[]): Promise<number> {
+  const options = readOptions(argv, ['data-dir', 'from', 'at', 'config'], ['execute', 'take-over'])
+  const dataDir = options['data-dir']
+  if (dataDir === undefined) throw new UsageError('--data-dir is needed')
+  const settings = settingsOf(dataDir, options.from, options.config)
+  const executes = options.execute ?? false
+  const found = await restoreFromStore({
+    settings,
+    atMs: options.at === undefined ? null : readMoment('at', options.at),
+    takeOver: options['take-over'] ?? false,
+    executes,
+    report: message => systemProcess.printError(`${message}\n`),
+  })
+  systemProcess.print(describe(found))
+  systemProcess.print(
+    executes
+      ? `\nrestored into ${dataDir}: start it with 'chronik start --data-dir ${dataDir}' and the same store\n`
+      : '\nnothing was changed: add --execute to restore this\n',
+  )
+  return 0
+}
+
+function settingsOf(dataDir: string, from: string | undefined, config: string | undefined): Settings {
+  const argv = ['--data-dir', dataDir]
+  if (config !== undefined) argv.push('--config', config)
+  if (from !== undefined) argv.push('--local-storage-path', directoryOf(from))
+  const loaded = loadSettings({ argv, env: processEnvironment(), readFile: readTextFile })
+  if (!loaded.ok) throw new UsageError(loaded.errors.join('\n'))
+  return loaded.settings
+}
+
+function directoryOf(from: string): string {
+  const scheme = /^([a-z0-9]+):\/\//.exec(from)?.[1]
+  if (scheme === undefined) return from
+  if (scheme === 'file') return from.slice('file://'.length)
+  throw new UsageError(`--from takes a directory; name a bucket by its settings, not as '${from}'`)
+}
+
+function describe({ place, owner, plan }: RestoreReport): string {
+  const { state, mended, position, stateTimeMs, generation, isComplete } = plan
+  const lost = new Map<string, number>()
+  for (const { topic } of mended.cutPartitions) lost.set(topic.name, (lost.get(topic.name) ?? 0) + 1)
+  const rows = [...state.topics.values()].map(({ name, partitions }) => {
+    const records = partitions.reduce((sum, { logStart, nextOffset }) => sum + nextOffset - logStart, 0)
+    return [name, partitions.length, records, lost.get(name) ?? 0]
+  })
+  const lines = [
+    `store       ${place}`,
+    `owner       ${owner}`,
+    `state of    ${new Date(stateTimeMs).toISOString()}, position ${position} of generation ${generation}`,
+    `groups      ${state.groups.size}`,
+    `lost        ${lostText(plan)}`,
+    isComplete
+      ? 'complete    yes: everything that was ever acknowledged is there'
+      : 'complete    not known: what was acknowledged behind this state is not in the store. Open transactions are aborted, consumers ' +
+        'and producers are told to look where they are',
+  ]
+  return `${lines.join('\n')}\n\n${table(['TOPIC', 'PARTITIONS', 'RECORDS', 'CUT'], rows)}`
+}
+
+function lostText({ mended }: RestoreReport['plan']): string {
+  const { lostRecords, cutPartitions, abortedTransactions } = mended
+  const aborted = abortedTransactions === 0 ? '' : `; ${abortedTransactions} open transactions are aborted`
+  if (lostRecords === 0) return `no record of this state${aborted}`
+  return `${lostRecords} records of this state, at the end of ${cutPartitions.length} partitions, are not in the store${aborted}`
+}

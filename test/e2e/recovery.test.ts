@@ -1,0 +1,121 @@
+// A machine that is lost, as its user meets it: real processes, a store in a directory of its own, kill -9, and an empty disk.
+
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
+import { buildBatch } from '#test/support/batch-builder.ts'
+import {
+  type BrokerProcess,
+  BrokerStartFailed,
+  COMMAND_PATH,
+  startBrokerProcess,
+} from '#test/support/broker-process.ts'
+import { runToEnd } from '#test/support/command-line.ts'
+import { temporaryDirectory } from '#test/support/temporary.ts'
+import { until } from '#test/support/until.ts'
+import { WireClient } from '#test/support/wire-client.ts'
+
+const TOPIC = 'orders'
+/** So that the test does not wait for long; a promise of the owner that was killed. */
+const TAKEOVER_MS = 2000
+
+async function directories(): Promise<{ dataDir: string; flags: string[] }> {
+  const root = await temporaryDirectory()
+  const store = ['--local-storage-path', join(root, 'store')]
+  const tail = ['--tail-upload-ms', '200', '--takeover-after-ms', `${TAKEOVER_MS}`]
+  return { dataDir: join(root, 'data'), flags: [...store, ...tail] }
+}
+
+async function start(options: { dataDir: string; flags: readonly string[] }): Promise<BrokerProcess> {
+  const broker = await startBrokerProcess(options)
+  onTestFinished(() => broker.remove())
+  return broker
+}
+
+async function client(broker: BrokerProcess): Promise<WireClient> {
+  const wire = await WireClient.connect(broker.kafka)
+  onTestFinished(() => wire.close())
+  return wire
+}
+
+async function produce(wire: WireClient, values: readonly string[]): Promise<void> {
+  for (const value of values) {
+    const partitionData = [{ index: 0, records: buildBatch([{ value }]) }]
+    const answer = await wire.send('Produce', 9, {
+      acks: -1,
+      timeoutMs: 5000,
+      topicData: [{ name: TOPIC, partitionData }],
+    })
+    expect(answer.responses[0]?.partitionResponses[0]?.errorCode).toBe(0)
+  }
+}
+
+/** All that there is, one fetch after the other. */
+async function texts(wire: WireClient): Promise<string> {
+  let found = ''
+  for (let fetchOffset = 0; ; ) {
+    const partitions = [{ partition: 0, fetchOffset, partitionMaxBytes: 1 << 20 }]
+    const body = { maxWaitMs: 0, minBytes: 1, maxBytes: 1 << 20, topics: [{ topic: TOPIC, partitions }] }
+    const { responses } = await wire.send('Fetch', 11, body)
+    const bytes = (responses[0]?.partitions[0]?.records as Buffer | null | undefined) ?? Buffer.alloc(0)
+    if (bytes.length === 0) return found
+    found += bytes.toString('latin1')
+    for (let at = 0; at < bytes.length; at += 12 + bytes.readInt32BE(at + 8)) fetchOffset++
+  }
+}
+
+/** A start says that the owner may still live until it has been silent for long enough. */
+async function startWhenFree(options: { dataDir: string; flags: readonly string[] }): Promise<BrokerProcess> {
+  let broker: BrokerProcess | null = null
+  const refusals: string[] = []
+  await until(
+    'the owner to be gone',
+    async () => {
+      try {
+        broker = await start(options)
+      } catch (thrown) {
+        if (!(thrown instanceof BrokerStartFailed)) throw thrown
+        refusals.push(thrown.output)
+      }
+      return broker !== null
+    },
+    60_000,
+  )
+  for (const refusal of refusals) expect(refusal).toContain('or start with --take-over')
+  return broker!
+}
+
+it('a broker that is killed and loses its disk is back, with its records, from the store', async () => {
+  const place = await directories()
+  const first = await start(place)
+  const values = Array.from({ length: 20 }, (_, i) => `record-${i}`)
+  const wire = await client(first)
+  await wire.send('Metadata', 9, { topics: [{ name: TOPIC }] })
+  await produce(wire, values)
+  const metrics = `http://127.0.0.1:${first.metricsPort}/metrics`
+  await until('the archive', async () => /\nchronik_upload_lag_bytes 0\n/.test(await (await fetch(metrics)).text()))
+  await first.kill9()
+  await rm(place.dataDir, { recursive: true })
+
+  const looked = await runToEnd(process.execPath, [
+    COMMAND_PATH,
+    'restore',
+    ...['--data-dir', place.dataDir, '--from', place.flags[1]!],
+  ])
+  expect(looked).toMatchObject({ code: 0 })
+  expect(looked.stdout).toMatch(/orders +1 +20 +0/)
+  expect(looked.stdout).toContain('nothing was changed: add --execute to restore this')
+
+  const second = await startWhenFree(place)
+  const found = await texts(await client(second))
+  for (const value of values) expect(found).toContain(value)
+  await produce(await client(second), ['afterwards'])
+  expect(await texts(await client(second))).toContain('afterwards')
+  expect(second.output()).toContain('restored from')
+
+  // It was stopped in good order: whoever comes next need not wait.
+  await second.stop()
+  await rm(place.dataDir, { recursive: true })
+  const third = await start(place)
+  expect(await texts(await client(third))).toContain('afterwards')
+})
