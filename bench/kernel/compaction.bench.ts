@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { ChaskeySecret, chaskey, SECRET_BYTES } from '#bytes/chaskey.kernel.ts'
 import { CODEC_NAMES, type CodecName } from '#bytes/codecs.ts'
 import { BATCH_HEADER_BYTES, setBaseOffset } from '#records/batch.ts'
@@ -33,6 +33,14 @@ function benchHash(sizeBytes: number): void {
   const into = new Int32Array(4)
   measure(`hash ${sizeBytes} B`, { items: 1000, bytes: 1000 * sizeBytes }, () => {
     for (let at = 0; at < 1000; at++) chaskey(secret, bytes, at, at + sizeBytes, into, 0)
+  })
+}
+
+/** What Kafka knows keys by, in native code. */
+function benchMd5(sizeBytes: number): void {
+  const bytes = randomBytes(sizeBytes)
+  measure(`MD5 of node:crypto, ${sizeBytes} B`, { items: 1, bytes: sizeBytes }, () => {
+    hash('md5', bytes, 'buffer')
   })
 }
 
@@ -158,6 +166,7 @@ function optionsOf(map: OffsetMap, to: number) {
 }
 
 for (const sizeBytes of [8, 16, 36, 100, 1000]) benchHash(sizeBytes)
+benchMd5(16)
 benchMap(1000, 16)
 benchMap(1_000_000, 16)
 benchRecords()

@@ -1,8 +1,8 @@
 import { assert } from '#base/assert.ts'
 
 // Kernel: Chaskey (Mouha and others, SAC 2014; 8 rounds), 128 bits of any bytes that nobody can foretell who does not know the
-// secret. It is made for words of 32 bits, and so is JavaScript: SipHash, whose words have 64, takes thrice as long, and a hash of
-// node:crypto twenty times, for the call. Budget: 45 ns for 16 bytes, 12 ns for each 16 more (bench/kernel/compaction.bench.ts).
+// secret. It is made for words of 32 bits, and so is JavaScript: docs/decisions/compaction.md has what others cost. Budget: 45 ns
+// for 16 bytes, 25 ns for each 16 more (bench/kernel/compaction.bench.ts).
 
 export const SECRET_BYTES = 16
 const ROUNDS = 8

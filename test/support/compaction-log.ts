@@ -49,6 +49,7 @@ export interface RecordEvent {
   readonly value: string | null
   /** From START_MS; null for a record without a time. */
   readonly timeMs: number | null
+  readonly hasHeaders: boolean
 }
 
 export type LogEvent =
@@ -73,6 +74,7 @@ const someRecord: fc.Arbitrary<RecordEvent> = fc.record({
   key: fc.option(someKey, { nil: null, freq: 12 }),
   value: fc.option(someValue, { nil: null, freq: 3 }),
   timeMs: fc.option(fc.oneof(fc.nat(200), fc.nat(3_000_000_000)), { nil: null, freq: 15 }),
+  hasHeaders: fc.nat(5).map(number => number === 0),
 })
 
 export const someEvent: fc.Arbitrary<LogEvent> = fc.oneof(
@@ -97,6 +99,11 @@ export const someEvent: fc.Arbitrary<LogEvent> = fc.oneof(
     }),
   },
 )
+
+const HEADERS = [
+  { key: 'header', value: Buffer.from('x') },
+  { key: 'empty', value: null },
+]
 
 export class WrittenLog {
   batches: WrittenBatch[] = []
@@ -135,7 +142,10 @@ export class WrittenLog {
     const appendTime = hasAppendTime ? { logAppendTimeMs: START_MS + baseOffset } : {}
     const toBytes = (text: string | null) => (text === null ? null : Buffer.from(text))
     const bytes = buildBatch(
-      event.records.map(({ key, value }, i) => ({ timestampMs: times[i]!, key: toBytes(key), value: toBytes(value) })),
+      event.records.map(({ key, value, hasHeaders }, i) => {
+        const headers = hasHeaders ? HEADERS : []
+        return { timestampMs: times[i]!, key: toBytes(key), value: toBytes(value), headers }
+      }),
       { codec, leaderEpoch: 0, producerId, producerEpoch, baseSequence, transactional: isTransactional, ...appendTime },
     )
     if (producerId >= 0) {

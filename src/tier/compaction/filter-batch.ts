@@ -13,7 +13,7 @@ import {
 } from '#records/batch.ts'
 import { compactedBatch, type KeptRecords } from '#records/compacted.ts'
 import { openRecords } from '#records/read.ts'
-import { checkedRecordCount, damagedBatch, RECORDS_PER_TURN } from './checked-batch.ts'
+import { BYTES_PER_TURN, checkedRecordCount, damagedBatch, RECORDS_PER_TURN } from './checked-batch.ts'
 import type { OffsetMap } from './offset-map.kernel.ts'
 import { copyShifted, Judgement, judgeRecords, MAX_GROWTH_BYTES } from './records.kernel.ts'
 
@@ -38,6 +38,19 @@ const NO_TIMESTAMP = -1
 // No delta of two times is larger (varint.kernel.ts).
 const MAX_DELTA_MS = 2 ** 52
 const ALL_STAY = -1
+
+const SCRATCH_STEP_BYTES = 64 * 1024
+
+/** A copy that goes on range by range. */
+interface Copy {
+  /** The next one. */
+  range: number
+  /** Where it goes, in the scratch. */
+  end: number
+  /** What becomes of a timestamp delta: so many times itself, and so much more. */
+  readonly factor: 0 | 1
+  readonly shift: number
+}
 
 /** Takes those records out of a batch that are not the newest of their key (Kafka: MemoryRecords.filterTo). One at a time. */
 export class BatchFilter {
@@ -80,7 +93,7 @@ export class BatchFilter {
     this.#end(bytes, at, records.length)
     const kept = this.#verdict(bytes, at, judgement.hasTombstone)
     if (typeof kept === 'string') return kept
-    const body = this.#copyKept(records, bytes, at, kept)
+    const body = await this.#copyKeptInTurns(records, bytes, at, kept)
     const codec = CODEC_NAMES[codecOf(attributesOf(bytes, at))]!
     const isShort = body.length <= INLINE_COMPRESSION_BYTES
     return compactedBatch(bytes, at, kept, isShort ? compress(codec, body) : await compressOffThread(codec, body))
@@ -157,21 +170,41 @@ export class BatchFilter {
 
   /** The records that stay, out of all the `records` of the batch at (bytes, at). A view that the next call changes. */
   #copyKept(records: Buffer, bytes: Buffer, at: number, kept: KeptRecords): Buffer {
+    const copy = this.#beginCopy(bytes, at, kept)
+    while (copy.range < this.#judgement.rangeCount) this.#copyRange(records, copy)
+    return this.#scratch.subarray(0, copy.end)
+  }
+
+  async #copyKeptInTurns(records: Buffer, bytes: Buffer, at: number, kept: KeptRecords): Promise<Buffer> {
+    const copy = this.#beginCopy(bytes, at, kept)
+    for (let turnEnd = BYTES_PER_TURN; copy.range < this.#judgement.rangeCount; ) {
+      this.#copyRange(records, copy)
+      if (copy.end < turnEnd) continue
+      turnEnd = copy.end + BYTES_PER_TURN
+      await this.#options.nextTurn()
+    }
+    return this.#scratch.subarray(0, copy.end)
+  }
+
+  #beginCopy(bytes: Buffer, at: number, kept: KeptRecords): Copy {
     const { ranges, rangeCount, keptCount, baseTimestampMs } = this.#judgement
     let keptBytes = 0
     for (let i = 0; i < rangeCount; i++) keptBytes += ranges[2 * i + 1]! - ranges[2 * i]!
     const needed = keptBytes + MAX_GROWTH_BYTES * keptCount
-    if (this.#scratch.length < needed) this.#scratch = Buffer.allocUnsafeSlow(Math.ceil(needed * 1.5))
-    const into = this.#scratch
+    if (this.#scratch.length < needed) this.#scratch = Buffer.allocUnsafeSlow(needed + SCRATCH_STEP_BYTES)
     // A time of appending is the batch's, and of the records' own nothing is told any more.
     const hasAppendTime = isLogAppendTime(attributesOf(bytes, at))
     const shift = (hasAppendTime ? maxTimestampOf(bytes, at) : baseTimestampMs) - kept.baseTimestampMs
-    let end = 0
-    for (let i = 0; i < rangeCount; i++) {
-      const [from, to] = [ranges[2 * i]!, ranges[2 * i + 1]!]
-      if (hasAppendTime || shift !== 0) end = copyShifted(records, from, to, into, end, hasAppendTime ? 0 : 1, shift)
-      else end += records.copy(into, end, from, to)
-    }
-    return into.subarray(0, end)
+    return { range: 0, end: 0, factor: hasAppendTime ? 0 : 1, shift }
+  }
+
+  #copyRange(records: Buffer, copy: Copy): void {
+    const { ranges } = this.#judgement
+    const from = ranges[2 * copy.range]!
+    const to = ranges[2 * copy.range + 1]!
+    copy.range++
+    const isSame = copy.factor === 1 && copy.shift === 0
+    if (isSame) copy.end += records.copy(this.#scratch, copy.end, from, to)
+    else copy.end = copyShifted(records, from, to, this.#scratch, copy.end, copy.factor, copy.shift)
   }
 }

@@ -163,6 +163,9 @@ export function mapKeys(map: OffsetMap, bytes: Uint8Array, to: number, stop: num
   }
 }
 
+// What is copied in one go, so that others can have their turn between.
+const RANGE_BYTES = 256 * 1024
+
 /** What a batch's records are judged by, and the judgement; owned and used again by who judges. */
 export class Judgement extends Scan {
   // Of the batch.
@@ -172,7 +175,7 @@ export class Judgement extends Scan {
   latestOffset = 0
   /** Values that are null stay where they are the newest of their key. */
   keepsTombstones = true
-  /** Records that stay, and where they are: pairs of a begin and an end, so that neighbours are one range. */
+  /** Records that stay, and where they are: pairs of a begin and an end. Neighbours are one range, up to a size. */
   keptCount = 0
   ranges = new Int32Array(128)
   rangeCount = 0
@@ -198,7 +201,6 @@ export class Judgement extends Scan {
 
 /** Judges the records `[judgement.index, stop)`; goes on at `judgement.at`, and leaves there where it ended. */
 export function judgeRecords(map: OffsetMap, bytes: Uint8Array, to: number, stop: number, judgement: Judgement): void {
-  roomForRanges(judgement, stop - judgement.index)
   while (judgement.index < stop) {
     const count = Math.min(NOTED_KEYS, stop - judgement.index)
     const at = noteRecords(map, bytes, judgement.at, to, 0, count)
@@ -214,7 +216,8 @@ export function judgeRecords(map: OffsetMap, bytes: Uint8Array, to: number, stop
 }
 
 function judgeNoted(map: OffsetMap, count: number, judgement: Judgement): void {
-  const { baseOffset, baseTimestampMs, latestOffset, keepsTombstones, ranges } = judgement
+  const { baseOffset, baseTimestampMs, latestOffset, keepsTombstones } = judgement
+  const ranges = roomForRanges(judgement, count)
   let { keptCount, rangeCount, minTimestampMs, maxTimestampMs } = judgement
   for (let i = 0; i < count; i++) {
     const offset = baseOffset + offsets[i]!
@@ -233,10 +236,11 @@ function judgeNoted(map: OffsetMap, count: number, judgement: Judgement): void {
     if (isTombstone) judgement.hasTombstone = true
     keptCount++
     const at = begins[i]!
-    if (rangeCount > 0 && ranges[2 * rangeCount - 1] === at) ranges[2 * rangeCount - 1] = ends[i]!
+    const last = 2 * rangeCount - 1
+    if (rangeCount > 0 && ranges[last] === at && at - ranges[last - 1]! < RANGE_BYTES) ranges[last] = ends[i]!
     else {
-      ranges[2 * rangeCount] = at
-      ranges[2 * rangeCount + 1] = ends[i]!
+      ranges[last + 1] = at
+      ranges[last + 2] = ends[i]!
       rangeCount++
     }
   }
@@ -246,13 +250,14 @@ function judgeNoted(map: OffsetMap, count: number, judgement: Judgement): void {
   judgement.maxTimestampMs = maxTimestampMs
 }
 
-/** Two neighbours are one range, so `records` more make at most half as many, and one. */
-function roomForRanges(judgement: Judgement, records: number): void {
-  const needed = 2 * judgement.rangeCount + records + 2
-  if (needed <= judgement.ranges.length) return
-  const grown = new Int32Array(Math.max(needed, 2 * judgement.ranges.length))
-  grown.set(judgement.ranges)
-  judgement.ranges = grown
+function roomForRanges(judgement: Judgement, records: number): Int32Array {
+  const needed = 2 * (judgement.rangeCount + records)
+  if (needed > judgement.ranges.length) {
+    const grown = new Int32Array(2 * needed)
+    grown.set(judgement.ranges)
+    judgement.ranges = grown
+  }
+  return judgement.ranges
 }
 
 /** How much longer a record gets at most by another timestamp delta: by the delta, and by the length that counts it. */

@@ -160,6 +160,17 @@ describe('judgeRecords', () => {
     expect([judgement.ranges[0], judgement.ranges[3]]).toEqual([from, to])
   })
 
+  it('makes no range so large that copying it would hold up the thread', () => {
+    const value = Buffer.alloc(300)
+    const batch = batchOf(Array.from({ length: 3000 }, (_, i) => ({ key: `${i}`, value, offsetDelta: i })))
+    const map = new OffsetMap(1 << 16, secret)
+    const { judgement, from, to } = judge(map, batch, { latestOffset: 2000, keepsTombstones: true })
+    const ranges = judgement.ranges.subarray(0, 2 * judgement.rangeCount)
+    expect(judgement.rangeCount).toBeGreaterThanOrEqual(3)
+    expect([ranges[0], ranges.at(-1)]).toEqual([from, to])
+    for (let i = 2; i < ranges.length; i += 2) expect(ranges[i]).toBe(ranges[i - 1])
+  })
+
   it('stays within the bytes of the batch whatever is in them', () => {
     fc.assert(
       fc.property(
