@@ -3,7 +3,7 @@
 
 import fc from 'fast-check'
 import { CODEC_NAMES, type CodecName } from '#bytes/codecs.ts'
-import { type Producer, rememberBatch, sequenceAfter } from '#core/producers.ts'
+import { type Producer, rememberBatch, rememberMarker, sequenceAfter } from '#core/producers.ts'
 import { AbortedTransactions } from '#core/transactions.ts'
 import { attributesOf, setBaseOffset, setMaxTimestamp } from '#records/batch.ts'
 import { buildBatch, buildEndMarker } from '#records/build.ts'
@@ -203,11 +203,8 @@ export class WrittenLog {
     this.#epochs.set(producerId, producerEpoch)
     const producer = this.producers.get(producerId) ?? { epoch: producerEpoch, lastAppendMs: 0, batches: [] }
     this.producers.set(producerId, producer)
-    if (producer.epoch !== producerEpoch) {
-      producer.epoch = producerEpoch
-      producer.batches.length = 0
-      this.#sequences.set(producerId, 0)
-    }
+    if (producer.epoch !== producerEpoch) this.#sequences.set(producerId, 0)
+    rememberMarker(producer, producerEpoch)
     const open = this.#open.get(producerId)
     this.#open.delete(producerId)
     const transaction = open?.transaction ?? { isAborted: false }

@@ -37,7 +37,7 @@ export function compactPlainly(log: readonly WrittenBatch[], pass: PlainPass): P
     const isForgotten = batch.isMarker && !log.slice(0, i).some(other => other.transaction === batch.transaction)
     const { kept, waits } = stays(batch, { newest, mapTo, isForgotten, nowMs: pass.nowMs })
     if (kept.length === 0) {
-      if (isNeeded(batch, pass)) batches.push(emptied(batch))
+      if (batch.lastOffset + 1 === mapTo || isNeeded(batch, pass)) batches.push(emptied(batch))
       continue
     }
     const horizonMs = batch.horizonMs ?? (waits ? pass.nowMs + pass.deleteRetentionMs : null)

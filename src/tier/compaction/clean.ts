@@ -114,16 +114,16 @@ export class Cleaner {
     return recordCountOf(bytes, at) === 0 ? 'same' : emptiedBatch(bytes, at)
   }
 
-  /** Its header says what nothing else says: where the range ends, or what its producer wrote last. */
+  /** Its header says what nothing else says: where the pass ends, or what its producer wrote last. */
   #isNeeded(bytes: Buffer, at: number): boolean {
-    const lastOffset = lastOffsetOf(bytes, at)
-    if (lastOffset + 1 === this.#options.to) return true
+    const nextOffset = lastOffsetOf(bytes, at) + 1
+    if (nextOffset === this.#options.to || nextOffset === this.#options.mapTo) return true
     const producer = this.#options.producers?.get(producerIdOf(bytes, at))
     if (producer === undefined) return false
     const last = producer.batches.at(-1)
     // Without a batch of its own its epoch is what a marker brought.
     if (last === undefined) return isControl(attributesOf(bytes, at)) && producerEpochOf(bytes, at) === producer.epoch
-    return lastOffset === lastOffsetOfKept(last)
+    return nextOffset === lastOffsetOfKept(last) + 1
   }
 
   #count(bytes: Buffer, at: number, end: number, outcome: Outcome): void {
