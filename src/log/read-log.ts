@@ -130,12 +130,14 @@ async function readFromStorage(log: Log, partition: Partition, range: ReadRange)
   let isFull = false
   while (!isFull && read.sizeBytes === 0 && read.nextOffset < range.endOffset) {
     const { segment } = placeOf(partition, read.nextOffset)
+    const began = read.nextOffset
     try {
       if (segment === null) {
         await fillFromFiles(log, partition, read, range)
         return read
       }
       isFull = await fillFromSegments(log, partition, read, range)
+      assert(isFull || read.nextOffset > began, 'a read goes on, or ends')
     } catch (thrown) {
       const now = placeOf(partition, read.nextOffset)
       if (now.isThere && now.segment?.key !== segment?.key) continue

@@ -1,7 +1,12 @@
-import { type ChronikError, systemCodeOf } from '#base/errors.ts'
-import { followAccepted, type LogEvent } from '#log/follow.ts'
+import type { ChronikError } from '#base/errors.ts'
+import { followAccepted, type LogEvent, type LogGap } from '#log/follow.ts'
+import type { Log } from '#log/log.ts'
+import { type LogSlices, readLog, release } from '#log/read-log.ts'
 import { Violation } from './history.ts'
+import { checkRead, isDiskFault } from './reader.ts'
 import type { World } from './world.ts'
+
+const RETRY_MS = 10
 
 /** Follows the log over restarts, from where it was. It must see every batch that is kept, once and in order. */
 export class Follower {
@@ -25,8 +30,11 @@ export class Follower {
     const events = followAccepted(log, this.#position, this.#ending.signal)
     const failed = (thrown: unknown): void => {
       if ((thrown as ChronikError).code === 'LOG_CLOSED') return
-      if (!this.#world.faultsOnReads || systemCodeOf(thrown) !== 'EIO') throw thrown
-      this.connect()
+      const isExpected = this.#world.tiers?.isExpected(thrown) || (this.#world.faultsOnReads && isDiskFault(thrown))
+      if (!isExpected) throw thrown
+      this.#world.clock.after(RETRY_MS, () => {
+        if (log === this.#world.log) this.connect()
+      })
     }
     this.#world.own(this.#follow(events).catch(failed))
   }
@@ -50,6 +58,32 @@ export class Follower {
         this.#nextPosition = event.nextPosition
       }
       if (event.kind === 'batch') this.#world.guard(() => this.#sawBatch(event))
+      if (event.kind === 'gap') for (const missed of event.missed) await this.#readMissed(log, missed)
+    }
+  }
+
+  /** What it was too late for it reads as a consumer does. */
+  async #readMissed(log: Log, { topicId, partition: index, startOffset, endOffset }: LogGap['missed'][number]) {
+    const { history } = this.#world
+    const key = `${topicId}-${index}`
+    for (;;) {
+      const partition = log.state.topicsById.get(topicId)?.partitions[index]
+      if (partition === undefined) return
+      const offset = Math.max(startOffset, partition.logStart, this.#ends.get(key) ?? 0)
+      if (offset >= endOffset) return
+      const range = { offset, endOffset, maxBytes: 10_000, atLeastOne: true }
+      let read: LogSlices
+      try {
+        read = await readLog(log, partition, range)
+      } catch (thrown) {
+        if (log.state.partitions[partition.ordinal] !== partition || partition.logStart > offset) continue
+        throw thrown
+      }
+      const model = history.model.partitions[partition.ordinal]
+      this.#world.guard(() => model && checkRead(model, offset, read))
+      if (read.nextOffset <= offset) throw new Violation(`a follower finds nothing at ${offset} of ${key}`)
+      this.#ends.set(key, read.nextOffset)
+      release(log, read)
     }
   }
 

@@ -3,6 +3,7 @@ import { FILE_HEADER_BYTES } from '#commit/wal-format.ts'
 import { encodeState } from '#core/checkpoint.ts'
 import { type Log, openLog } from '#log/log.ts'
 import { readLog, release } from '#log/read-log.ts'
+import { NO_STORE } from '#test/support/no-store.ts'
 import { SimClock } from '#test/support/sim/sim-clock.ts'
 import type { SimDisk } from '#test/support/sim/sim-disk.ts'
 import { Violation } from './history.ts'
@@ -80,7 +81,8 @@ async function fingerprint(log: Log): Promise<number> {
 async function tryToOpen(world: World, disk: SimDisk): Promise<{ state: number } | { refused: unknown }> {
   try {
     const clock = new SimClock()
-    const log = await clock.run(openLog(world.options(disk, clock)))
+    const segments = (await world.tiers?.sourceOf(disk)) ?? NO_STORE
+    const log = await clock.run(openLog(world.options(disk, clock, segments)))
     return { state: await clock.run(fingerprint(log)) }
   } catch (refused) {
     return { refused }

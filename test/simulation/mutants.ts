@@ -5,8 +5,8 @@ export interface Mutant {
   readonly changes: readonly { file: string; from: string; to: string }[]
   /** It is found within so many seeds. */
   readonly seeds: number
-  /** What simulates: the log alone, or the broker with groups and transactions. */
-  readonly of?: 'log' | 'coordination'
+  /** What simulates: the log alone, or with segments, or the broker with groups and transactions. */
+  readonly of?: 'log' | 'tiers' | 'coordination'
 }
 
 export const one = (name: string, seeds: number, file: string, from: string, to: string): Mutant => ({
@@ -71,8 +71,8 @@ export const MUTANTS: readonly Mutant[] = [
     'the state of producers is not restored',
     20,
     'src/core/checkpoint.ts',
-    'partition.producers = readProducers(from, producerCount)',
-    'readProducers(from, producerCount)',
+    'const producers = producerCount > 0 ? readProducers(from, producerCount) : null',
+    'if (producerCount > 0) readProducers(from, producerCount)\n  const producers = null',
   ),
   one(
     'a file of the log goes though records in it are kept',

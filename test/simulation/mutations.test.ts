@@ -3,19 +3,26 @@ import { temporaryDirectory } from '#test/support/temporary.ts'
 import { COORDINATION_MUTANTS } from './coordination/coordination-mutants.ts'
 import { MUTANTS } from './mutants.ts'
 import { mutate, runMutant } from './mutation.ts'
+import { TIER_MUTANTS } from './tier-mutants.ts'
 
 // Those that are found at once; all of them are in test/long/simulation.
 const QUICK = [
   'answers come before the sync',
   'the state of producers is not restored',
   'a torn tail is not cut',
+  'files go before it is committed that they are sealed',
+  'a segment is committed before its object is in the store',
+  'records are sealed twice',
+  'what is left of an extent that is sealed in part begins where it began',
+  'at the border the segment before it is read',
+  'a late follower misses what is sealed',
   'a marker is written without a look at the epoch',
   'offsets of an aborted transaction count',
   'the last stable offset passes an open transaction',
   'a commit of an old generation is accepted',
 ]
 
-const ALL = [...MUTANTS, ...COORDINATION_MUTANTS]
+const ALL = [...MUTANTS, ...TIER_MUTANTS, ...COORDINATION_MUTANTS]
 
 describe('every bug', () => {
   it.each(ALL)('$name: is a change of the source as it stands', async mutant => {

@@ -42,6 +42,11 @@ export function checkRead(model: PartitionModel, offset: number, read: LogSlices
   return nextOffset
 }
 
+/** The disk's own error, or what the store in a directory of it makes of that. */
+export function isDiskFault(thrown: unknown): boolean {
+  return systemCodeOf(thrown) === 'EIO' || systemCodeOf((thrown as Error).cause) === 'EIO'
+}
+
 /** A consumer that reads anywhere, keeps what it got for a while, and waits at the end of partitions. */
 export class Reader {
   readonly #world: World
@@ -80,7 +85,11 @@ export class Reader {
         if (!bytes.equals(sent.bytes)) throw new Violation(`the file has other bytes than batch ${sent.id}`)
       })
     const offset = tail.baseOffset(index)
-    const failed = (thrown: unknown): void => this.#failed(partition, offset, thrown)
+    const failed = (thrown: unknown): void => {
+      // It is sealed by now, and its file is gone.
+      if (offset < partition.walStart && (thrown as ChronikError).code === 'LOG_TRIMMED') return
+      this.#failed(partition, offset, thrown)
+    }
     this.#world.own(log.commits.files.read(tail.position(index), bytes.length, bytes, 0).then(compare, failed))
   }
 
@@ -115,9 +124,11 @@ export class Reader {
       const next = model.batches[model.indexOf(nextOffset)]
       const isFirstOnly = read.sizeBytes === first?.sent.bytes.length
       if (read.sizeBytes > maxBytes && !(atLeastOne && isFirstOnly)) throw new Violation('more was read than asked for')
-      const isAll = nextOffset >= end || next === undefined
+      // It may end where the segments end, or where it was when the rest was sealed.
+      const isAll = nextOffset >= end || next === undefined || nextOffset <= partition.walStart
       const wouldFit = read.sizeBytes + (next?.sent.bytes.length ?? 0) <= maxBytes
-      if (!isAll && (wouldFit || (atLeastOne && read.sizeBytes === 0))) {
+      const isNone = read.sizeBytes === 0 && nextOffset < end
+      if ((!isAll && wouldFit) || (atLeastOne && isNone)) {
         throw new Violation(`less was read than there is: to ${nextOffset} of ${end}`)
       }
     })
@@ -131,10 +142,11 @@ export class Reader {
   }
 
   #failed(partition: Partition, offset: number, thrown: unknown): void {
-    const { log, faultsOnReads } = this.#world
+    const { log, faultsOnReads, tiers } = this.#world
     const isGone = log.state.partitions[partition.ordinal] === undefined || partition.logStart > offset
     if (isGone && !(thrown instanceof Error && thrown.name === 'AssertionFailed')) return
-    if (faultsOnReads && systemCodeOf(thrown) === 'EIO') return
+    if (faultsOnReads && isDiskFault(thrown)) return
+    if (tiers?.isExpected(thrown)) return
     if ((thrown as ChronikError).code === 'LOG_CLOSED') return
     this.#world.guard(() => {
       throw new Violation(`reading at ${offset} failed: ${thrown instanceof Error ? thrown.stack : String(thrown)}`)

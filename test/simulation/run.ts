@@ -1,9 +1,11 @@
 import { parseArgs } from 'node:util'
 import { coordinate } from './coordination/coordinate.ts'
-import { simulate } from './simulate.ts'
+import type { Mutant } from './mutants.ts'
+import { simulate, simulateTiers } from './simulate.ts'
 
 // node test/simulation/run.ts --seed 7 --trace      one run, line by line
 // node test/simulation/run.ts --from 1 --count 500  many runs; ends with 1 at the first that fails
+// node test/simulation/run.ts --of tiers ...            the log with segments in a store
 // node test/simulation/run.ts --of coordination ...     groups and transactions, through the whole broker, instead of the log
 
 const { values } = parseArgs({
@@ -20,7 +22,7 @@ const print = (line: string): void => {
   process.stdout.write(`${line}\n`)
 }
 
-const run = values.of === 'coordination' ? coordinate : simulate
+const run = { coordination: coordinate, tiers: simulateTiers, log: simulate }[values.of as NonNullable<Mutant['of']>]
 const first = Number(values.seed ?? values.from)
 const count = values.seed === undefined ? Number(values.count) : 1
 for (let seed = first; seed < first + count; seed++) {

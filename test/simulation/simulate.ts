@@ -1,28 +1,48 @@
 import { readLog, release } from '#log/read-log.ts'
 import { Prng } from '#test/support/sim/prng.ts'
+import { audit } from './audit.ts'
 import { Violation } from './history.ts'
 import { inspect } from './inspect.ts'
 import { type Ending, planOf } from './plan.ts'
 import { rangeFrom } from './range.ts'
 import { checkRead } from './reader.ts'
+import { tierPlanOf } from './tier-plan.ts'
+import type { Tiers } from './tiers.ts'
 import { Trace } from './trace.ts'
-import { DATA, World } from './world.ts'
+import { DATA, type Plans, World } from './world.ts'
 
 // One run: the real log on a simulated disk and clock, with clients, through several lives. Everything follows from the seed.
 
 export interface RunResult {
   readonly traceHash: number
-  readonly counts: World['counts']
+  readonly counts: World['counts'] & Partial<Tiers['counts']>
 }
 
 /** Thrown by a run that broke a promise; says which, and how to see it again. */
 export class SimulationFailed extends Error {}
 
 const DRAIN_MS = 60_000
+/** What is written is seen after so long, whatever goes wrong. */
+const UNSEEN_MS = 2_000
+/** After so long even what nobody knows of has been found in the store, and found again. */
+const LONG_MS = 8 * 3_600_000
 
-export async function simulate(seed: number, print: ((line: string) => void) | null = null): Promise<RunResult> {
+type Print = (line: string) => void
+
+/** The log alone: nothing is sealed. */
+export function simulate(seed: number, print: Print | null = null): Promise<RunResult> {
+  return simulateOf({ plan: planOf(seed), tierPlan: null }, seed, print)
+}
+
+/** The same with segments in a store, and files that go when all of them is sealed. */
+export function simulateTiers(seed: number, print: Print | null = null): Promise<RunResult> {
+  const plan = planOf(seed)
+  return simulateOf({ plan, tierPlan: tierPlanOf(seed, plan) }, seed, print)
+}
+
+async function simulateOf(plans: Plans, seed: number, print: Print | null): Promise<RunResult> {
   const trace = new Trace(print)
-  const world = new World(planOf(seed), new Prng(seed + 0.5 * 2 ** 32), trace)
+  const world = new World(plans, new Prng(seed + 0.5 * 2 ** 32), trace)
   const unhandled = (thrown: unknown): void => {
     world.violation ??= thrown
   }
@@ -36,7 +56,7 @@ export async function simulate(seed: number, print: ((line: string) => void) | n
   } finally {
     process.off('unhandledRejection', unhandled)
   }
-  return { traceHash: trace.hash, counts: world.counts }
+  return { traceHash: trace.hash, counts: { ...world.counts, ...world.tiers?.counts } }
 }
 
 async function run(world: World): Promise<void> {
@@ -78,7 +98,9 @@ async function lastLife(world: World): Promise<void> {
     if (world.clock.monotonicMs() > deadlineMs) throw new Violation('what was asked for is not answered')
     await world.live(100, 20, true)
   }
+  if (world.tiers !== null) await world.clock.runFor(LONG_MS)
   await checkEverything(world)
+  await audit(world, true)
   if (!(await close(world))) throw new Violation('the log could not be closed though nothing went wrong')
   endLife(world, 'power-loss')
   heal(world)
@@ -86,9 +108,11 @@ async function lastLife(world: World): Promise<void> {
   await world.open()
   if (world.counts.undecided > undecided) throw new Violation('a log that was closed had something undecided')
   await checkEverything(world)
+  await audit(world, false)
 }
 
 function heal(world: World): void {
+  world.tiers?.calm(true)
   world.disk.capacityBytes = Number.POSITIVE_INFINITY
   world.useDisk(world.disk, Number.POSITIVE_INFINITY, false)
 }
@@ -98,15 +122,18 @@ async function close(world: World): Promise<boolean> {
   const { clock, disk, log } = world
   world.follower.disconnected()
   let outcome: 'closed' | 'refused' | null = null
-  const closing = log.close().then(
-    () => {
-      outcome = 'closed'
-    },
-    thrown => {
-      outcome = 'refused'
-      world.closeRefused(thrown)
-    },
-  )
+  const stopping = (world.tiers?.stop() ?? Promise.resolve()).then(() => log.close())
+  const closing = stopping
+    .then(() => world.tiers?.close())
+    .then(
+      () => {
+        outcome = 'closed'
+      },
+      thrown => {
+        outcome = 'refused'
+        world.closeRefused(thrown)
+      },
+    )
   world.own(closing)
   await clock.runUntil(() => outcome !== null || disk.isDead || world.violation !== null)
   if (world.violation !== null) throw world.violation
@@ -124,6 +151,7 @@ async function close(world: World): Promise<boolean> {
 async function checkEverything(world: World): Promise<void> {
   const { log, history, clock } = world
   await world.calmly(async () => {
+    if (world.tiers?.plan.faults.unseen !== undefined) await clock.runFor(UNSEEN_MS)
     for (const model of history.model.partitions) {
       if (model === undefined) continue
       const partition = log.state.partitions[model.ordinal]!

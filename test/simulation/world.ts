@@ -1,10 +1,10 @@
 import { crc32c } from '@node-rs/crc32'
 import { type ChronikError, messageOf, systemCodeOf } from '#base/errors.ts'
 import type { Change } from '#core/change-records.ts'
-import { PRODUCE_RECORD } from '#core/change-records.ts'
+import { PRODUCE_RECORD, typeOfChange } from '#core/change-records.ts'
 import { encodeState } from '#core/checkpoint.ts'
 import type { Outcome } from '#core/core.ts'
-import { type Log, type LogOptions, openLog, WITHOUT_COPY } from '#log/log.ts'
+import { type Log, type LogOptions, openLog, type RangeSource, WITHOUT_COPY } from '#log/log.ts'
 import { NO_STORE } from '#test/support/no-store.ts'
 import type { Prng } from '#test/support/sim/prng.ts'
 import { SimClock } from '#test/support/sim/sim-clock.ts'
@@ -17,6 +17,8 @@ import type { Verdict } from './model.ts'
 import type { Plan } from './plan.ts'
 import { Producer } from './producer.ts'
 import { Reader } from './reader.ts'
+import type { TierPlan } from './tier-plan.ts'
+import { Tiers } from './tiers.ts'
 import type { Trace } from './trace.ts'
 
 export const DATA = '/data'
@@ -24,6 +26,17 @@ const CALLS_THAT_WRITE: ReadonlySet<CallKind> = new Set(['create', 'write', 'syn
 
 /** A sync at an interval waits for calls that are under way, and files for others. */
 const CALLS_BEFORE_A_SYNC = 12
+
+/** Records of the broker's own, which change nothing that clients see. */
+const TIER_RECORDS = new Set(
+  (['segments-committed', 'segments-replaced', 'garbage-removed'] as const).map(kind => typeOfChange(kind)),
+)
+
+/** What a seed decides: without a plan for segments there are none. */
+export interface Plans {
+  readonly plan: Plan
+  readonly tierPlan: TierPlan | null
+}
 
 /** The broker's surroundings in one run: the machine, the clients, and what is known of what the clients were told. */
 export class World {
@@ -68,12 +81,16 @@ export class World {
   /** When what was committed: what an interval promises. */
   #flushes: { atMs: number; position: number }[] = []
 
-  constructor(plan: Plan, prng: Prng, trace: Trace) {
+  /** Null: nothing is sealed. */
+  readonly tiers: Tiers | null
+
+  constructor({ plan, tierPlan }: Plans, prng: Prng, trace: Trace) {
     this.plan = plan
     this.prng = prng
     this.trace = trace
     this.clock = new SimClock({ prng: prng.fork() })
     this.disk = new SimDisk({ prng: prng.fork(), clock: this.clock, latencyMs: plan.latencyMs })
+    this.tiers = tierPlan === null ? null : new Tiers(tierPlan, this)
     this.producers = Array.from({ length: plan.producers }, (_, i) => new Producer(this, i % 3 !== 2))
   }
 
@@ -123,6 +140,11 @@ export class World {
     return fault
   }
 
+  /** The machine may die in it: then it does with the next call of the disk. */
+  #storeCalled(): void {
+    if (!this.#isCalm) this.#calls++
+  }
+
   #faultOf({ kind, path }: DiskCall): Fault | null {
     if (++this.#calls >= this.#diesAtCall) return 'die'
     if (!this.#faults || !this.isOpen) return null
@@ -143,7 +165,7 @@ export class World {
     return this.plan.sync === 'always' ? (this.#flushes.at(-2)?.position ?? 0) : 0
   }
 
-  options(disk: SimDisk, clock: SimClock): LogOptions {
+  options(disk: SimDisk, clock: SimClock, segments: RangeSource): LogOptions {
     const { walFileBytes, cacheBytes, gather, sync } = this.plan
     return {
       disk,
@@ -154,7 +176,7 @@ export class World {
       gather,
       sync,
       walLimitBytes: Number.POSITIVE_INFINITY,
-      segments: NO_STORE,
+      segments,
       metrics: { flushed() {}, applied() {}, stored() {} },
       report() {},
       failed() {},
@@ -167,17 +189,7 @@ export class World {
   async open(): Promise<boolean> {
     const { clock, disk } = this
     this.hasFailed = false
-    const options: LogOptions = {
-      ...this.options(disk, clock),
-      metrics: {
-        flushed: () => this.#flushed(),
-        applied: type => this.#applied(type),
-        stored: () => {},
-      },
-      report: (level, message) => this.trace.note(`${level}: ${message}`),
-      failed: error => this.#failed(error),
-    }
-    const opening = openLog(options)
+    const opening = this.#openLog()
     let isDone = false
     const done = (): void => {
       isDone = true
@@ -187,7 +199,23 @@ export class World {
     if (disk.isDead) return false
     this.#log = await opening
     this.#checkRecovered()
+    this.tiers?.start(this.#log)
     return true
+  }
+
+  async #openLog(): Promise<Log> {
+    const { clock, disk, tiers } = this
+    const segments = tiers === null ? NO_STORE : await tiers.open(disk, () => this.#storeCalled())
+    return openLog({
+      ...this.options(disk, clock, segments),
+      metrics: {
+        flushed: () => this.#flushed(),
+        applied: type => this.#applied(type),
+        stored: () => {},
+      },
+      report: (level, message) => this.trace.note(`${level}: ${message}`),
+      failed: error => this.#failed(error),
+    })
   }
 
   /** The state that was found, against all that is known. */
@@ -224,13 +252,16 @@ export class World {
 
   /** Without faults for a while. */
   async calmly(act: () => Promise<void>): Promise<void> {
+    const wereTiersCalm = this.tiers?.isCalm ?? true
     this.#isCalm = true
+    this.tiers?.calm(true)
     await act()
     this.#isCalm = false
+    this.tiers?.calm(wereTiersCalm)
   }
 
   #applied(type: number): void {
-    if (type === PRODUCE_RECORD) return
+    if (type === PRODUCE_RECORD || TIER_RECORDS.has(type)) return
     this.guard(() => {
       this.counts.changes++
       const { change, outcome } = this.history.changeApplied(this.log.commits.position)
@@ -317,6 +348,7 @@ export class World {
   /** Everything that clients had going with the broker is cut off. */
   disconnect(): void {
     this.#log = null
+    this.tiers?.disconnected()
     this.#expectedOutcomes.length = 0
     this.clock.forgetAll()
     for (const producer of this.producers) producer.disconnected()

@@ -112,7 +112,7 @@ const found: readonly Mutant[] = [
     'what a transaction has open is not restored',
     50,
     'src/core/checkpoint.ts',
-    'partition.openTransactions?.set(from.i64(), from.i64())',
+    'openTransactions?.set(from.i64(), from.i64())',
     'void [from.i64(), from.i64()]',
   ),
   one(

@@ -9,6 +9,8 @@ interface SimEvent {
   readonly atMs: number
   readonly order: number
   call: (() => void) | null
+  /** It happens whatever becomes of the process. */
+  readonly isOutside: boolean
 }
 
 /** Most that a timer comes late, if there is a source of chance. */
@@ -60,7 +62,18 @@ export class SimClock implements Clock {
 
   /** The process is gone, and with it everything it wanted to do. */
   forgetAll(): void {
-    this.#events.length = 0
+    const outside = this.#events.filter(event => event.isOutside).sort((one, other) => (isBefore(one, other) ? -1 : 1))
+    this.#events.splice(0, this.#events.length, ...outside)
+  }
+
+  /** The same time for what is no part of the process. */
+  outside(): Clock {
+    return {
+      nowMs: () => this.nowMs(),
+      monotonicMs: () => this.monotonicMs(),
+      after: (delayMs, call) => this.#add(Math.max(0, delayMs), call, true),
+      soon: call => void this.#add(TURN_MS, call, true),
+    }
   }
 
   /** Lets happen what is due until the promise is settled. Fails if it never will be. */
@@ -103,8 +116,8 @@ export class SimClock implements Clock {
     await promisesDone()
   }
 
-  #add(delayMs: number, call: () => void): Timer {
-    const event: SimEvent = { atMs: this.#elapsedMs + delayMs, order: this.#order++, call }
+  #add(delayMs: number, call: () => void, isOutside = false): Timer {
+    const event: SimEvent = { atMs: this.#elapsedMs + delayMs, order: this.#order++, call, isOutside }
     const heap = this.#events
     let at = heap.length
     heap.push(event)

@@ -3,11 +3,11 @@
 // happened or will happen yet. Every call goes through `onCall`, which may choose a fault; else chance does, by `faults`.
 
 import { assert } from '#base/assert.ts'
+import type { Clock } from '#base/ports.ts'
 import { assertKey, compareKeys } from '#object-store/keys.ts'
 import type { ObjectFacts, ObjectStore } from '#object-store/object-store.ts'
 import { objectMissing, StoreError } from '#object-store/store-errors.ts'
 import { Prng } from './prng.ts'
-import type { SimClock } from './sim-clock.ts'
 
 export type StoreVerb = 'put' | 'create' | 'get' | 'head' | 'list' | 'delete'
 
@@ -40,7 +40,7 @@ export type StoreFault = keyof StoreFaults
 export interface SimBucketOptions {
   prng?: Prng
   /** Without one, calls take no time. */
-  clock?: SimClock
+  clock?: Clock
   /** How long a request, and how long its answer, is on its way. */
   latencyMs?: (call: StoreCall, prng: Prng) => number
   faults?: Partial<StoreFaults>
@@ -75,7 +75,7 @@ export class SimBucket {
   /** Of the store's clock before ours. */
   skewMs = 0
   onCall: (call: StoreCall) => StoreFault | null = () => null
-  readonly clock: SimClock | null
+  readonly clock: Clock | null
   readonly #prng: Prng
   readonly #latencyMs: (call: StoreCall, prng: Prng) => number
   readonly #objects = new Map<string, Stored>()

@@ -1,0 +1,18 @@
+import { expect, it } from 'vitest'
+import { simulateTiers } from '#test/simulation/simulate.ts'
+import { scaled } from '#test/support/scale.ts'
+
+const { CHRONIK_SIM_SEEDS: wanted = `${scaled(3000)}`, CHRONIK_SIM_FROM: first = '1' } = process.env
+const PROGRESS_EVERY = 250
+
+it(`segments keep what was accepted with ${wanted} seeds from ${first} on`, { timeout: 3_600_000 }, async () => {
+  const total = { accepted: 0, restarts: 0, undecided: 0, sealed: 0, sealFailures: 0, merged: 0, deleted: 0 }
+  const end = Number(first) + Number(wanted)
+  for (let seed = Number(first); seed < end; seed++) {
+    const { counts } = await simulateTiers(seed)
+    for (const name of Object.keys(total) as (keyof typeof total)[]) total[name] += counts[name] ?? 0
+    if (seed % PROGRESS_EVERY === 0) process.stderr.write(`seed ${seed} of ${end - 1}: ${JSON.stringify(total)}\n`)
+  }
+  // What the runs are about has all happened.
+  for (const [name, count] of Object.entries(total)) expect(count, name).toBeGreaterThan(0)
+})
