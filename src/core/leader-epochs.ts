@@ -3,6 +3,9 @@ import { type EpochStart, FIRST_LEADER_EPOCH, type Partition } from './state.ts'
 // Which leader wrote which records (Kafka: LeaderEpochFileCache). A single broker leads with one epoch; whoever restores a partition
 // of which the end may be lost leads with the next one, so that consumers who have read that end find out.
 
+/** Kafka: RecordBatch.NO_PARTITION_LEADER_EPOCH */
+const UNDEFINED_EPOCH = -1
+
 /** Who leads from here on: what is there behind the offset is not, and never was. */
 export function beginEpoch(partition: Partition, startOffset: number): void {
   partition.leaderEpoch++
@@ -28,7 +31,7 @@ export function epochAt(partition: Partition, offset: number): number {
 export function endOfEpoch(partition: Partition, wanted: number): { epoch: number; endOffset: number } | null {
   const { leaderEpoch, nextOffset, logStart } = partition
   if (wanted === leaderEpoch) return { epoch: wanted, endOffset: nextOffset }
-  if (wanted < 0 || wanted > leaderEpoch) return null
+  if (wanted === UNDEFINED_EPOCH || wanted > leaderEpoch) return null
   const epochs = epochsOf(partition)
   const next = epochs.find(({ epoch }) => epoch > wanted)
   const endOffset = Math.max(logStart, next?.startOffset ?? nextOffset)

@@ -74,6 +74,7 @@ export class Tiers {
       limits: { segmentBytes, segmentMs },
       walLimitBytes,
       restoreWindowMs: 0,
+      isArchived: () => true,
       metrics: {
         sealed(segments) {
           counts.sealed += segments
