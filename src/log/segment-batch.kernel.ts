@@ -1,24 +1,26 @@
 import { assert } from '#base/assert.ts'
 import { crc32c } from '#bytes/crc32c.kernel.ts'
+import { viewOf } from '#core/fields.ts'
 import { KEPT_BATCHES, type KeptBatch, NO_PRODUCER, type Producer, sequenceAfter } from '#core/producers.ts'
 import {
-  attributesOf,
+  ATTRIBUTES_AT,
+  BASE_OFFSET_AT,
+  BASE_SEQUENCE_AT,
   BATCH_HEADER_BYTES,
-  baseSequenceOf,
-  batchSizeBytesOf,
+  BATCH_LENGTH_AT,
+  BATCH_LENGTH_ENDS_AT,
   isControl,
-  lastOffsetDeltaOf,
-  maxTimestampOf,
-  producerEpochOf,
-  producerIdOf,
-  recordCountOf,
-  setBaseOffset,
-  setLeaderEpoch,
+  LAST_OFFSET_DELTA_AT,
+  LEADER_EPOCH_AT,
+  MAX_TIMESTAMP_AT,
+  PRODUCER_EPOCH_AT,
+  PRODUCER_ID_AT,
+  RECORD_COUNT_AT,
 } from '#records/batch.ts'
 import { BLOCK_BYTES } from './segment-format.ts'
 
 // Kernel: copies stored batches into the body of a segment and takes note of what its index will say, once a batch, from the
-// header of the copy. Budget: 2 GB/s with batches of 1 KiB and 4 GB/s with batches of 64 KiB, copy and checksum included
+// header of the copy. Budget: 2 GB/s with batches of 1 KiB and 3 GB/s with batches of 64 KiB, copy and checksum included
 // (bench/kernel/segment.bench.ts). Its plain twin is test/support/plain-segment.ts.
 
 /** Entries of the sparse index begin so far apart at least. */
@@ -26,6 +28,7 @@ export const ENTRY_EVERY_BYTES = 1 << 16
 /** Summed up while it is still in the cache of the processor that copied it. */
 const SUM_BYTES = 1 << 17
 const NO_BYTES = Buffer.alloc(0)
+const TWO_32 = 4294967296
 
 /** Numbers of an entry: offset from the base offset, place in the body, largest timestamp up to the next entry. */
 export const ENTRY_NUMBERS = 3
@@ -34,6 +37,7 @@ export const ENTRY_NUMBERS = 3
 export class BodyCopy {
   /** Where batches are copied to, and how much of it is taken, and summed up. */
   piece: Buffer = NO_BYTES
+  view = viewOf(NO_BYTES)
   usedBytes = 0
   summedBytes = 0
   baseOffset = 0
@@ -75,13 +79,14 @@ export class BodyCopy {
   turn(piece: Buffer): void {
     sumUp(this)
     this.piece = piece
+    this.view = viewOf(piece)
     this.usedBytes = 0
     this.summedBytes = 0
   }
 }
 
 /**
- * Copies the batch at (bytes, at) behind the others, or what there is room for: at least its header. Returns the count of bytes;
+ * Copies the batch at (bytes, at) behind the others, or what the piece has room for: at least its header. Returns the bytes copied;
  * `copyRest` goes on.
  */
 export function copyBatch(
@@ -92,20 +97,23 @@ export function copyBatch(
   baseOffset: number,
   leaderEpoch: number,
 ): number {
-  const { piece, usedBytes } = body
+  const { piece, view, usedBytes } = body
   const roomBytes = piece.length - usedBytes
   assert(roomBytes >= BATCH_HEADER_BYTES && at + sizeBytes <= bytes.length, 'there is a batch, and room for its header')
   const copiedBytes = sizeBytes < roomBytes ? sizeBytes : roomBytes
   bytes.copy(piece, usedBytes, at, at + copiedBytes)
-  assert(batchSizeBytesOf(piece, usedBytes) === sizeBytes, 'a batch has the size that it says')
-  setBaseOffset(piece, usedBytes, baseOffset)
-  setLeaderEpoch(piece, usedBytes, leaderEpoch)
-  noteBatch(body, piece, usedBytes, sizeBytes, baseOffset)
+  const saidBytes = BATCH_LENGTH_ENDS_AT + view.getInt32(usedBytes + BATCH_LENGTH_AT)
+  assert(saidBytes === sizeBytes && sizeBytes >= BATCH_HEADER_BYTES, 'a batch has the size that it says')
+  const high = Math.floor(baseOffset / TWO_32)
+  view.setInt32(usedBytes + BASE_OFFSET_AT, high)
+  view.setUint32(usedBytes + BASE_OFFSET_AT + 4, baseOffset - high * TWO_32)
+  view.setInt32(usedBytes + LEADER_EPOCH_AT, leaderEpoch)
+  noteBatch(body, view, usedBytes, sizeBytes, baseOffset)
   advance(body, copiedBytes)
   return copiedBytes
 }
 
-/** Copies of a batch that did not fit what there is room for now. */
+/** Copies what is left of a batch that did not fit, as far as the new piece has room. */
 export function copyRest(body: BodyCopy, bytes: Buffer, at: number, sizeBytes: number): number {
   const roomBytes = body.piece.length - body.usedBytes
   const copiedBytes = sizeBytes < roomBytes ? sizeBytes : roomBytes
@@ -119,11 +127,11 @@ function advance(body: BodyCopy, copiedBytes: number): void {
   if (body.usedBytes - body.summedBytes >= SUM_BYTES) sumUp(body)
 }
 
-function noteBatch(body: BodyCopy, piece: Buffer, at: number, sizeBytes: number, baseOffset: number): void {
-  const lastOffsetDelta = lastOffsetDeltaOf(piece, at)
+function noteBatch(body: BodyCopy, view: DataView, at: number, sizeBytes: number, baseOffset: number): void {
+  const lastOffsetDelta = view.getInt32(at + LAST_OFFSET_DELTA_AT)
   assert(baseOffset >= body.nextOffset && lastOffsetDelta >= 0, 'batches come in the order of their offsets')
   const { entries, sizeBytes: place } = body
-  const timestampMs = maxTimestampOf(piece, at)
+  const timestampMs = i64At(view, at + MAX_TIMESTAMP_AT)
   if (place >= body.nextEntryPlace) {
     entries.push(baseOffset - body.baseOffset, place, -1)
     body.nextEntryPlace = place + ENTRY_EVERY_BYTES
@@ -134,9 +142,13 @@ function noteBatch(body: BodyCopy, piece: Buffer, at: number, sizeBytes: number,
   }
   body.sizeBytes = place + sizeBytes
   body.nextOffset = baseOffset + lastOffsetDelta + 1
-  body.recordCount += recordCountOf(piece, at)
-  const producerId = producerIdOf(piece, at)
-  if (producerId !== NO_PRODUCER) noteProducer(body.producers, piece, at, producerId, baseOffset, timestampMs)
+  body.recordCount += view.getInt32(at + RECORD_COUNT_AT)
+  const producerId = i64At(view, at + PRODUCER_ID_AT)
+  if (producerId !== NO_PRODUCER) noteProducer(body.producers, view, at, producerId, baseOffset, timestampMs)
+}
+
+function i64At(view: DataView, at: number): number {
+  return view.getInt32(at) * TWO_32 + view.getUint32(at + 4)
 }
 
 function sumUp(body: BodyCopy): void {
@@ -220,7 +232,7 @@ function batchRow(row: number, n: number): number {
 
 function noteProducer(
   producers: ProducerRows,
-  piece: Buffer,
+  view: DataView,
   at: number,
   id: number,
   baseOffset: number,
@@ -228,20 +240,21 @@ function noteProducer(
 ): void {
   const row = producers.find(id)
   const { values } = producers
-  const epoch = producerEpochOf(piece, at)
+  const epoch = view.getInt16(at + PRODUCER_EPOCH_AT)
   if (epoch !== values[row + EPOCH]) {
     values[row + EPOCH] = epoch
     values[row + COUNT] = 0
   }
   // A marker has no sequence. All that it brings is its epoch (KIP-890).
-  if (isControl(attributesOf(piece, at))) return
+  if (isControl(view.getInt16(at + ATTRIBUTES_AT))) return
   const n = values[row + COUNT]!
   const kept = batchRow(row, n)
-  const firstSequence = baseSequenceOf(piece, at)
+  const firstSequence = view.getInt32(at + BASE_SEQUENCE_AT)
   values[kept + FIRST_SEQUENCE] = firstSequence
-  values[kept + LAST_SEQUENCE] = sequenceAfter(firstSequence, lastOffsetDeltaOf(piece, at))
+  values[kept + LAST_SEQUENCE] = sequenceAfter(firstSequence, view.getInt32(at + LAST_OFFSET_DELTA_AT))
   values[kept + BASE_OFFSET] = baseOffset
   values[kept + TIMESTAMP] = timestampMs
   values[row + COUNT] = n + 1
-  values[row + LAST_MS] = timestampMs
+  // Below 0 are those who have had nothing but markers.
+  values[row + LAST_MS] = timestampMs < 0 ? 0 : timestampMs
 }

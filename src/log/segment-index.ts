@@ -1,11 +1,12 @@
 import { assert } from '#base/assert.ts'
 import { crc32c } from '#bytes/crc32c.kernel.ts'
 import { ByteReader, type ByteWriter, MalformedBytes } from '#bytes/cursor.ts'
+import { keepTogether } from '#bytes/keep.ts'
 import { readText, writeText } from '#core/fields.ts'
 import { readNumbers, readProducers, writeNumbers, writeProducers } from '#core/packed-fields.ts'
 import type { Producer } from '#core/producers.ts'
 import { AbortedTransactions } from '#core/transactions.ts'
-import type { BodyCopy } from './segment-batch.kernel.ts'
+import { type BodyCopy, ENTRY_NUMBERS } from './segment-batch.kernel.ts'
 import {
   BLOCK_BYTES,
   checkRange,
@@ -44,9 +45,11 @@ import {
 const MAGIC = 0x43485349
 const CHECKED_FROM = 8
 const ENTRY_BYTES = 20
-/** In memory an entry takes as much: three numbers, two of them of 8 bytes. */
-const OFFSET_AND_TIME = 2
+const COUNT_BYTES = 4
+const BLOCK_SUM_BYTES = 4
 const ABORTED_NUMBERS = 4
+/** What an index takes in memory besides its bytes, as measured. */
+const OBJECT_BYTES = 1200
 
 /** What is said of a part besides what its batches say. */
 export interface PartFacts {
@@ -81,8 +84,8 @@ export function writePartIndex(into: ByteWriter, facts: PartFacts, part: BodyOfP
   into.u32(body.blocks.length)
   for (const sum of body.blocks) into.u32(sum)
   const { entries } = body
-  into.u32(entries.length / 3)
-  for (let i = 0; i < entries.length; i += 3) {
+  into.u32(entries.length / ENTRY_NUMBERS)
+  for (let i = 0; i < entries.length; i += ENTRY_NUMBERS) {
     into.f64(entries[i]!)
     into.u32(entries[i + 1]!)
     into.f64(entries[i + 2]!)
@@ -129,13 +132,13 @@ export class PartIndex {
   readonly maxTimestampMs: number
   readonly createdMs: number
   readonly recordCount: number
-  readonly #blocks: Uint32Array
-  /** Of the entries, one behind the other: place in the body, and offset from the base offset and largest timestamp. */
-  readonly #places: Uint32Array
-  readonly #numbers: Float64Array
-  readonly #aborted: Float64Array
-  /** As they are stored. */
-  readonly #producers: Buffer
+  readonly blockCount: number
+  /** As they are stored: checksums of blocks, entries, aborted transactions, producers. */
+  readonly #bytes: Buffer
+  readonly #entryCount: number
+  readonly #entriesAt: number
+  readonly #abortedAt: number
+  readonly #producersAt: number
 
   /** From an index that is behind its version. What is wrong in it is malformed. */
   constructor(from: ByteReader) {
@@ -150,36 +153,35 @@ export class PartIndex {
     this.topicId = readText(from)
     this.topicName = readText(from)
     checkRange(this)
-    this.#blocks = readBlocks(from, this.sizeBytes)
-    const entryCount = countOf(from, ENTRY_BYTES)
-    this.#places = new Uint32Array(entryCount)
-    this.#numbers = new Float64Array(entryCount * OFFSET_AND_TIME)
-    this.#readEntries(from)
-    this.#aborted = readNumbers(from)
-    if (this.#aborted.length % ABORTED_NUMBERS !== 0) throw new MalformedBytes('aborted transactions do not come whole')
-    const producersAt = from.offset
-    readProducers(from, from.u32())
-    if (from.remaining > 0) throw new MalformedBytes(`${from.remaining} bytes are left behind an index`)
-    this.#producers = Buffer.allocUnsafeSlow(from.offset - producersAt)
-    from.bytes.copy(this.#producers, 0, producersAt, from.offset)
+    this.#bytes = keepTogether([from.view(from.remaining)])[0]!
+    const kept = new ByteReader(this.#bytes)
+    this.blockCount = kept.u32()
+    kept.take(this.blockCount * BLOCK_SUM_BYTES)
+    this.#entryCount = kept.u32()
+    this.#entriesAt = kept.take(this.#entryCount * ENTRY_BYTES)
+    this.#abortedAt = kept.offset
+    if (readNumbers(kept).length % ABORTED_NUMBERS > 0)
+      throw new MalformedBytes('aborted transactions do not come whole')
+    this.#producersAt = kept.offset
+    readProducers(kept, kept.u32())
+    if (kept.remaining > 0) throw new MalformedBytes(`${kept.remaining} bytes are left behind an index`)
+    this.#check()
   }
 
-  #readEntries(from: ByteReader): void {
-    const count = this.#places.length
-    if (count > 0 !== this.sizeBytes > 0) throw new MalformedBytes('an index has entries if its part has batches')
+  #check(): void {
+    const { sizeBytes, baseOffset } = this
+    const blockCount = Math.ceil(sizeBytes / BLOCK_BYTES)
+    if (this.blockCount !== blockCount) throw new MalformedBytes('an index has not a checksum for each block')
+    if (this.#entryCount > 0 !== sizeBytes > 0)
+      throw new MalformedBytes('an index has not an entry for its first batch')
     let [lastOffset, lastPlace] = [-1, -1]
-    for (let i = 0; i < count; i++) {
-      const offset = from.f64()
-      const place = from.u32()
-      const maxTimestampMs = from.f64()
+    for (let i = 0; i < this.#entryCount; i++) {
+      const [offset, place] = [this.#offsetAt(i), this.#placeAt(i)]
       const follows = offset > lastOffset && place > lastPlace && (i > 0 || place === 0)
-      const isWithin = this.baseOffset + offset < this.nextOffset && place < this.sizeBytes
-      if (!follows || !isWithin || !Number.isSafeInteger(offset) || !Number.isFinite(maxTimestampMs)) {
+      const isWithin = baseOffset + offset < this.nextOffset && place < sizeBytes
+      if (!follows || !isWithin || !Number.isSafeInteger(offset) || !Number.isFinite(this.#maxTimestampMsAt(i))) {
         throw new MalformedBytes(`entry ${i} of an index is not one that can be behind the one before it`)
       }
-      this.#places[i] = place
-      this.#numbers[i * OFFSET_AND_TIME] = offset
-      this.#numbers[i * OFFSET_AND_TIME + 1] = maxTimestampMs
       lastOffset = offset
       lastPlace = place
     }
@@ -197,20 +199,19 @@ export class PartIndex {
     return `${topicName}-${partition}, offsets ${baseOffset} to ${nextOffset}, ${sizeBytes} bytes at ${place}`
   }
 
-  /** About the bytes of memory that it takes. */
+  /** About the memory that it takes. */
   get memoryBytes(): number {
-    const arrays = [this.#blocks, this.#places, this.#numbers, this.#aborted, this.#producers]
-    return arrays.reduce((sum, { byteLength }) => sum + byteLength, OBJECT_BYTES)
+    return OBJECT_BYTES + this.#bytes.length
   }
 
   /** Where in the body to begin to read so as to come to the batch that holds the offset, or the first one behind it. */
   placeOf(offset: number): number {
     assert(offset >= this.baseOffset && offset <= this.nextOffset, 'an offset of this part')
     const wanted = offset - this.baseOffset
-    return this.#placeAt(this.#lastAtMost(i => this.#numbers[i * OFFSET_AND_TIME]! <= wanted))
+    return this.#placeAt(this.#lastAtMost(entry => this.#offsetAt(entry) <= wanted))
   }
 
-  /** Where in the body the next entry begins, or the body ends: a batch that begins before it ends before it. */
+  /** Where in the body the next entry begins, or the body ends: no batch that begins before it goes on behind it. */
   placeBehind(place: number): number {
     return this.#placeAt(this.#entryAt(place) + 1)
   }
@@ -220,52 +221,61 @@ export class PartIndex {
    * that time; -1 if there is none.
    */
   firstNotBefore(timestampMs: number, fromPlace: number): number {
-    for (let i = this.#entryAt(fromPlace); i < this.#places.length; i++) {
-      if (this.#numbers[i * OFFSET_AND_TIME + 1]! >= timestampMs) return Math.max(this.#placeAt(i), fromPlace)
+    for (let i = this.#entryAt(fromPlace); i < this.#entryCount; i++) {
+      if (this.#maxTimestampMsAt(i) >= timestampMs) return Math.max(this.#placeAt(i), fromPlace)
     }
     return -1
   }
 
-  get blockCount(): number {
-    return this.#blocks.length
-  }
-
   /** Of the body; the last block may be shorter than the others. */
   blockBytes(block: number): number {
-    assert(block >= 0 && block < this.#blocks.length, 'a block of this part')
+    assert(block >= 0 && block < this.blockCount, 'a block of this part')
     return Math.min(BLOCK_BYTES, this.sizeBytes - block * BLOCK_BYTES)
   }
 
   /** Are the bytes from `at` on those that the body had in this block? If there are too few of them they are not. */
   blockIsIntact(block: number, bytes: Buffer, at = 0): boolean {
     const end = at + this.blockBytes(block)
-    return end <= bytes.length && crc32c(bytes, at, end) === this.#blocks[block]
+    return (
+      end <= bytes.length && crc32c(bytes, at, end) === this.#bytes.readUInt32BE(COUNT_BYTES + block * BLOCK_SUM_BYTES)
+    )
   }
 
   /** Those whose records are among the part's. */
   aborted(): AbortedTransactions {
-    return new AbortedTransactions(this.#aborted)
+    return new AbortedTransactions(readNumbers(new ByteReader(this.#bytes, this.#abortedAt)))
   }
 
   /** Those that have batches or markers in the part, as if nothing else had ever been. */
   producers(): Map<number, Producer> {
-    const from = new ByteReader(this.#producers)
+    const from = new ByteReader(this.#bytes, this.#producersAt)
     return readProducers(from, from.u32())
   }
 
   /** The entry that the batch at a place belongs to. */
   #entryAt(place: number): number {
-    return this.#lastAtMost(i => this.#places[i]! <= place)
+    return this.#lastAtMost(entry => this.#placeAt(entry) <= place)
   }
 
+  #offsetAt(entry: number): number {
+    return this.#bytes.readDoubleBE(this.#entriesAt + entry * ENTRY_BYTES)
+  }
+
+  /** Behind the last entry the body ends. */
   #placeAt(entry: number): number {
-    return this.#places[entry] ?? this.sizeBytes
+    return entry < this.#entryCount
+      ? this.#bytes.readUInt32BE(this.#entriesAt + entry * ENTRY_BYTES + 8)
+      : this.sizeBytes
+  }
+
+  #maxTimestampMsAt(entry: number): number {
+    return this.#bytes.readDoubleBE(this.#entriesAt + entry * ENTRY_BYTES + 12)
   }
 
   /** Entries from the first on are at most what is wanted, up to one: that one, or the first. */
   #lastAtMost(isAtMost: (entry: number) => boolean): number {
     let low = 1
-    let high = this.#places.length
+    let high = this.#entryCount
     while (low < high) {
       const middle = (low + high) >> 1
       if (isAtMost(middle)) low = middle + 1
@@ -273,22 +283,4 @@ export class PartIndex {
     }
     return low - 1
   }
-}
-
-/** Of the object, and of each of its arrays. */
-const OBJECT_BYTES = 1200
-
-function readBlocks(from: ByteReader, sizeBytes: number): Uint32Array {
-  const count = countOf(from, Uint32Array.BYTES_PER_ELEMENT)
-  if (count !== Math.ceil(sizeBytes / BLOCK_BYTES)) throw new MalformedBytes('an index has no checksum for each block')
-  const blocks = new Uint32Array(count)
-  for (let i = 0; i < count; i++) blocks[i] = from.u32()
-  return blocks
-}
-
-/** A count of things that are all there: nothing is allocated for more. */
-function countOf(from: ByteReader, thingBytes: number): number {
-  const count = from.u32()
-  if (count * thingBytes > from.remaining) throw new MalformedBytes(`${count} of something cannot be in an index`)
-  return count
 }

@@ -20,19 +20,20 @@ import { crc32c } from '#bytes/crc32c.kernel.ts'
 //   57  i32  record count
 //   61       records, compressed together
 
-const BASE_OFFSET_AT = 0
-const BATCH_LENGTH_AT = BASE_OFFSET_AT + 8
-const LEADER_EPOCH_AT = BATCH_LENGTH_AT + 4
+// Where the fields are: for kernels, which read by hand.
+export const BASE_OFFSET_AT = 0
+export const BATCH_LENGTH_AT = BASE_OFFSET_AT + 8
+export const LEADER_EPOCH_AT = BATCH_LENGTH_AT + 4
 const MAGIC_AT = LEADER_EPOCH_AT + 4
 const CRC_AT = MAGIC_AT + 1
-const ATTRIBUTES_AT = CRC_AT + 4
-const LAST_OFFSET_DELTA_AT = ATTRIBUTES_AT + 2
+export const ATTRIBUTES_AT = CRC_AT + 4
+export const LAST_OFFSET_DELTA_AT = ATTRIBUTES_AT + 2
 const BASE_TIMESTAMP_AT = LAST_OFFSET_DELTA_AT + 4
-const MAX_TIMESTAMP_AT = BASE_TIMESTAMP_AT + 8
-const PRODUCER_ID_AT = MAX_TIMESTAMP_AT + 8
-const PRODUCER_EPOCH_AT = PRODUCER_ID_AT + 8
-const BASE_SEQUENCE_AT = PRODUCER_EPOCH_AT + 2
-const RECORD_COUNT_AT = BASE_SEQUENCE_AT + 4
+export const MAX_TIMESTAMP_AT = BASE_TIMESTAMP_AT + 8
+export const PRODUCER_ID_AT = MAX_TIMESTAMP_AT + 8
+export const PRODUCER_EPOCH_AT = PRODUCER_ID_AT + 8
+export const BASE_SEQUENCE_AT = PRODUCER_EPOCH_AT + 2
+export const RECORD_COUNT_AT = BASE_SEQUENCE_AT + 4
 
 /** Bytes of the header: where the records begin. */
 export const BATCH_HEADER_BYTES = RECORD_COUNT_AT + 4
