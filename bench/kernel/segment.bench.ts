@@ -34,12 +34,12 @@ function seal(log: Buffer, batchBytes: number, partBytes: number): SealedSegment
   const writer = new SegmentWriter(pool)
   const about = { topicId: 'AAAAAAAAAAAAAAAAAAAAAA', topicName: 'bench', baseOffset: 0, createdMs: 0 }
   for (let at = 0, partition = 0; at < log.length; partition++) {
-    writer.beginPart({ ...about, partition, aborted: new Float64Array(0) })
+    writer.beginPart({ ...about, partition })
     let offset = 0
     for (const end = at + partBytes; at < end; at += batchBytes, offset += 10) {
       writer.addBatch(log, at, batchBytes, offset, 0)
     }
-    writer.endPart(offset)
+    writer.endPart(offset, new Float64Array(0))
   }
   const sealed = writer.end()
   writer.release()

@@ -54,8 +54,13 @@ function digits(value: number): string {
 const OWN = /^segments\/([^/]+)\/([^/]+)\/(\d+)\/(\d{20})-(\d{20})-g(\d+)(?:-c(\d+))?\.log$/
 const SHARED = /^(segments\/shared|tail)\/g(\d+)\/(\d{20})-([0-9a-f]{8})\.log$/
 
-/** Null: nothing of ours. */
+/** Null: it is no name of a segment. */
 export function parseSegmentKey(key: string): SegmentName | null {
+  const name = parse(key)
+  return name !== null && segmentKey(name) === key ? name : null
+}
+
+function parse(key: string): SegmentName | null {
   const shared = SHARED.exec(key)
   if (shared !== null) {
     const [, folder, generation, position, hash] = shared

@@ -48,7 +48,7 @@ export class SegmentWriter {
   readonly #tail = new ByteWriter(TAIL_BYTES)
   /** Without the place of their indexes. */
   readonly #parts: (Omit<SegmentPart, 'indexPlace'> & { indexPlace: number })[] = []
-  #part: PartFacts | null = null
+  #part: Omit<PartFacts, 'aborted'> | null = null
   #bodiesBytes = 0
   #isOver = false
 
@@ -67,7 +67,7 @@ export class SegmentWriter {
     return this.#part === null ? 0 : this.#body.sizeBytes
   }
 
-  beginPart(facts: PartFacts): void {
+  beginPart(facts: Omit<PartFacts, 'aborted'>): void {
     assert(!this.#isOver && this.#part === null && this.#parts.length < MAX_PARTS, 'a segment takes one part at a time')
     assert(isTopicId(facts.topicId), 'a topic id is short and without odd characters')
     this.#part = facts
@@ -86,8 +86,11 @@ export class SegmentWriter {
     }
   }
 
-  /** `nextOffset`: where the part behind it begins, if that is not where the last batch ends. */
-  endPart(nextOffset: number): void {
+  /**
+   * `nextOffset`: where the part behind it begins, if that is not where the last batch ends. `aborted`: rows of the transactions
+   * whose records are among the part's, and are not to be read.
+   */
+  endPart(nextOffset: number, aborted: Float64Array): void {
     const [body, facts] = [this.#body, this.#part]
     assert(facts !== null && nextOffset >= body.nextOffset, 'a part ends behind its last batch')
     body.end()
@@ -95,7 +98,7 @@ export class SegmentWriter {
     const { sizeBytes, maxTimestampMs } = body
     const about = { topicId, partition, baseOffset, nextOffset, createdMs, sizeBytes, maxTimestampMs }
     const part = { ...about, place: this.#bodiesBytes }
-    const indexBytes = writePartIndex(this.#tail, facts, part, body)
+    const indexBytes = writePartIndex(this.#tail, { ...facts, aborted }, part, body)
     this.#parts.push({ ...part, indexPlace: -1, indexBytes })
     this.#bodiesBytes += sizeBytes
     this.#part = null

@@ -191,7 +191,7 @@ export function fill(writer: SegmentWriter, parts: readonly PlainPart[]): void {
       const bytes = storedBatch(batch)
       writer.addBatch(bytes, 0, bytes.length, batch.baseOffset, batch.leaderEpoch)
     }
-    writer.endPart(part.nextOffset)
+    writer.endPart(part.nextOffset, part.aborted)
   }
 }
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { BufferPool } from '#bytes/buffer-pool.ts'
+import { NO_NUMBERS } from '#core/packed-fields.ts'
 import { readDirectory } from '#log/segment-format.ts'
 import { PIECE_BYTES, SegmentWriter } from '#log/segment-writer.ts'
 import { fill, type PlainPart, plainSegment, someParts, storedBatch } from '#test/support/plain-segment.ts'
@@ -26,7 +27,6 @@ const PART: PlainPart = {
   partition: 3,
   baseOffset: 10,
   createdMs: 5,
-  aborted: new Float64Array(0),
   batches: [],
   nextOffset: 12,
 }
@@ -80,7 +80,7 @@ describe('a segment', () => {
     writer.addBatch(bytes, 0, 100, 10, 0)
     writer.addBatch(bytes, 0, 100, 12, 0)
     expect([writer.partBytes, writer.sizeBytes]).toEqual([200, 200])
-    writer.endPart(14)
+    writer.endPart(14, NO_NUMBERS)
     expect([writer.partBytes, writer.sizeBytes]).toEqual([0, 200])
     writer.beginPart(PART)
     writer.addBatch(bytes, 0, 100, 10, 0)
@@ -108,15 +108,15 @@ describe('a segment', () => {
     expect(() => writer.end()).toThrow(/a segment has parts/)
     const second = new SegmentWriter(new BufferPool(0))
     expect(() => second.addBatch(bytes, 0, 100, 10, 0)).toThrow(/a body is begun/)
-    expect(() => second.endPart(10)).toThrow(/ends behind its last batch/)
+    expect(() => second.endPart(10, NO_NUMBERS)).toThrow(/ends behind its last batch/)
     expect(() => second.beginPart({ ...PART, topicId: 'a/b' })).toThrow(/a topic id/)
     expect(() => second.beginPart({ ...PART, topicId: 'a'.repeat(25) })).toThrow(/a topic id/)
     second.beginPart(PART)
     expect(() => second.beginPart(PART)).toThrow(/one part at a time/)
     second.addBatch(bytes, 0, 100, 10, 0)
     expect(() => second.end()).toThrow(/ends once/)
-    expect(() => second.endPart(11)).toThrow(/ends behind its last batch/)
-    second.endPart(12)
+    expect(() => second.endPart(11, NO_NUMBERS)).toThrow(/ends behind its last batch/)
+    second.endPart(12, NO_NUMBERS)
     second.end()
     expect(() => second.end()).toThrow(/ends once/)
   })
