@@ -306,6 +306,7 @@ describe('the page of a format', () => {
     ['checkpoint.md', 'src/core/checkpoint.ts', /CHECKPOINT_VERSION = (\d+)/],
     ['checkpoint.md', 'src/commit/checkpoint-files.ts', /const VERSION = (\d+)/],
     ['index.md', 'src/log/index-file.ts', /const VERSION = (\d+)/],
+    ['segment.md', 'src/log/segment-format.ts', /SEGMENT_VERSION = (\d+)/],
   ])('%s speaks of the version that %s writes', async (page, source, version) => {
     const root = fileURLToPath(new URL('../../', import.meta.url))
     const [text, code] = await Promise.all([
