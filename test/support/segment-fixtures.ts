@@ -97,7 +97,7 @@ export function sealedBytes(parts: readonly FixturePart[]): Buffer {
     for (const { bytes, baseOffset, leaderEpoch } of part.batches) {
       writer.addBatch(bytes, 0, bytes.length, baseOffset, leaderEpoch)
     }
-    writer.endPart(part.nextOffset)
+    writer.endPart(part.nextOffset, part.aborted)
   }
   return Buffer.concat(writer.end().pieces)
 }

@@ -27,6 +27,7 @@ const PART: PlainPart = {
   partition: 3,
   baseOffset: 10,
   createdMs: 5,
+  aborted: NO_NUMBERS,
   batches: [],
   nextOffset: 12,
 }
