@@ -18,13 +18,17 @@ export class Follower {
   /** By partition: behind the last batch it saw. */
   readonly #ends = new Map<string, number>()
   #ending = new AbortController()
+  #isConnected = false
 
   constructor(world: World) {
     this.#world = world
   }
 
+  /** Goes on, unless it is at it. */
   connect(): void {
     const { log } = this.#world
+    if (this.#isConnected) return
+    this.#isConnected = true
     this.#ending = new AbortController()
     this.#nextPosition = this.#position
     const events = followAccepted(log, this.#position, this.#ending.signal)
@@ -32,14 +36,14 @@ export class Follower {
       if ((thrown as ChronikError).code === 'LOG_CLOSED') return
       const isExpected = this.#world.tiers?.isExpected(thrown) || (this.#world.faultsOnReads && isDiskFault(thrown))
       if (!isExpected) throw thrown
-      this.#world.clock.after(RETRY_MS, () => {
-        if (log === this.#world.log) this.connect()
-      })
+      this.#isConnected = false
+      this.#world.clock.after(RETRY_MS, () => this.connect())
     }
     this.#world.own(this.#follow(events).catch(failed))
   }
 
   disconnected(): void {
+    this.#isConnected = false
     this.#ending.abort()
   }
 
