@@ -321,7 +321,8 @@ function moveLogStart(state: State, change: Extract<Change, { kind: 'log-start-m
     partition.logStart = offset
     partition.extents.dropBefore(offset, state.releaseFile)
     bury(state, partition, partition.segments.takeBefore(offset))
-    partition.aborted?.dropBefore(offset)
+    // What is sealed of a range, and when, makes no difference to its segment: its transactions stay as long as its extents.
+    partition.aborted?.dropBefore(partition.heldFrom)
   }
   return 'NONE'
 }
