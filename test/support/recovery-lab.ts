@@ -8,6 +8,8 @@ import { StoreError } from '#object-store/store-errors.ts'
 import type { Packer, Unpack } from '#tier/recovery/archive-format.ts'
 import { PatientStore } from '#tier/recovery/patient-store.ts'
 import { prepareRecovery, type Recovery, type RecoverySettings } from '#tier/recovery/recovery.ts'
+import type { RestorePlan } from '#tier/recovery/restore.ts'
+import { lookAtRestore, type RestoreDirectoryOptions, restoreDirectory } from '#tier/recovery/restore-directory.ts'
 import { sealSegment } from '#tier/seal-segment.ts'
 import { LogLab } from './log-lab.ts'
 import { Prng } from './sim/prng.ts'
@@ -188,6 +190,35 @@ export class Machine {
   }
 
   #dying: { clock: ProcessClock; store: Link } | null = null
+
+  /** As `chronik restore --execute` does it; the machine does not run. */
+  async restore(wish: { atMs: number | null; takeOver?: boolean }): Promise<RestorePlan> {
+    return this.lab.clock.run(restoreDirectory(this.#restoring(wish)))
+  }
+
+  /** As `chronik restore` does it. */
+  async lookAtRestore(wish: { atMs: number | null }): Promise<RestorePlan> {
+    return (await this.lab.clock.run(lookAtRestore(this.#restoring(wish)))).plan
+  }
+
+  #restoring({ atMs, takeOver = false }: { atMs: number | null; takeOver?: boolean }): RestoreDirectoryOptions {
+    const { clock, bucket, prng } = this.lab
+    const random = prng.fork()
+    return {
+      store: bucket.connect(),
+      createsHonestly: bucket.isHonest,
+      takeOver,
+      atMs,
+      disk: this.disk,
+      clock,
+      random: { bytes: count => Buffer.from(Array.from({ length: count }, () => random.between(0, 255))) },
+      signal: new AbortController().signal,
+      unpack,
+      dataDir: '/data',
+      host: this.host,
+      report: (level, message) => this.reports.push(`${level}: ${message}`),
+    }
+  }
 
   /** The process is gone; the disk stays, unless it is wiped. */
   kill(): void {

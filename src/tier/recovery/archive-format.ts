@@ -1,6 +1,6 @@
 import { ChronikError } from '#base/errors.ts'
 import { crc32c } from '#bytes/crc32c.kernel.ts'
-import { ByteReader, ByteWriter } from '#bytes/cursor.ts'
+import { ByteReader, ByteWriter, MalformedBytes } from '#bytes/cursor.ts'
 
 // Objects of the archive: a piece of the metadata log, or a checkpoint. docs/formats/archive.md shows every byte. All numbers are
 // big-endian.
@@ -75,8 +75,9 @@ export interface ArchivedObject {
 
 /** Refuses what is damaged, or of a later version. */
 export async function decodeArchived(key: string, bytes: Buffer, unpack: Unpack): Promise<ArchivedObject> {
-  const { header, codec, contentBytes } = readHeader(key, bytes)
+  checkMagic(key, bytes)
   if (bytes.readUInt32BE(4) !== crc32c(bytes, CHECKED_FROM, bytes.length)) throw damaged(key, 'its checksum is wrong')
+  const { header, codec, contentBytes } = readHeader(key, bytes)
   try {
     return { header, content: await unpack(codec, bytes.subarray(ARCHIVE_HEADER_BYTES), contentBytes) }
   } catch (cause) {
@@ -86,13 +87,22 @@ export async function decodeArchived(key: string, bytes: Buffer, unpack: Unpack)
 
 /** What the begin of an object says, unchecked: for choosing among many. */
 export function peekArchived(key: string, bytes: Buffer): ArchiveHeader {
-  return readHeader(key, bytes).header
+  checkMagic(key, bytes)
+  try {
+    return readHeader(key, bytes).header
+  } catch (thrown) {
+    if (!(thrown instanceof MalformedBytes)) throw thrown
+    throw damaged(key, thrown.message, { cause: thrown })
+  }
 }
 
-function readHeader(key: string, bytes: Buffer): { header: ArchiveHeader; codec: ArchiveCodec; contentBytes: number } {
+function checkMagic(key: string, bytes: Buffer): void {
   if (bytes.length < ARCHIVE_HEADER_BYTES || bytes.readUInt32BE(0) !== MAGIC) {
     throw damaged(key, 'it does not begin as it must')
   }
+}
+
+function readHeader(key: string, bytes: Buffer): { header: ArchiveHeader; codec: ArchiveCodec; contentBytes: number } {
   const reader = new ByteReader(bytes, CHECKED_FROM)
   const version = reader.u16()
   if (version > ARCHIVE_VERSION) {

@@ -20,8 +20,8 @@ import type { Tape, TapePiece } from './tape.ts'
 // So whatever a piece speaks of is in the store before the piece is. A job that fails is tried again as it is; what comes meanwhile
 // gathers on the tape. If that is full, the chain of pieces ends there, and begins anew with a checkpoint when the store is back.
 
-/** A change is in the store about so long after it was committed ... */
-const PIECE_MS = 1000
+/** A change is in the store about so long after it was committed, or earlier if its records shall be ... */
+export const PIECE_MS = 1000
 /** ... or when there is so much of them. */
 const PIECE_BYTES = 1 << 20
 /** A checkpoint for many records comes not more often. */
@@ -39,6 +39,7 @@ export interface ArchiveSettings {
   /** A checkpoint after so many records, or after so long if there was one. */
   readonly checkpointRecords: number
   readonly checkpointMs: number
+  readonly pieceMs: number
   /** Answers wait until what they answer for is in the store. */
   readonly isAwaited: boolean
 }
@@ -67,8 +68,8 @@ export interface ArchivedLog {
 
 /** Brings records into the store that are in no segment. */
 export interface RecordTail {
-  /** Behind it the payload of what was committed up to now is there, as far as it is to be. */
-  upload(position: number, signal: AbortSignal): Promise<void>
+  /** Behind it the payload of what was committed up to now is there, as far as it is to be; all of it if it `isLast`. */
+  upload(position: number, isLast: boolean, signal: AbortSignal): Promise<void>
 }
 
 interface Job {
@@ -137,7 +138,7 @@ export class Archive {
     if (this.#running !== null || this.#pauseMs > 0 || this.#ended.signal.aborted) return
     const isUrgent = settings.isAwaited || tape.isBroken || tape.sizeBytes >= PIECE_BYTES || this.#waiters.length > 0
     if (isUrgent) this.#run()
-    else this.#timer ??= clock.after(PIECE_MS, () => this.#run())
+    else this.#timer ??= clock.after(settings.pieceMs, () => this.#run())
   }
 
   /** What is committed now is in the store when this resolves, and a checkpoint of it. Rejects if an attempt fails. */
@@ -225,7 +226,7 @@ export class Archive {
   async #do(job: Job, signal: AbortSignal): Promise<void> {
     const { piece, position, checkpoint, beginsChain } = job
     const { tail, settings, catalogue, generation, report } = this.#options
-    await tail.upload(position, signal)
+    await tail.upload(position, this.#waiters.length > 0, signal)
     if (piece !== null) {
       const { from, to } = piece
       await this.#put(job, { kind: 'metalog', from, to }, signal)

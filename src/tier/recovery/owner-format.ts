@@ -31,7 +31,7 @@ export interface OwnerFile {
   readonly takeoverAfterMs: number
   readonly durability: Durability
   readonly phase: 'running' | 'stopped'
-  /** When it stopped: everything up to here is in the store, and there is nothing else. */
+  /** Everything up to here is in the store; when it has stopped, there is nothing else. -1: nothing. */
   readonly archivedTo: number
 }
 

@@ -20,6 +20,8 @@ export interface LeaseOptions {
   readonly clock: Clock
   readonly me: Pick<OwnerFile, 'generation' | 'ownerId' | 'host' | 'session' | 'takeoverAfterMs' | 'durability'>
   clusterId(): string
+  /** The store has everything up to here; -1 if it has nothing. */
+  archivedTo(): number
   /** It may answer again. */
   renewed(): void
   /** Another one owns the store: for good. */
@@ -115,7 +117,7 @@ export class OwnerLease {
     const beganMs = clock.monotonicMs()
     await this.#patiently(async signal => {
       if (checksSession) await this.#checkSession(signal)
-      await this.#write('running', -1, signal)
+      await this.#write('running', this.#options.archivedTo(), signal)
       await this.#checkGeneration(signal)
     })
     if (this.#failingSinceMs !== null) report('info', 'the ownership of the store is renewed again')

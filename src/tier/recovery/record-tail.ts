@@ -10,7 +10,7 @@ import type { SegmentPart } from '#log/segment-format.ts'
 import { segmentKey } from '#log/segment-names.ts'
 import { SegmentWriter } from '#log/segment-writer.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
-import type { RecordTail } from './archive.ts'
+import { PIECE_MS, type RecordTail } from './archive.ts'
 import { readTailObjects, type TailObject } from './tail-objects.ts'
 
 // Copies records that are in no segment into the store, so that they survive the disk: of each partition what came since the last
@@ -30,7 +30,7 @@ export interface RecordTailOptions {
   readonly log: Log
   readonly store: ObjectStore
   readonly clock: Clock
-  /** Not more often than this. */
+  /** Not more often than this, unless it is no more than what pieces of the archive are apart: then with each. */
   readonly intervalMs: number
   readonly metrics: RecordTailMetrics
   /** Are the records of the partition that are in no segment to be copied? */
@@ -79,10 +79,11 @@ export class StoreRecordTail implements RecordTail {
     this.#objects.push({ key, parts: living, settled: 0, settledAt: null })
   }
 
-  async upload(position: number, signal: AbortSignal): Promise<void> {
+  async upload(position: number, isLast: boolean, signal: AbortSignal): Promise<void> {
     const { clock, intervalMs, report } = this.#options
     await this.#prune(signal)
-    if (clock.monotonicMs() - this.#copiedMs < intervalMs - EARLY_MS) return
+    const isEarly = intervalMs > PIECE_MS && clock.monotonicMs() - this.#copiedMs < intervalMs - EARLY_MS
+    if (isEarly && !isLast) return
     const beganMs = clock.monotonicMs()
     for (let attempt = 1; ; attempt++) {
       try {

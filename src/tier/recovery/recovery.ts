@@ -6,7 +6,7 @@ import { directoryId } from '#log/directory-id.ts'
 import type { Log, LogOptions } from '#log/log.ts'
 import { hasNoLog } from '#log/place-checkpoint.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
-import { Archive, type ArchiveMetrics } from './archive.ts'
+import { Archive, type ArchiveMetrics, PIECE_MS } from './archive.ts'
 import type { Packer, Unpack } from './archive-format.ts'
 import { Catalogue } from './catalogue.ts'
 import type { Durability } from './owner-format.ts'
@@ -179,6 +179,7 @@ export class Recovery {
         durability: this.#options.settings.durability,
       },
       clusterId: () => log.state.clusterId,
+      archivedTo: () => this.archivedPosition,
       renewed: () => log.answerHeld(),
       fenced: error => this.#options.failed(error),
     })
@@ -235,12 +236,13 @@ export class Recovery {
     }
     const tail = isTailed ? await openRecordTail(tailOptions, generation, this.#ended.signal) : NO_RECORD_TAIL
     const { restoreWindowMs: windowMs } = settings
+    const pieceMs = settings.tailUploadMs > 0 ? Math.min(PIECE_MS, settings.tailUploadMs) : PIECE_MS
     return new Archive({
       ...this.#options,
       log,
       tape: this.#tape,
       generation,
-      settings: { ...settings, isAwaited },
+      settings: { ...settings, isAwaited, pieceMs },
       catalogue: new Catalogue({ store, clock, windowMs, generation, state: log.state }),
       tail,
       metrics,

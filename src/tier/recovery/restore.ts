@@ -47,7 +47,8 @@ export async function planRestore(reader: ArchiveReader, { atMs, owner }: Restor
   const replay = new Replay(decodeState(found.object.content), position, atMs)
   report('info', 'restoring: the checkpoint is read', { generation, position })
   const followed = await replayPieces(reader, generation, replay, () => isCovered(replay))
-  if (!followed && atMs === null) throw missingPiece(reader, replay.position)
+  const isShort = owner?.generation === generation && replay.position < owner.archivedTo
+  if (atMs === null && (!followed || isShort)) throw missingPiece(reader, replay.position)
   const { state } = replay
   report('info', 'restoring: the metadata log is read', { position: replay.position, topics: state.topics.size })
   const isComplete = atMs === null && isAllThere(owner, generation, replay.position)

@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest'
+import { RecoveryLab } from '#test/support/recovery-lab.ts'
+
+describe('durability=bucket', () => {
+  it('answers nothing that is lost when the machine is, at whatever moment', async () => {
+    for (let seed = 1; seed <= 40; seed++) {
+      const lab = new RecoveryLab({ seed })
+      const first = await lab.machine()
+      await first.start({ durability: 'bucket', tailUploadMs: 0 })
+      const { lab: log } = first.running
+      await log.topic('topic', 2)
+      const answered: number[] = []
+      let sequence = 0
+      const produce = (): void => {
+        const producer = { id: 5, epoch: 0, sequence: sequence++ }
+        void log.send(log.batch(log.partition(), { producer })).then(({ baseOffset }) => {
+          answered.push(baseOffset)
+          lab.clock.after(lab.prng.fraction() * 40, produce)
+        })
+      }
+      let offset = 0
+      const commit = (): void => {
+        const partitions = [{ partition: 0, offset: offset + 1, leaderEpoch: 0, metadata: '', expiresMs: -1 }]
+        const topics = [{ topicId: 'id-of-topic', partitions }]
+        void log.log.propose({ kind: 'offsets-committed', groupId: 'readers', topics }).then(() => {
+          offset++
+          lab.clock.after(lab.prng.fraction() * 100, commit)
+        })
+      }
+      produce()
+      commit()
+      await lab.clock.runFor(500 + lab.prng.fraction() * 1500)
+      if (seed % 3 === 0) await first.seal([log.partition()])
+      await lab.clock.runFor(lab.prng.fraction() * 500)
+      const [promised, committed] = [answered.length, offset]
+      first.kill()
+      await lab.clock.runFor(12_000)
+      const second = await lab.machine()
+      await second.start({ durability: 'bucket', tailUploadMs: 0 })
+      const restored = second.running.lab.partition()
+      expect(promised).toBeGreaterThan(5)
+      expect(restored.nextOffset).toBeGreaterThanOrEqual(promised)
+      expect((await second.content(restored)).length).toBe(restored.nextOffset)
+      const group = second.log.state.groups.get('readers')
+      expect(group?.offsets.get('id-of-topic')?.get(0)?.offset).toBeGreaterThanOrEqual(committed)
+      // Whoever has produced goes on: nothing that it was told is unknown.
+      expect(restored.leaderEpoch).toBe(0)
+      expect(restored.producers?.get(5)?.batches.at(-1)?.baseOffset).toBe(restored.nextOffset - 1)
+    }
+  })
+
+  it('takes one round of the store for all that came meanwhile, and answers in the order of the log', async () => {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    await first.start({ durability: 'bucket' })
+    const { lab: log } = first.running
+    await log.topic('topic')
+    let pieces = 0
+    lab.bucket.onCall = ({ key, verb }) => {
+      if (verb === 'put' && key.startsWith('metalog/')) pieces++
+      return null
+    }
+    const answered: number[] = []
+    for (let i = 0; i < 200; i++) {
+      void log.send(log.batch(log.partition())).then(({ baseOffset }) => answered.push(baseOffset))
+      await lab.clock.runFor(1)
+    }
+    await lab.clock.runFor(200)
+    expect(answered).toEqual(Array.from({ length: 200 }, (_, i) => i))
+    expect(pieces).toBeLessThan(40)
+  })
+
+  it('answers nothing while the store is away, and everything when it is back', async () => {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    await first.start({ durability: 'bucket' })
+    const { lab: log } = first.running
+    await log.topic('topic')
+    lab.bucket.onCall = ({ key }) => (key.startsWith('metalog/') ? 'unavailable' : null)
+    let answered = 0
+    for (let i = 0; i < 5; i++) void log.send(log.batch(log.partition())).then(() => answered++)
+    await lab.clock.runFor(20_000)
+    expect(answered).toBe(0)
+    lab.bucket.onCall = () => null
+    await lab.clock.runFor(6000)
+    expect(answered).toBe(5)
+  })
+})

@@ -1,0 +1,214 @@
+import { describe, expect, it } from 'vitest'
+import { endOfEpoch } from '#core/leader-epochs.ts'
+import { RecoveryLab } from '#test/support/recovery-lab.ts'
+
+const DAY_MS = 86_400_000
+const claim = {
+  kind: 'transactional-id-claimed',
+  timeoutMs: 60_000,
+  fromProducerId: -1,
+  fromEpoch: -1,
+  isNamed: false,
+  epoch: 0,
+} as const
+
+describe('chronik restore --at', () => {
+  /** A record a second, sealed now and then, in segments that have records of before and after the time. */
+  async function history() {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    await first.start({ restoreWindowMs: DAY_MS, checkpointRecords: 5 })
+    const { lab: log } = first.running
+    await log.topic('topic')
+    const moments: { atMs: number; content: string[] }[] = []
+    for (let i = 0; i < 40; i++) {
+      await log.append(log.partition(), { recordCount: 2 })
+      moments.push({ atMs: lab.clock.nowMs(), content: await first.content(log.partition()) })
+      await lab.clock.runFor(1000)
+      if (i % 7 === 6) await first.seal([log.partition()])
+    }
+    return { lab, first, moments }
+  }
+
+  it('brings back any moment, exactly', async () => {
+    for (const index of [0, 3, 6, 7, 20, 33, 39]) {
+      const { lab, first, moments } = await history()
+      await first.stop()
+      const second = await lab.machine()
+      const { atMs, content } = moments[index]!
+      await second.restore({ atMs })
+      await second.start({ restoreWindowMs: DAY_MS })
+      expect(await second.content(second.running.lab.partition())).toEqual(content)
+      expect(second.running.lab.partition().leaderEpoch).toBe(1)
+      await second.running.lab.append(second.running.lab.partition())
+    }
+  })
+
+  it('can go forth again after it went back: what was is still there', async () => {
+    const { lab, first, moments } = await history()
+    await first.stop()
+    const second = await lab.machine()
+    await second.restore({ atMs: moments[5]!.atMs })
+    await second.start({ restoreWindowMs: DAY_MS })
+    await second.running.lab.append(second.running.lab.partition())
+    await second.stop()
+    const third = await lab.machine()
+    await third.restore({ atMs: moments[30]!.atMs })
+    await third.start({ restoreWindowMs: DAY_MS })
+    expect(await third.content(third.running.lab.partition())).toEqual(moments[30]!.content)
+  })
+
+  it('says what it would bring back, and changes nothing, while the owner goes on', async () => {
+    const { lab, first, moments } = await history()
+    await lab.clock.runFor(3000)
+    const before = lab.keys
+    const second = await lab.machine()
+    const plan = await second.lookAtRestore({ atMs: moments[10]!.atMs })
+    expect(plan.state.topics.get('topic')?.partitions[0]?.nextOffset).toBe(22)
+    expect(plan.mended.lostRecords).toBe(0)
+    expect(lab.keys).toEqual(before)
+    expect(second.disk.paths).toEqual([])
+    await first.running.lab.append(first.running.lab.partition())
+  })
+
+  it('is refused before the window, with the earliest time', async () => {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    const beganMs = lab.clock.nowMs()
+    await lab.clock.runFor(5000)
+    await first.start()
+    const second = await lab.machine()
+    const looking = second.lookAtRestore({ atMs: beganMs })
+    await expect(looking).rejects.toThrow(/can be restored to 2026-01-01T00:00:05\.\d+Z or later/)
+  })
+
+  it('is refused into a directory that has a log, and where an owner lives', async () => {
+    const { lab, first, moments } = await history()
+    const second = await lab.machine()
+    const wish = { atMs: moments[3]!.atMs }
+    await expect(second.restore(wish)).rejects.toMatchObject({ code: 'STORE_HAS_OWNER' })
+    await first.stop()
+    await expect(first.restore(wish)).rejects.toMatchObject({ code: 'DATA_DIRECTORY_NOT_EMPTY' })
+  })
+})
+
+describe('what is lost with the last moments', () => {
+  it('is cut off where records are missing, with who has produced them, and a new leader begins there', async () => {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    // No copies of what is in no segment.
+    await first.start({ tailUploadMs: 0 })
+    const { lab: log } = first.running
+    await log.topic('topic')
+    for (let i = 0; i < 3; i++) await log.append(log.partition(), { producer: { id: 1, epoch: 0, sequence: i } })
+    await log.append(log.partition(), { producer: { id: 2, epoch: 0, sequence: 0 } })
+    await first.seal([log.partition()])
+    await log.append(log.partition(), { producer: { id: 1, epoch: 0, sequence: 3 } })
+    await lab.clock.runFor(2000)
+    first.kill()
+    await lab.clock.runFor(12_000)
+    const second = await lab.machine()
+    await second.start({ tailUploadMs: 0 })
+    const partition = second.running.lab.partition()
+    expect(partition.nextOffset).toBe(4)
+    expect([...partition.producers!.keys()]).toEqual([2])
+    expect(endOfEpoch(partition, 0)).toEqual({ epoch: 0, endOffset: 4 })
+    const { baseOffset } = await second.running.lab.append(partition)
+    expect(baseOffset).toBe(4)
+    expect(endOfEpoch(partition, 1)).toEqual({ epoch: 1, endOffset: 5 })
+  })
+
+  it('are ends of transactions: open ones are aborted with markers, and their producers go on with another epoch', async () => {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    await first.start()
+    const { lab: log } = first.running
+    await log.topic('topic', 2)
+    for (const [id, transactionalId] of ['ender', 'opener'].entries()) {
+      await log.propose({ ...claim, transactionalId, producerId: id })
+      const producer = { id, epoch: 0, sequence: 0, isTransactional: true }
+      await log.append(log.partition(), { producer })
+      await log.append(log.partition('topic', 1), { producer })
+    }
+    await lab.clock.runFor(2000)
+    // Nobody but this machine knows that it was ended.
+    first.running.store.isCut = true
+    await log.endTransaction('ender', true)
+    first.kill()
+    await lab.clock.runFor(12_000)
+    const second = await lab.machine()
+    await second.start()
+    const { state } = second.log
+    for (const partition of state.topics.get('topic')!.partitions) {
+      expect([partition.nextOffset, partition.lastStableOffset]).toEqual([4, 4])
+      expect(partition.aborted?.between(0, 4).map(({ producerId }) => producerId)).toEqual([0, 1])
+      const markers = (await second.content(partition)).length - 2
+      expect(markers).toBe(2)
+    }
+    expect([...state.transactions.values()].map(({ phase, epoch }) => `${phase} ${epoch}`)).toEqual([
+      'CompleteAbort 1',
+      'CompleteAbort 1',
+    ])
+    expect(state.nextProducerId).toBeGreaterThan(1_000_000)
+  })
+
+  it('is a marker of an aborted transaction: its records stay hidden', async () => {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    await first.start({ tailUploadMs: 0 })
+    const { lab: log } = first.running
+    await log.topic('topic')
+    await log.propose({ ...claim, transactionalId: 'writer', producerId: 7 })
+    await log.append(log.partition(), { producer: { id: 7, epoch: 0, sequence: 0, isTransactional: true } })
+    // The records are in the store as they are in a copy of them, the marker is in none.
+    const { copyTail } = await tailOf(lab, first)
+    await copyTail()
+    await log.endTransaction('writer', false)
+    await lab.clock.runFor(2000)
+    first.kill()
+    await lab.clock.runFor(12_000)
+    const second = await lab.machine()
+    await second.start()
+    const partition = second.running.lab.partition()
+    expect(partition.aborted?.between(0, 10)).toMatchObject([{ producerId: 7, firstOffset: 0, lastOffset: 1 }])
+    expect((await second.content(partition)).length).toBe(2)
+    expect(partition.nextOffset).toBe(2)
+  })
+
+  it('does not come back by itself from a damaged archive, which says what is damaged', async () => {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    await first.start()
+    await first.running.lab.topic('topic')
+    await lab.clock.runFor(5000)
+    first.kill()
+    await lab.clock.runFor(12_000)
+    const key = lab.keys.find(name => name.startsWith('metalog/'))!
+    const bytes = Buffer.from(lab.bucket.peek(key))
+    bytes[bytes.length - 1]! ^= 1
+    lab.bucket.poke(key, bytes)
+    const second = await lab.machine()
+    await expect(second.start()).rejects.toThrow(new RegExp(`${key} is damaged`))
+    lab.bucket.remove(key)
+    await expect(second.start()).rejects.toThrow(/misses a piece of the metadata log/)
+  })
+})
+
+/** Copies what is in no segment now, once. */
+async function tailOf(lab: RecoveryLab, machine: Awaited<ReturnType<RecoveryLab['machine']>>) {
+  const { openRecordTail } = await import('#tier/recovery/record-tail.ts')
+  const { lab: log, store } = machine.running
+  const options = {
+    log: log.log,
+    store,
+    clock: lab.clock,
+    intervalMs: 0,
+    metrics: { copied() {} },
+    isTailed: () => true,
+    isArchived: () => false,
+    report() {},
+  }
+  const { signal } = new AbortController()
+  const tail = await lab.clock.run(openRecordTail(options, 1, signal))
+  return { copyTail: () => lab.clock.run(tail.upload(log.log.commits.position, true, signal)) }
+}
