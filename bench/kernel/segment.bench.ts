@@ -1,8 +1,8 @@
 import { BufferPool } from '#bytes/buffer-pool.ts'
-import { BodyCopy, copyBatch } from '#log/segment-batch.kernel.ts'
-import { BodyWalk, openBody, walkBody } from '#log/segment-walk.kernel.ts'
-import { type SealedSegment, SegmentWriter } from '#log/segment-writer.ts'
 import { baseOffsetOf, recordCountOf, writeBatchHeader } from '#records/batch.ts'
+import { BodyCopy, copyBatch } from '#segments/segment-batch.kernel.ts'
+import { BodyWalk, openBody, walkBody } from '#segments/segment-walk.kernel.ts'
+import { type SealedSegment, SegmentWriter } from '#segments/segment-writer.ts'
 import { measure } from './kernel-bench.ts'
 
 // A body that is larger than the caches of a core, as the log is: what sealing costs besides reading and uploading. An item is a

@@ -3,10 +3,10 @@ import { ChronikError } from '#base/errors.ts'
 import type { Chunk } from '#commit/wal-image.ts'
 import type { Partition } from '#core/state.ts'
 import { batchSizeBytesOf, lastOffsetDeltaOf, setBaseOffset, setLeaderEpoch } from '#records/batch.ts'
+import { storedSegment } from '#segments/segment-names.ts'
 import type { IndexedBatch } from './index-file.ts'
 import type { Log } from './log.ts'
 import { fillFromSegments } from './read-segments.ts'
-import { storedSegment } from './segment-names.ts'
 
 // Reading a partition: whole batches from the one that holds the offset on. What is in memory is handed out as slices of the
 // log's own chunks, pinned until they are released; older batches are read from their segment in the object store, or from their

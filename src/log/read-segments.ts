@@ -7,9 +7,9 @@ import {
   lastOffsetDeltaOf,
   maxTimestampOf,
 } from '#records/batch.ts'
+import { type StoredSegment, storedSegment } from '#segments/segment-names.ts'
 import type { Log } from './log.ts'
 import type { LogSlices, ReadRange } from './read-log.ts'
-import { type StoredSegment, storedSegment } from './segment-names.ts'
 import type { SegmentSpan } from './segment-reader.ts'
 
 // Reading what is sealed. A segment is read from the batch that holds an offset on; compaction may have left gaps, then that is the

@@ -1,9 +1,9 @@
 import { ChronikError } from '#base/errors.ts'
 import type { Clock } from '#base/ports.ts'
 import { BATCH_HEADER_BYTES, batchSizeBytesOf } from '#records/batch.ts'
-import { BLOCK_BYTES, damagedSegment } from './segment-format.ts'
-import { type PartIndex, readPartIndex } from './segment-index.ts'
-import type { StoredSegment } from './segment-names.ts'
+import { BLOCK_BYTES, damagedSegment } from '#segments/segment-format.ts'
+import { type PartIndex, readPartIndex } from '#segments/segment-index.ts'
+import type { StoredSegment } from '#segments/segment-names.ts'
 
 // Reads segments in the object store: the index of each, and its batches in blocks whose checksums the index has. What was read
 // last is kept in memory; of several readers who want the same at once one asks the store.

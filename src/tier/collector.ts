@@ -2,8 +2,8 @@ import { messageOf } from '#base/errors.ts'
 import type { Clock, Timer } from '#base/ports.ts'
 import type { Garbage } from '#core/garbage.ts'
 import type { Log } from '#log/log.ts'
-import { keyOfGarbage, parseSegmentKey, SEGMENT_PREFIX } from '#log/segment-names.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
+import { keyOfGarbage, parseSegmentKey, SEGMENT_PREFIX } from '#segments/segment-names.ts'
 import { type InFlight, isUnreferenced } from './orphans.ts'
 
 // Deletes objects that nothing refers to any more. Garbage is known to the state; it goes when the restore window has passed, when

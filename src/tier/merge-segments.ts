@@ -1,7 +1,7 @@
 import { NO_NUMBERS } from '#core/packed-fields.ts'
 import { OWN_OBJECT } from '#core/segments.ts'
-import { storedSegment } from '#log/segment-names.ts'
-import { SegmentWriter } from '#log/segment-writer.ts'
+import { storedSegment } from '#segments/segment-names.ts'
+import { SegmentWriter } from '#segments/segment-writer.ts'
 import type { MergePlan } from './merge-plan.ts'
 import { addBatches, beginPart, type Rewriting, replaceBy, revisionAfter, segmentOf, segmentsOf } from './rewrite.ts'
 

@@ -1,7 +1,7 @@
 import { isHeld } from '#core/garbage.ts'
 import { OWN_OBJECT, type Segments } from '#core/segments.ts'
 import type { State } from '#core/state.ts'
-import type { SegmentName } from '#log/segment-names.ts'
+import type { SegmentName } from '#segments/segment-names.ts'
 
 // Which object is an orphan: pure. Its name says it all, since a name is used again only for what is not decided yet: the range of a
 // partition that is to be sealed next has the same name whenever it is tried, a shared object is named by where the log stood when it

@@ -3,11 +3,11 @@ import type { CleanedPart } from '#core/segment-fields.ts'
 import type { Segment } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 import type { Log } from '#log/log.ts'
-import type { SegmentPart } from '#log/segment-format.ts'
-import { type StoredSegment, storedSegment } from '#log/segment-names.ts'
-import type { SegmentWriter } from '#log/segment-writer.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
 import { baseOffsetOf, batchSizeBytesOf, leaderEpochOf } from '#records/batch.ts'
+import type { SegmentPart } from '#segments/segment-format.ts'
+import { type StoredSegment, storedSegment } from '#segments/segment-names.ts'
+import type { SegmentWriter } from '#segments/segment-writer.ts'
 
 // Segments that are written anew, compacted or several as one: what both have in common. As with sealing the object is in the store before the
 // record that puts it in the place of the old ones.

@@ -4,9 +4,9 @@ import { OWN_OBJECT } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 import { copyBatches } from '#log/copy-batches.ts'
 import type { Log } from '#log/log.ts'
-import { storedSegment } from '#log/segment-names.ts'
-import { type SealedSegment, SegmentWriter } from '#log/segment-writer.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
+import { storedSegment } from '#segments/segment-names.ts'
+import { type SealedSegment, SegmentWriter } from '#segments/segment-writer.ts'
 import { type Rewriting, segmentOf } from './rewrite.ts'
 
 // Sealing: what partitions have in the write-ahead log, up to their last stable offset, becomes one immutable object, of one partition

@@ -1,5 +1,5 @@
 import type { Partition } from '#core/state.ts'
-import { parseSegmentKey, type StoredSegment, storedSegment } from '#log/segment-names.ts'
+import { parseSegmentKey, type StoredSegment, storedSegment } from '#segments/segment-names.ts'
 import { Violation } from './history.ts'
 import { checkRead } from './reader.ts'
 import type { World } from './world.ts'

@@ -1,14 +1,14 @@
 // Segments by the book, and what they are made of: field after field, with core's own rules for producers. What
-// src/log/segment-writer.ts makes fast has to be this.
+// src/segments/segment-writer.ts makes fast has to be this.
 
 import { crc32c } from '@node-rs/crc32'
 import fc from 'fast-check'
 import { ByteWriter } from '#bytes/cursor.ts'
 import { writeProducers } from '#core/packed-fields.ts'
 import { NO_PRODUCER, type Producer, rememberBatch, rememberMarker, sequenceAfter } from '#core/producers.ts'
-import type { PartFacts } from '#log/segment-index.ts'
-import type { SegmentWriter } from '#log/segment-writer.ts'
 import { CONTROL_BIT, TRANSACTIONAL_BIT, writeBatchHeader } from '#records/batch.ts'
+import type { PartFacts } from '#segments/segment-index.ts'
+import type { SegmentWriter } from '#segments/segment-writer.ts'
 
 export interface PlainBatch {
   readonly baseOffset: number

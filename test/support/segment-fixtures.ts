@@ -1,7 +1,7 @@
 import { BufferPool } from '#bytes/buffer-pool.ts'
-import type { PartFacts } from '#log/segment-index.ts'
-import { SegmentWriter } from '#log/segment-writer.ts'
 import { buildBatch, buildEndMarker } from '#records/build.ts'
+import type { PartFacts } from '#segments/segment-index.ts'
+import { SegmentWriter } from '#segments/segment-writer.ts'
 
 // Segments with everything that can be in one: plain, idempotent and transactional batches, markers of both kinds, offsets that
 // compaction took away. They are among the stored formats, and Kafka's own tools have to read them.

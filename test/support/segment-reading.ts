@@ -1,6 +1,6 @@
-import { BLOCK_BYTES, checkFence, damagedSegment, readDirectory, readTrailer } from '#log/segment-format.ts'
-import { type PartIndex, readPartIndex } from '#log/segment-index.ts'
-import { BodyWalk, openBody, walkBody } from '#log/segment-walk.kernel.ts'
+import { BLOCK_BYTES, checkFence, damagedSegment, readDirectory, readTrailer } from '#segments/segment-format.ts'
+import { type PartIndex, readPartIndex } from '#segments/segment-index.ts'
+import { BodyWalk, openBody, walkBody } from '#segments/segment-walk.kernel.ts'
 
 export interface ReadPart {
   readonly index: PartIndex

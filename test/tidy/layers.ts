@@ -9,6 +9,7 @@ export const layers = [
   'system',
   'records',
   'core',
+  'segments',
   'commit',
   'object-store',
   'log',
@@ -34,7 +35,17 @@ export const outside: Record<string, { lowest: string; folders: string[] }> = {
 export const compositionRoots = ['server']
 
 /** Folders without a door: each of their files is for everyone. The others are entered through the file named after them. */
-export const libraries = ['base', 'bytes', 'observe', 'config', 'system', 'records', 'core', 'kafka/protocol']
+export const libraries = [
+  'base',
+  'bytes',
+  'observe',
+  'config',
+  'system',
+  'records',
+  'core',
+  'segments',
+  'kafka/protocol',
+]
 
 /** Folders that are the lower half of another: it may use all of their files, nobody else any. */
 export const lowerHalves: Record<string, string> = { commit: 'log' }

@@ -1,8 +1,8 @@
 import type { Clock } from '#base/ports.ts'
 import { isHeld } from '#core/garbage.ts'
 import type { State } from '#core/state.ts'
-import { keyOfGarbage, parseSegmentKey, TAIL_PREFIX } from '#log/segment-names.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
+import { keyOfGarbage, parseSegmentKey, TAIL_PREFIX } from '#segments/segment-names.ts'
 import {
   CHECKPOINT_PREFIX,
   checkpointKey,

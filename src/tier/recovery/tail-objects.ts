@@ -1,8 +1,8 @@
 import { ChronikError, messageOf } from '#base/errors.ts'
 import { type Segment, TAIL_REVISION } from '#core/segments.ts'
-import { readDirectory, readTrailer, type SegmentPart, TRAILER_BYTES } from '#log/segment-format.ts'
-import { parseSegmentKey, type SegmentName, TAIL_PREFIX } from '#log/segment-names.ts'
 import type { ObjectFacts, ObjectStore } from '#object-store/object-store.ts'
+import { readDirectory, readTrailer, type SegmentPart, TRAILER_BYTES } from '#segments/segment-format.ts'
+import { parseSegmentKey, type SegmentName, TAIL_PREFIX } from '#segments/segment-names.ts'
 import { mapAtOnce } from './map-at-once.ts'
 
 // The objects of the record tail of one owner, and what is in them: their directories, not their records.

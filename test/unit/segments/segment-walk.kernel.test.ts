@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { PartPlace } from '#log/segment-format.ts'
-import { BodyWalk, openBody, walkBody } from '#log/segment-walk.kernel.ts'
+import type { PartPlace } from '#segments/segment-format.ts'
+import { BodyWalk, openBody, walkBody } from '#segments/segment-walk.kernel.ts'
 import { bodyOf, type PlainBatch, type PlainPart, someParts } from '#test/support/plain-segment.ts'
 
 const KEY = 'some.log'

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { OWN_OBJECT } from '#core/segments.ts'
-import { parseSegmentKey, type SegmentName, segmentKey } from '#log/segment-names.ts'
 import { MAX_KEY_BYTES } from '#object-store/keys.ts'
+import { parseSegmentKey, type SegmentName, segmentKey } from '#segments/segment-names.ts'
 
 const whole = fc.oneof(fc.nat(20), fc.maxSafeNat())
 const generation = fc.oneof(fc.nat(3), fc.integer({ min: 0, max: 2 ** 32 - 1 }))

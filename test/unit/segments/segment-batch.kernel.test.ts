@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { BodyCopy, copyBatch, copyRest, ENTRY_NUMBERS } from '#log/segment-batch.kernel.ts'
+import { BodyCopy, copyBatch, copyRest, ENTRY_NUMBERS } from '#segments/segment-batch.kernel.ts'
 import {
   applyBatches,
   blocksOf,

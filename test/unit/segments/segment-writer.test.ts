@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { BufferPool } from '#bytes/buffer-pool.ts'
 import { NO_NUMBERS } from '#core/packed-fields.ts'
-import { readDirectory } from '#log/segment-format.ts'
-import { PIECE_BYTES, SegmentWriter } from '#log/segment-writer.ts'
+import { readDirectory } from '#segments/segment-format.ts'
+import { PIECE_BYTES, SegmentWriter } from '#segments/segment-writer.ts'
 import { fill, type PlainPart, plainSegment, someParts, storedBatch } from '#test/support/plain-segment.ts'
 
 class CountingPool extends BufferPool {

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Producer } from '#core/producers.ts'
 import { KEPT_BATCHES } from '#core/producers.ts'
-import { BLOCK_BYTES, type PartPlace, readDirectory } from '#log/segment-format.ts'
-import { type PartIndex, readPartIndex } from '#log/segment-index.ts'
+import { BLOCK_BYTES, type PartPlace, readDirectory } from '#segments/segment-format.ts'
+import { type PartIndex, readPartIndex } from '#segments/segment-index.ts'
 import {
   applyBatches,
   bodyOf,
