@@ -152,11 +152,11 @@ function nextCommit(log: Log, signal: AbortSignal): Promise<void> {
   return new Promise(resolve => {
     const wake = (): void => {
       signal.removeEventListener('abort', wake)
-      log.stopWaitingForCommit(waiter)
+      log.waiters.stopWaitingForCommit(waiter)
       resolve()
     }
     const waiter = { wake }
-    log.waitForCommit(waiter)
+    log.waiters.waitForCommit(waiter)
     signal.addEventListener('abort', wake)
   })
 }

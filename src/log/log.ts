@@ -40,11 +40,13 @@ import { requireFiles } from './needed-files.ts'
 import { payloadIsIntact } from './payload.ts'
 import { type RangeSource, SegmentReader } from './segment-reader.ts'
 import { Unsealed } from './unsealed.ts'
+import { Waiters } from './waiters.ts'
 
 export { checkpointDirectory, walDirectory } from './directories.ts'
 export type { RangeSource } from './segment-reader.ts'
 export { TopicRules } from './topic-rules.ts'
 export type { UnsealedPartition } from './unsealed.ts'
+export type { Waiter } from './waiters.ts'
 
 // The partitions' logs over one commit log. Owns the state: everything that changes it passes through here as a record, is made
 // durable, then applied, then answered.
@@ -59,11 +61,6 @@ export type { UnsealedPartition } from './unsealed.ts'
 export interface AppendTicket {
   settled(slot: number, verdict: number, baseOffset: number, appendTimeMs: number): void
   refused(slot: number, error: ChronikError): void
-}
-
-/** Is woken when what it waits for may have happened: once for a commit. */
-export interface Waiter {
-  wake(): void
 }
 
 export interface LogMetrics extends CommitMetrics {
@@ -143,9 +140,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
   readonly unsealed: Unsealed
   /** For what is read from files. */
   readonly readBuffers = new BufferPool(KEPT_READ_BYTES)
-  readonly #waiters = new Map<number, Set<Waiter>>()
-  readonly #woken = new Set<Waiter>()
-  readonly #followers = new Set<Waiter>()
+  readonly waiters = new Waiters()
   readonly #gate: AnswerGate
   /** While a group is being applied: what is told to whom. */
   #current: CommitGroup<Gathered> | null = null
@@ -290,10 +285,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
     this.#current = null
     this.#held = null
     this.options.committed(position, endPosition, records.written())
-    for (const waiter of this.#woken) waiter.wake()
-    this.#woken.clear()
-    for (const follower of this.#followers) follower.wake()
-    this.#followers.clear()
+    this.waiters.wake()
     this.options.afterCommit()
   }
 
@@ -349,7 +341,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
     setLeaderEpoch(group.chunk.bytes, at, partition.leaderEpoch)
     addToTail(this.tails, batch, baseOffset)
     this.unsealed.add(partition, batch.sizeBytes)
-    this.#wakeLater(batch.ordinal)
+    this.waiters.changed(batch.ordinal)
   }
 
   change(change: Change, outcome: Outcome): void {
@@ -363,46 +355,16 @@ export class Log implements CommitOwner<Gathered>, Effects {
       case 'log-start-moved':
         this.unsealed.recount(this.state.partitions[change.ordinal])
         this.maintenance.freed()
-        this.#wakeLater(change.ordinal)
+        this.waiters.changed(change.ordinal)
         break
       case 'topic-deleted':
         this.unsealed.forgetDeleted()
         this.maintenance.freed()
-        for (const ordinal of this.#waiters.keys()) if (!this.state.partitions[ordinal]) this.#wakeLater(ordinal)
+        this.waiters.deleted(this.state.partitions)
     }
     const { decided, refused } = group.attachment.changes[this.#changeIndex++]!
     if (this.#held === null) decided(outcome)
     else this.#held.decideLater(() => decided(outcome), refused)
-  }
-
-  // ---- waiting
-
-  /** Wakes the waiter whenever a partition gets or loses records, or is deleted. It stays until `stopWaiting`. */
-  waitFor(ordinal: number, waiter: Waiter): void {
-    const waiting = this.#waiters.get(ordinal)
-    if (waiting === undefined) this.#waiters.set(ordinal, new Set([waiter]))
-    else waiting.add(waiter)
-  }
-
-  /** When all of the group is applied. */
-  #wakeLater(ordinal: number): void {
-    const waiting = this.#waiters.get(ordinal)
-    if (waiting !== undefined) for (const waiter of waiting) this.#woken.add(waiter)
-  }
-
-  stopWaiting(ordinal: number, waiter: Waiter): void {
-    const waiting = this.#waiters.get(ordinal)
-    waiting?.delete(waiter)
-    if (waiting?.size === 0) this.#waiters.delete(ordinal)
-  }
-
-  /** Wakes the waiter once, after the next commit. */
-  waitForCommit(waiter: Waiter): void {
-    this.#followers.add(waiter)
-  }
-
-  stopWaitingForCommit(waiter: Waiter): void {
-    this.#followers.delete(waiter)
   }
 
   /** Commits what is staged, writes a checkpoint and closes the files. Nobody proposes any more. */

@@ -1,6 +1,6 @@
 import type { Clock } from '#base/ports.ts'
 import type { Partition } from '#core/state.ts'
-import type { Waiter } from './log.ts'
+import type { Waiter } from './waiters.ts'
 
 // Which partitions have records that are in no segment yet, how many bytes, and since when: what sealing goes by. Kept with every
 // commit, so that nobody has to look for them.

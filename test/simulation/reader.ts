@@ -165,9 +165,9 @@ export class Reader {
       },
     }
     this.#waiting.set(waiter, known)
-    log.waitFor(ordinal, waiter)
+    log.waiters.waitFor(ordinal, waiter)
     clock.after(prng.between(1, 200), () => {
-      log.stopWaiting(ordinal, waiter)
+      log.waiters.stop(ordinal, waiter)
       this.#waiting.delete(waiter)
     })
   }

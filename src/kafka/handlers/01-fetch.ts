@@ -106,7 +106,7 @@ class Fetching {
         if (hasEnded) return
         hasEnded = true
         timer?.cancel()
-        for (const ordinal of ordinals) log.stopWaiting(ordinal, waiter)
+        for (const ordinal of ordinals) log.waiters.stop(ordinal, waiter)
         this.#waitedMs = clock.monotonicMs() - beganMs
         try {
           resolve(this.#answer())
@@ -122,7 +122,7 @@ class Fetching {
       for (const wanted of this.#plan.partitions.values()) {
         const partition = this.#find(wanted)
         if (partition === undefined) continue
-        log.waitFor(partition.ordinal, waiter)
+        log.waiters.waitFor(partition.ordinal, waiter)
         ordinals.push(partition.ordinal)
       }
       timer = clock.after(Math.min(this.#request.maxWaitMs, MAX_WAIT_MS), end)
