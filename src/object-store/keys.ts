@@ -4,6 +4,8 @@ import { assert } from '#base/assert.ts'
 // the directory of another: a file system could not keep both.
 
 export const MAX_KEY_BYTES = 900
+/** A list is asked for so many at a time: what the services give at most. */
+export const LIST_PAGE_OBJECTS = 1000
 /** File systems take 255. */
 const MAX_COMPONENT_BYTES = 250
 

@@ -182,3 +182,50 @@ export class Family<Member extends Metric> implements Metric {
       })
   }
 }
+
+export interface TableLabel {
+  label: string
+  values: readonly string[]
+}
+
+/** A counter for each pair of values of two labels, all known from the start. */
+export class CounterTable implements Metric {
+  readonly type = 'counter'
+  readonly name: string
+  readonly help: string
+  readonly labels: readonly string[]
+  readonly #rows: TableLabel
+  readonly #columns: TableLabel
+  readonly #counts: Float64Array
+
+  constructor(name: string, help: string, [rows, columns]: readonly [TableLabel, TableLabel]) {
+    this.name = name
+    this.help = help
+    this.labels = [rows.label, columns.label]
+    this.#rows = rows
+    this.#columns = columns
+    this.#counts = new Float64Array(rows.values.length * columns.values.length)
+  }
+
+  /** By the numbers of the values. */
+  count(row: number, column: number): void {
+    assert(row >= 0 && row < this.#rows.values.length, 'a row has a value')
+    assert(column >= 0 && column < this.#columns.values.length, 'a column has a value')
+    this.#counts[row * this.#columns.values.length + column]!++
+  }
+
+  /** Of the pairs that were ever counted. */
+  samples(): Sample[] {
+    const samples: Sample[] = []
+    for (const [i, value] of this.#counts.entries()) {
+      if (value === 0) continue
+      const [row, column] = [Math.floor(i / this.#columns.values.length), i % this.#columns.values.length]
+      const labels = {
+        [this.#rows.label]: this.#rows.values[row]!,
+        [this.#columns.label]: this.#columns.values[column]!,
+      }
+      samples.push({ metricName: this.name, labels, value })
+    }
+    return samples
+  }
+}

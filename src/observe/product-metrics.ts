@@ -2,6 +2,7 @@
 
 import { Counter, type Exposable, Family, Gauge, Histogram, type Series, SeriesGauge } from './metrics.ts'
 import { createRecoveryMetrics, type RecoveryReadings, recoveryGauges } from './recovery-metrics.ts'
+import { createStoreMetrics } from './store-metrics.ts'
 import { createTierMetrics, type TierReadings, tierGauges } from './tier-metrics.ts'
 
 /** What labels can be, by the numbers that the code has for them. */
@@ -72,6 +73,7 @@ export function createMetrics({ apiNames, commitRecordTypes }: MetricLabels) {
     ),
     ...createTierMetrics(),
     ...createRecoveryMetrics(),
+    ...createStoreMetrics(),
   }
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { AssertionFailed } from '#base/assert.ts'
 import { createExposition } from '#observe/exposition.ts'
-import { Counter, Family, Gauge, Histogram, SeriesGauge } from '#observe/metrics.ts'
+import { Counter, CounterTable, Family, Gauge, Histogram, SeriesGauge } from '#observe/metrics.ts'
 import { systemClock } from '#system/clock.ts'
 
 const bounds = [
@@ -47,6 +47,24 @@ describe('a family', () => {
     family.of(1).observe(0.1)
     expect(new Set(family.samples().map(sample => sample.labels.api))).toEqual(new Set(['fetch']))
     expect(family.type).toBe('histogram')
+  })
+})
+
+describe('a table of counters', () => {
+  it('counts by two labels, and shows what was counted', () => {
+    const table = new CounterTable('t_total', 'help', [
+      { label: 'kind', values: ['put', 'get'] },
+      { label: 'code', values: ['MISSING', 'DENIED', 'FULL'] },
+    ])
+    table.count(1, 0)
+    table.count(0, 2)
+    table.count(1, 0)
+    expect(table.samples()).toEqual([
+      { metricName: 't_total', labels: { kind: 'put', code: 'FULL' }, value: 1 },
+      { metricName: 't_total', labels: { kind: 'get', code: 'MISSING' }, value: 2 },
+    ])
+    expect(() => table.count(2, 0)).toThrow(AssertionFailed)
+    expect(() => table.count(0, 3)).toThrow(AssertionFailed)
   })
 })
 
