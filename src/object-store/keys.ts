@@ -11,8 +11,12 @@ const MAX_COMPONENT_BYTES = 250
 
 const COMPONENT = /^(?!\.{1,2}$)[A-Za-z0-9._=-]+$/
 
+export function isKey(text: string): boolean {
+  return text.length <= MAX_KEY_BYTES && text.split('/').every(isComponent)
+}
+
 export function assertKey(key: string): void {
-  assert(key.length <= MAX_KEY_BYTES && key.split('/').every(isComponent), `a key of an object is not ${key}`)
+  assert(isKey(key), `a key of an object is not ${key}`)
 }
 
 function isComponent(text: string): boolean {

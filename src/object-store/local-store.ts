@@ -11,7 +11,7 @@ import { dirname, isAbsolute } from 'node:path'
 import { assert } from '#base/assert.ts'
 import { messageOf, systemCodeOf } from '#base/errors.ts'
 import type { Disk, Random } from '#base/ports.ts'
-import { assertKey, compareKeys } from './keys.ts'
+import { assertKey, compareKeys, isKey } from './keys.ts'
 import type { ObjectFacts, ObjectStore } from './object-store.ts'
 import { OpenFiles } from './open-files.ts'
 import { objectMissing, StoreError, type StoreErrorCode } from './store-errors.ts'
@@ -242,7 +242,7 @@ class LocalStore implements ObjectStore {
     for (const { key, isDirectory, sizeBytes, modifiedMs } of await this.#entriesOf(within, wanted)) {
       wanted.signal.throwIfAborted()
       if (isDirectory) yield* this.#listWithin(key, wanted)
-      else if (key > wanted.after && key.startsWith(wanted.prefix)) yield { key, sizeBytes, modifiedMs }
+      else if (isWanted(key, wanted)) yield { key, sizeBytes, modifiedMs }
     }
     wanted.signal.throwIfAborted()
   }
@@ -310,6 +310,11 @@ interface Wanted {
 
 interface Entry extends ObjectFacts {
   readonly isDirectory: boolean
+}
+
+/** What is no key of ours is not ours. */
+function isWanted(key: string, { prefix, after }: Wanted): boolean {
+  return key > after && key.startsWith(prefix) && isKey(key)
 }
 
 /** Whether it, or what is in it if it is a directory, can be among what is wanted. */

@@ -6,7 +6,7 @@
 export interface ObjectFacts {
   readonly key: string
   readonly sizeBytes: number
-  /** By the clock of the store. */
+  /** By the clock of the store, which may show whole seconds only. */
   readonly modifiedMs: number
 }
 

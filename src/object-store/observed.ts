@@ -14,6 +14,7 @@ import {
 import { LIST_PAGE_OBJECTS } from './keys.ts'
 import type { ObjectFacts, ObjectStore } from './object-store.ts'
 import { isCancelled } from './store-errors.ts'
+import { bytesOf } from './transfer.ts'
 
 export interface Observer {
   readonly clock: Clock
@@ -137,8 +138,4 @@ export class ObservedStore implements ObjectStore {
 function failureOf(error: unknown, signal: AbortSignal): StoreFailure {
   if (error instanceof ChronikError && failureNumbers.has(error.code)) return error.code as StoreFailure
   return isCancelled(error, signal) ? 'CANCELLED' : 'INTERNAL'
-}
-
-function bytesOf(pieces: readonly Uint8Array[]): number {
-  return pieces.reduce((sum, piece) => sum + piece.length, 0)
 }

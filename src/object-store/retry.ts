@@ -9,6 +9,7 @@ import type { Clock, Random } from '#base/ports.ts'
 import { compareKeys } from './keys.ts'
 import type { ObjectFacts, ObjectStore } from './object-store.ts'
 import { StoreError } from './store-errors.ts'
+import { bytesOf } from './transfer.ts'
 
 export interface RetryPolicy {
   readonly firstDelayMs: number
@@ -235,8 +236,4 @@ function givenUp(error: StoreError, tries: number, passedMs: number): StoreError
 function disordered(place: string, before: string, key: string): StoreError {
   const message = `${place} lists ${key} behind ${before}: only a bucket that lists its objects in order can be used`
   return new StoreError('STORE_REFUSED', message)
-}
-
-function bytesOf(pieces: readonly Uint8Array[]): number {
-  return pieces.reduce((sum, piece) => sum + piece.length, 0)
 }

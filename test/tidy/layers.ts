@@ -77,6 +77,8 @@ export const pureModules = ['node:path', 'node:util', 'node:url']
 export const nodeModules: Record<string, string[]> = {
   bytes: ['node:zlib', 'node:crypto', 'node:module'],
   core: ['node:crypto'],
+  // The clients of the services take bodies as its streams.
+  'object-store': ['node:stream'],
   security: ['node:crypto', 'node:tls'],
   http: ['node:http'],
   system: [

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type BrokerProcess, startBrokerProcess } from '#test/support/broker-process.ts'
 import { kafkaClasspath, missingForKafka } from '#test/support/kafka-peer.ts'
-import { here } from './tool-cache.ts'
+import { here } from './here.ts'
 
 // The Java consumer with group.protocol=consumer. Its program asks for the broker to be killed in the middle of a case.
 

@@ -1,9 +1,10 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { isMissing, runCommand } from '#test/support/commands.ts'
+import { cached } from '#test/support/tool-cache.ts'
 import { COORDINATION } from './catalogue.ts'
 import { describeClient } from './client-program.ts'
-import { cached, here } from './tool-cache.ts'
+import { here } from './here.ts'
 
 const MODULE = here('./go')
 const missing = isMissing('go') ? 'go' : null

@@ -1,7 +1,7 @@
 import { kafkaClasspath, missingForKafka } from '#test/support/kafka-peer.ts'
 import { COORDINATION } from './catalogue.ts'
 import { describeClient } from './client-program.ts'
-import { here } from './tool-cache.ts'
+import { here } from './here.ts'
 
 describeClient({
   client: 'the Java clients',

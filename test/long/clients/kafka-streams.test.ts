@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { kafkaClasspath, missingForKafka } from '#test/support/kafka-peer.ts'
 import { openTarget, type Target, uniqueTopic } from '#test/support/target.ts'
 import { until } from '#test/support/until.ts'
-import { here } from './tool-cache.ts'
+import { here } from './here.ts'
 
 const missing = missingForKafka()
 const TIMEOUT_MS = 10 * 60_000

@@ -1,8 +1,9 @@
 import { join } from 'node:path'
 import { isMissing, runCommand } from '#test/support/commands.ts'
+import { cached } from '#test/support/tool-cache.ts'
 import { COORDINATION } from './catalogue.ts'
 import { describeClient } from './client-program.ts'
-import { cached, here } from './tool-cache.ts'
+import { here } from './here.ts'
 
 const REQUIREMENTS = here('./python/requirements.txt')
 const missing = isMissing('python3') ? 'python3' : null

@@ -1,14 +1,10 @@
-// Where client libraries of other languages are installed and built, once per version: they outlive the checkout's clean-ups.
+// Where client libraries of other languages, and servers, are installed and built, once per version: they outlive the checkout's
+// clean-ups.
 
 import { createHash } from 'node:crypto'
 import { access, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-
-export function here(relativePath: string): string {
-  return fileURLToPath(new URL(relativePath, import.meta.url))
-}
 
 /**
  * The directory that `build` has filled for exactly these contents of the files: built if there is none, used again if there is.

@@ -1,0 +1,38 @@
+// Google Cloud Storage as an emulator of it speaks it.
+
+import { spawn } from 'node:child_process'
+import { afterAll } from 'vitest'
+import { openGcsStore } from '#object-store/gcs-store.ts'
+import { describeObjectStore } from '#test/contract/object-store.ts'
+import { goTool } from '#test/support/go-tool.ts'
+import { describeMissing, freeNeighbours, prepare, startProcess } from '#test/support/peer-server.ts'
+
+const FAKE_GCS_SERVER = 'github.com/fsouza/fake-gcs-server@v1.56.1'
+const BUCKET = 'contract'
+
+async function startFakeGcsServer() {
+  const bin = await goTool('fake-gcs-server', FAKE_GCS_SERVER)
+  const port = await freeNeighbours(1)
+  const address = ['-scheme', 'http', '-host', '127.0.0.1', '-port', `${port}`, '-public-host', `127.0.0.1:${port}`]
+  const server = await startProcess('fake-gcs-server', `http://127.0.0.1:${port}`, () =>
+    spawn(bin, [...address, '-backend', 'memory'], { stdio: ['ignore', 'pipe', 'pipe'] }),
+  )
+  await fetch(`${server.endpoint}/storage/v1/b`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name: BUCKET }),
+  })
+  return server
+}
+
+const found = await prepare(startFakeGcsServer)
+if ('missing' in found) {
+  describeMissing('fake-gcs-server', found.missing)
+} else {
+  const { server } = found
+  afterAll(() => server.close())
+  let stores = 0
+  describeObjectStore('fake-gcs-server', async () =>
+    openGcsStore({ bucket: BUCKET, prefix: `store/${stores++}`, endpoint: server.endpoint, credentialsFile: null }),
+  )
+}
