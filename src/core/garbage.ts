@@ -45,13 +45,13 @@ function isLast(state: State, segment: Segment): boolean {
   return left === 0
 }
 
-type SharedName = Pick<Segment, 'generation' | 'sharedAt' | 'sharedHash'>
+type SharedName = Pick<Segment, 'generation' | 'sharedAt' | 'hash'>
 
 /** Does a segment lie in this shared object? */
 export function isHeld(state: State, name: SharedName): boolean {
   return state.sharedSegments.has(sharedName(name))
 }
 
-function sharedName({ generation, sharedAt, sharedHash }: SharedName): string {
-  return `${generation}/${sharedAt}/${sharedHash}`
+function sharedName({ generation, sharedAt, hash }: SharedName): string {
+  return `${generation}/${sharedAt}/${hash}`
 }

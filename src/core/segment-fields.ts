@@ -49,7 +49,7 @@ export function writeSegment(into: ByteWriter, segment: Segment): void {
   into.u32(segment.generation)
   into.f64(segment.revision)
   into.i64(segment.sharedAt)
-  into.u32(segment.sharedHash)
+  into.u32(segment.hash)
 }
 
 export function readSegment(from: ByteReader): Segment {
@@ -65,7 +65,7 @@ export function readSegment(from: ByteReader): Segment {
     generation: from.u32(),
     revision: from.f64(),
     sharedAt: from.i64(),
-    sharedHash: from.u32(),
+    hash: from.u32(),
   }
 }
 

@@ -24,9 +24,10 @@ export interface Segment {
   readonly generation: number
   /** 0 as it was sealed; else what tells the object from the one before: it was compacted, or merged with others. */
   readonly revision: number
-  /** The shared object: where the log stood when it was made, and a hash of what is in it; OWN_OBJECT and 0 without one. */
+  /** Where the log stood when its shared object was made; OWN_OBJECT if it has one of its own. */
   readonly sharedAt: number
-  readonly sharedHash: number
+  /** Of what is in the object. */
+  readonly hash: number
 }
 
 const FIELDS = [
@@ -41,7 +42,7 @@ const FIELDS = [
   'generation',
   'revision',
   'sharedAt',
-  'sharedHash',
+  'hash',
 ] as const satisfies readonly (keyof Segment)[]
 
 const COLUMNS = FIELDS.length

@@ -70,10 +70,12 @@ export class SegmentReader {
     const reading = this.#read(key, segment.place + from, length)
     return Array.from({ length: range.end - range.first }, (_, i) => {
       const block = range.first + i
-      return this.#blocks.get(nameOf(segment, block), BLOCK_BYTES, async () => {
-        const bytes = (await reading).subarray(i * BLOCK_BYTES, Math.min((i + 1) * BLOCK_BYTES, length))
+      const [at, end] = [i * BLOCK_BYTES, Math.min((i + 1) * BLOCK_BYTES, length)]
+      return this.#blocks.get(nameOf(segment, block), end - at, async () => {
+        const bytes = (await reading).subarray(at, end)
         checkBlock(segment, index, block, bytes)
-        return bytes
+        // A block that is kept must not keep those that were read with it.
+        return bytes.length === length ? bytes : Buffer.from(bytes)
       })
     })
   }

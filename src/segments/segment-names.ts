@@ -2,9 +2,10 @@ import type { Garbage } from '#core/garbage.ts'
 import { OWN_OBJECT, type Segment, TAIL_REVISION } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 
-// What objects of segments are called. A name says which range of which partition it is, so that a retry writes the same object again:
+// What objects of segments are called. A name says what it is of and has a hash of what is in it: a retry writes the same object
+// again, and what is other bytes has another name, though it were the same range (of a log that lost its end with the power).
 //
-//   segments/<topic>/<topic id>/<partition>/<base offset>-<next offset>-g<generation>[-c<revision>].log
+//   segments/<topic>/<topic id>/<partition>/<base offset>-<next offset>-g<generation>[-c<revision>]-<hash>.log
 //   segments/shared/g<generation>/<log position>-<hash>.log
 //   tail/g<generation>/<log position>-<hash>.log              shared, too, of records that were not sealed yet
 
@@ -18,9 +19,9 @@ export interface StoredSegment extends Segment {
   readonly partition: number
 }
 
-type OfSegment = Pick<Segment, 'baseOffset' | 'nextOffset' | 'generation' | 'revision' | 'sharedAt' | 'sharedHash'>
+type OfSegment = Pick<Segment, 'baseOffset' | 'nextOffset' | 'generation' | 'revision' | 'sharedAt' | 'hash'>
 
-/** What a name says; of a shared object not whose it is, of the others not the hash. */
+/** What a name says; of a shared object not whose it is. */
 export interface SegmentName extends OfSegment {
   readonly topicName: string
   readonly topicId: string
@@ -37,21 +38,25 @@ export function keyOfGarbage({ topicName, topicId, partition }: Garbage, segment
 }
 
 export function segmentKey(name: SegmentName): string {
-  const { baseOffset, nextOffset, generation, revision, sharedAt, sharedHash } = name
+  const { baseOffset, nextOffset, generation, revision, sharedAt, hash } = name
   if (sharedAt !== OWN_OBJECT) {
     const folder = revision === TAIL_REVISION ? TAIL_PREFIX : `${SEGMENT_PREFIX}shared/`
-    return `${folder}g${generation}/${digits(sharedAt)}-${sharedHash.toString(16).padStart(8, '0')}.log`
+    return `${folder}g${generation}/${digits(sharedAt)}-${hexadecimal(hash)}.log`
   }
   const { topicName, topicId, partition } = name
   const range = `${digits(baseOffset)}-${digits(nextOffset)}-g${generation}${revision === 0 ? '' : `-c${revision}`}`
-  return `${SEGMENT_PREFIX}${topicName}/${topicId}/${partition}/${range}.log`
+  return `${SEGMENT_PREFIX}${topicName}/${topicId}/${partition}/${range}-${hexadecimal(hash)}.log`
+}
+
+function hexadecimal(hash: number): string {
+  return hash.toString(16).padStart(8, '0')
 }
 
 function digits(value: number): string {
   return String(value).padStart(20, '0')
 }
 
-const OWN = /^segments\/([^/]+)\/([^/]+)\/(\d+)\/(\d{20})-(\d{20})-g(\d+)(?:-c(\d+))?\.log$/
+const OWN = /^segments\/([^/]+)\/([^/]+)\/(\d+)\/(\d{20})-(\d{20})-g(\d+)(?:-c(\d+))?-([0-9a-f]{8})\.log$/
 const SHARED = /^(segments\/shared|tail)\/g(\d+)\/(\d{20})-([0-9a-f]{8})\.log$/
 
 /** Null: it is no name of a segment. */
@@ -63,15 +68,14 @@ export function parseSegmentKey(key: string): SegmentName | null {
 function parse(key: string): SegmentName | null {
   const shared = SHARED.exec(key)
   if (shared !== null) {
-    const [, folder, generation, position, hash] = shared
+    const [, folder, generation, position, hash = ''] = shared
     const revision = folder === 'tail' ? TAIL_REVISION : 0
     const of = { topicName: '', topicId: '', partition: -1, baseOffset: -1, nextOffset: -1, revision }
-    const sharedHash = Number.parseInt(hash!, 16)
-    return { ...of, generation: Number(generation), sharedAt: Number(position), sharedHash }
+    return { ...of, generation: Number(generation), sharedAt: Number(position), hash: Number.parseInt(hash, 16) }
   }
   const own = OWN.exec(key)
   if (own === null) return null
-  const [, topicName, topicId, partition, baseOffset, nextOffset, generation, revision = '0'] = own
+  const [, topicName, topicId, partition, baseOffset, nextOffset, generation, revision = '0', hash = ''] = own
   return {
     topicName: topicName!,
     topicId: topicId!,
@@ -81,6 +85,6 @@ function parse(key: string): SegmentName | null {
     generation: Number(generation),
     revision: Number(revision),
     sharedAt: OWN_OBJECT,
-    sharedHash: 0,
+    hash: Number.parseInt(hash, 16),
   }
 }

@@ -116,6 +116,7 @@ class Pass {
     const { log, store, pieces } = this.#rewriting
     const { partition, cleaner, mapTo, revision } = this.#options
     const replaced = [...this.#emptied, ...group]
+    const changedBefore = cleaner.totals.changedBatches
     const writer = new SegmentWriter(pieces)
     try {
       beginPart(writer, partition, replaced[0]!)
@@ -132,13 +133,15 @@ class Pass {
       }
       this.#emptied = []
       const { nextOffset } = replaced.at(-1)!
+      const isLast = nextOffset >= mapTo
+      // Nothing to gain, unless that it was looked at is to be recorded.
+      if (replaced.length === 1 && !isLast && cleaner.totals.changedBatches === changedBefore) return true
       writer.endPart(nextOffset, aborted.length === 0 ? NO_NUMBERS : aborted.rows())
       const sealed = writer.end()
-      const name = { generation: log.state.generation, revision, sharedAt: OWN_OBJECT, sharedHash: 0 }
+      const name = { generation: log.state.generation, revision, sharedAt: OWN_OBJECT, hash: sealed.hash }
       const segment = segmentOf(sealed.parts[0]!, name)
       await store.put(storedSegment(partition, segment).key, sealed.pieces, this.#signal)
       this.#signal.throwIfAborted()
-      const isLast = nextOffset >= mapTo
       const cleaned = isLast ? { toOffset: mapTo, horizonMs: cleaner.totals.lastHorizonMs } : null
       return replaceBy(this.#rewriting, { partition, replaced, by: [segment], cleaned })
     } finally {

@@ -1,5 +1,4 @@
 import { NO_NUMBERS } from '#core/packed-fields.ts'
-import { OWN_OBJECT } from '#core/segments.ts'
 import { storedSegment } from '#segments/segment-names.ts'
 import { SegmentWriter } from '#segments/segment-writer.ts'
 import type { MergePlan } from './merge-plan.ts'
@@ -33,7 +32,7 @@ export async function mergeSegments(
       parts.flatMap(({ replaced }) => replaced),
       log.clock.nowMs(),
     )
-    const name = { generation, revision, sharedAt, sharedHash: sharedAt === OWN_OBJECT ? 0 : sealed.hash }
+    const name = { generation, revision, sharedAt, hash: sealed.hash }
     const replacements = parts.map((part, i) => ({ ...part, by: [segmentOf(sealed.parts[i]!, name)], cleaned: null }))
     const [first] = replacements
     await store.put(storedSegment(first!.partition, first!.by[0]!).key, sealed.pieces, signal)

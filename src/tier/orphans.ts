@@ -28,12 +28,13 @@ export function isUnreferenced(name: SegmentName, state: State, inFlight: InFlig
 function has(segments: Segments, name: SegmentName): boolean {
   const at = segments.indexOf(name.baseOffset)
   if (at < 0) return false
-  const { baseOffset, nextOffset, generation, revision, sharedAt } = segments.at(at)
+  const { baseOffset, nextOffset, generation, revision, sharedAt, hash } = segments.at(at)
   return (
     baseOffset === name.baseOffset &&
     nextOffset === name.nextOffset &&
     generation === name.generation &&
     revision === name.revision &&
+    hash === name.hash &&
     sharedAt === OWN_OBJECT
   )
 }

@@ -18,7 +18,7 @@ export interface Rewriting {
   readonly pieces: BufferPool
 }
 
-export type ObjectName = Pick<Segment, 'generation' | 'revision' | 'sharedAt' | 'sharedHash'>
+export type ObjectName = Pick<Segment, 'generation' | 'revision' | 'sharedAt' | 'hash'>
 
 export function segmentOf(part: SegmentPart, name: ObjectName): Segment {
   const { baseOffset, nextOffset, sizeBytes, maxTimestampMs, createdMs, place, indexPlace, indexBytes } = part

@@ -19,8 +19,6 @@ const INTERVAL_MS = 15_000
 /** Kafka: log.cleaner.dedupe.buffer.size is 128 MiB for all its threads. A key takes 32 bytes. */
 const MAP_BYTES = 64 << 20
 const LEAST_MAP_BYTES = 1 << 20
-/** A record with a key is not smaller, on average: what a map may need. */
-const LEAST_RECORD_BYTES = 16
 const BYTES_PER_KEY = 32
 const SECRET_BYTES = 16
 const KEPT_PIECES_BYTES = 16 << 20
@@ -119,7 +117,8 @@ export class Rewriter {
     const { topicRules, clock, random, metrics, report, segmentBytes } = this.#options
     const { config, decompressLimitBytes } = topicRules.of(partition.topic)
     const beganMs = clock.monotonicMs()
-    const wantedBytes = (plan.dirtyBytes / LEAST_RECORD_BYTES) * BYTES_PER_KEY
+    // A key an offset at most.
+    const wantedBytes = (plan.to - plan.dirtyFrom) * BYTES_PER_KEY
     this.#revision = Math.floor(clock.nowMs())
     const result = await compactSegments(
       this.#rewriting,

@@ -1,6 +1,5 @@
 import { ChronikError, messageOf } from '#base/errors.ts'
 import { NO_NUMBERS } from '#core/packed-fields.ts'
-import { OWN_OBJECT } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 import { copyBatches } from '#log/copy-batches.ts'
 import type { Log } from '#log/log.ts'
@@ -55,7 +54,7 @@ export async function sealSegment(
     for (const wish of wishes) if (await addPart(log, writer, wish)) partitions.push(wish.partition)
     if (partitions.length === 0) return { sizeBytes: 0, parts: 0 }
     const sealed = writer.end()
-    const name = { generation, revision: 0, sharedAt, sharedHash: sharedAt === OWN_OBJECT ? 0 : sealed.hash }
+    const name = { generation, revision: 0, sharedAt, hash: sealed.hash }
     const parts = partitions.map(({ ordinal }, i) => ({ ordinal, segment: segmentOf(sealed.parts[i]!, name) }))
     await store.put(storedSegment(partitions[0]!, parts[0]!.segment).key, sealed.pieces, signal)
     signal.throwIfAborted()

@@ -70,7 +70,7 @@ async function archive(lab: LogLab): Promise<void> {
   const { ordinal } = (await lab.topic('archive')).partitions[0]!
   await lab.propose({ kind: 'generation-begun', generation: 1, ownerId: 'GhIJKLMnOpQrStUvWxYz0A' })
   for (let i = 0; i < 3; i++) await lab.append(lab.partition('archive'), { sizeBytes: 100, recordCount: 2 })
-  const shared = { ...SEGMENT, baseOffset: 2, nextOffset: 4, sharedAt: 1234, sharedHash: 4_000_000_000 }
+  const shared = { ...SEGMENT, baseOffset: 2, nextOffset: 4, sharedAt: 1234, hash: 4_000_000_000 }
   await lab.propose({ kind: 'segments-committed', parts: [{ ordinal, segment: SEGMENT }] })
   await lab.propose({ kind: 'segments-committed', parts: [{ ordinal, segment: shared }] })
   const by = [{ ...SEGMENT, revision: 1_800_000_000_000 }]
@@ -89,7 +89,7 @@ const SEGMENT: Segment = {
   generation: 1,
   revision: 0,
   sharedAt: OWN_OBJECT,
-  sharedHash: 0,
+  hash: 0,
 }
 
 const hexOf = (bytes: Buffer): string => `${bytes.toString('hex').replace(/.{64}/g, '$&\n').trimEnd()}\n`

@@ -160,7 +160,7 @@ export class TierLab {
     }
     writer.endPart(range.nextOffset, NO_NUMBERS)
     const { pieces, parts } = writer.end()
-    const name = { generation: this.log.state.generation, revision: 1, sharedAt: OWN_OBJECT, sharedHash: 0 }
+    const name = { generation: this.log.state.generation, revision: 1, sharedAt: OWN_OBJECT, hash: 0 }
     const segment: Segment = { ...parts[0]!, ...name }
     await this.clock.run(this.store.put(storedSegment(partition, segment).key, pieces, patient))
     const replacement = { ordinal: partition.ordinal, replaced: old, by: [segment], cleaned: null }

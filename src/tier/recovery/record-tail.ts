@@ -195,7 +195,7 @@ class Filling {
     if (this.#parts === 0) return null
     const sealed = this.#writer.end()
     const { generation } = this.#options.log.state
-    const name = { generation, sharedAt: this.#position, sharedHash: sealed.hash, revision: TAIL_REVISION }
+    const name = { generation, sharedAt: this.#position, hash: sealed.hash, revision: TAIL_REVISION }
     const key = segmentKey({ ...name, baseOffset: 0, nextOffset: 0, topicName: '', topicId: '', partition: 0 })
     await this.#options.store.put(key, sealed.pieces, signal)
     return { key, parts: sealed.parts, sizeBytes: sealed.sizeBytes }

@@ -107,7 +107,7 @@ class ObjectMaker {
     if (this.#parts.length === 0) return
     try {
       const sealed = this.#writer.end()
-      const name = { ...this.#name, revision: 0, sharedHash: sealed.hash }
+      const name = { ...this.#name, revision: 0, hash: sealed.hash }
       const key = segmentKey({ ...name, baseOffset: 0, nextOffset: 0, topicName: '', topicId: '', partition: 0 })
       await this.#store.put(key, sealed.pieces, this.#signal)
       for (const [i, made] of this.#parts.entries()) {

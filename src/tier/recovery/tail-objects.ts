@@ -61,8 +61,8 @@ async function readParts(store: ObjectStore, facts: ObjectFacts, signal: AbortSi
 
 /** A part of the tail as a segment of its partition. */
 export function tailSegment({ name }: TailObject, part: SegmentPart): Segment {
-  const { generation, sharedAt, sharedHash } = name
+  const { generation, sharedAt, hash } = name
   const { baseOffset, nextOffset, sizeBytes, maxTimestampMs, createdMs, place, indexPlace, indexBytes } = part
-  const where = { place, indexPlace, indexBytes, generation, revision: TAIL_REVISION, sharedAt, sharedHash }
+  const where = { place, indexPlace, indexBytes, generation, revision: TAIL_REVISION, sharedAt, hash }
   return { baseOffset, nextOffset, sizeBytes, maxTimestampMs, createdMs, ...where }
 }

@@ -27,7 +27,7 @@ function segment(baseOffset: number, nextOffset: number, more: Partial<Segment> 
   return {
     ...{ baseOffset, nextOffset, sizeBytes: (nextOffset - baseOffset) * BATCH_BYTES, maxTimestampMs: 1000 },
     ...{ createdMs: 1, place: 0, indexPlace: 5000, indexBytes: 100, generation: 0, revision: 0 },
-    ...{ sharedAt: OWN_OBJECT, sharedHash: 0, ...more },
+    ...{ sharedAt: OWN_OBJECT, hash: 0, ...more },
   }
 }
 
@@ -113,7 +113,7 @@ describe('a range that was sealed', () => {
     const some = await labWith(10, 3)
     const parts = [0, 1, 2].map(ordinal => ({
       ordinal,
-      segment: segment(ordinal === 1 ? 3 : 0, 10, { sharedAt: 77, sharedHash: 5 }),
+      segment: segment(ordinal === 1 ? 3 : 0, 10, { sharedAt: 77, hash: 5 }),
     }))
     expect(await commit(some, ...parts)).toBe('INVALID_UPDATE_VERSION')
     expect(some.state.partitions.map(partition => partition!.walStart)).toEqual([10, 0, 10])
@@ -158,7 +158,7 @@ describe('objects that nothing refers to any more', () => {
 
   it('are garbage with the last of the segments in them', async () => {
     const some = await labWith(10, 3)
-    const shared = { sharedAt: 77, sharedHash: 5 }
+    const shared = { sharedAt: 77, hash: 5 }
     await commit(some, ...[0, 1, 2].map(ordinal => ({ ordinal, segment: segment(0, 10, shared) })))
     for (const [ordinal, left] of [
       [1, 2],

@@ -101,7 +101,7 @@ const segment = fc.record({
   generation: count,
   revision: fc.double({ noNaN: true }),
   sharedAt: whole,
-  sharedHash: count,
+  hash: count,
 })
 const changes: fc.Arbitrary<Change> = fc.oneof(
   fc.record({ kind: fc.constant('cluster-created' as const), clusterId: text }),

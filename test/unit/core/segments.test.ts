@@ -30,7 +30,7 @@ function segment(baseOffset: number, nextOffset: number, revision: number): Segm
       generation: 3,
       revision,
       sharedAt: OWN_OBJECT,
-      sharedHash: 0,
+      hash: 0,
     },
   }
 }

@@ -7,6 +7,7 @@ import { parseSegmentKey, type SegmentName, segmentKey } from '#segments/segment
 const whole = fc.oneof(fc.nat(20), fc.maxSafeNat())
 const generation = fc.oneof(fc.nat(3), fc.integer({ min: 0, max: 2 ** 32 - 1 }))
 const topicName = fc.oneof(fc.stringMatching(/^[a-zA-Z0-9_-]{1,249}$/), fc.constantFrom('shared', '...', 'a.b'))
+const hash = fc.integer({ min: 0, max: 2 ** 32 - 1 })
 const topicId = fc.oneof(fc.stringMatching(/^[a-zA-Z0-9_-]{22}$/), fc.constant('id-of-orders'))
 
 const OWN: SegmentName = {
@@ -18,7 +19,7 @@ const OWN: SegmentName = {
   generation: 2,
   revision: 0,
   sharedAt: OWN_OBJECT,
-  sharedHash: 0,
+  hash: 0xcafe,
 }
 const SHARED: SegmentName = {
   topicName: '',
@@ -29,7 +30,7 @@ const SHARED: SegmentName = {
   generation: 2,
   revision: 0,
   sharedAt: 5000,
-  sharedHash: 0xbeef,
+  hash: 0xbeef,
 }
 
 const someName: fc.Arbitrary<SegmentName> = fc.oneof(
@@ -42,11 +43,10 @@ const someName: fc.Arbitrary<SegmentName> = fc.oneof(
       nextOffset: whole,
       generation,
       revision: whole,
+      hash,
     })
     .map(own => ({ ...OWN, ...own })),
-  fc
-    .record({ generation, sharedAt: whole, sharedHash: fc.integer({ min: 0, max: 2 ** 32 - 1 }) })
-    .map(shared => ({ ...SHARED, ...shared })),
+  fc.record({ generation, sharedAt: whole, hash }).map(shared => ({ ...SHARED, ...shared })),
 )
 
 describe('the name of a segment in the store', () => {
@@ -63,8 +63,8 @@ describe('the name of a segment in the store', () => {
 
   it('looks like this', () => {
     const range = 'segments/orders/AQIDBAUGBwgJCgsMDQ4PEA/3/00000000000000001200-00000000000000001300'
-    expect(segmentKey(OWN)).toBe(`${range}-g2.log`)
-    expect(segmentKey({ ...OWN, revision: 77 })).toBe(`${range}-g2-c77.log`)
+    expect(segmentKey(OWN)).toBe(`${range}-g2-0000cafe.log`)
+    expect(segmentKey({ ...OWN, revision: 77 })).toBe(`${range}-g2-c77-0000cafe.log`)
     expect(segmentKey(SHARED)).toBe('segments/shared/g2/00000000000000005000-0000beef.log')
   })
 
