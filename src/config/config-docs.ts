@@ -2,15 +2,8 @@ import { BROKER_CONFIGS } from './broker-config-table.ts'
 import { CONFIG_VARIABLE } from './environment.ts'
 import { CONFIG_FLAG } from './flags.ts'
 import { validValuesOf } from './kafka-config.ts'
-import {
-  entryOf,
-  keyOf,
-  PRODUCE_PROFILES,
-  SETTING_GROUPS,
-  SETTING_NAMES,
-  type SettingName,
-  variablesOf,
-} from './settings.ts'
+import { SETTING_GROUPS } from './setting.ts'
+import { entryOf, keyOf, PRODUCE_PROFILES, SETTING_NAMES, type SettingName, variablesOf } from './settings.ts'
 import { TOPIC_CONFIG_NAMES, topicConfigOf } from './topic-config-table.ts'
 
 const INTRODUCTION = `# Configuration

@@ -1,6 +1,6 @@
 import { type Findings, type Given, noFindings } from './findings.ts'
 import { hintFor } from './nearest.ts'
-import { SETTING_NAMES, type SettingName, variablesOf } from './settings.ts'
+import { entryOf, SETTING_NAMES, type SettingName, variablesOf } from './settings.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -35,6 +35,7 @@ export function readVariables(env: Environment): Findings & { file: string | und
 }
 
 function chooseVariable(name: SettingName, texts: ReadonlyMap<string, string>, findings: Findings): void {
+  const { isSecret = false } = entryOf(name).type
   let chosen: Given | undefined
   for (const variable of variablesOf(name)) {
     const text = texts.get(variable)
@@ -42,7 +43,10 @@ function chooseVariable(name: SettingName, texts: ReadonlyMap<string, string>, f
     if (chosen === undefined) chosen = { text, source: { from: 'environment', name: variable } }
     else if (text !== chosen.text) {
       const { source } = chosen
-      findings.warnings.push(`${variable}=${text}: ignored, since ${source.name}=${chosen.text} is set as well`)
+      const shown = (name: string, value: string) => (isSecret ? name : `${name}=${value}`)
+      findings.warnings.push(
+        `${shown(variable, text)}: ignored, since ${shown(source.name, chosen.text)} is set as well`,
+      )
     }
   }
   if (chosen !== undefined) findings.given.set(name, chosen)

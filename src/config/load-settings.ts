@@ -5,6 +5,7 @@ import { readFlags } from './flags.ts'
 import { hintFor } from './nearest.ts'
 import { entryOf, keyOf, SETTING_NAMES, SETTINGS, type SettingName, type Settings } from './settings.ts'
 import { readSettingsFile } from './settings-file.ts'
+import { storeConflictsOf, storeWarningsOf } from './store-settings.ts'
 
 // A setting comes from the first place that names it: flag, environment, file, default. Everything that is wrong is
 // reported at once, a line each, so that one start shows it all.
@@ -69,18 +70,23 @@ function settle(places: readonly Findings[]): LoadedSettings {
   const sources: Partial<Record<SettingName, SettingSource>> = {}
   for (const name of SETTING_NAMES) {
     const { type, default: fallback, withoutEffect = false } = entryOf(name)
+    const { isSecret = false } = type
     const given = places.map(place => place.given.get(name)).find(found => found !== undefined)
     values[name] = fallback
     sources[name] = given?.source ?? { from: 'default' }
     if (given === undefined) continue
     const parsed = type.parse(given.text.trim())
     if (parsed.ok) values[name] = parsed.value
-    else errors.push(`${given.source.name}: ${parsed.problem} (given: ${JSON.stringify(given.text.slice(0, 100))})`)
+    else
+      errors.push(
+        `${given.source.name}: ${parsed.problem}${isSecret ? '' : ` (given: ${JSON.stringify(given.text.slice(0, 100))})`}`,
+      )
     if (withoutEffect) warnings.push(`${given.source.name}: has no effect in this release`)
   }
   const settings = values as Settings
   if (errors.length === 0) errors.push(...conflictsOf(settings))
   if (errors.length > 0) return { ok: false, errors, warnings }
+  warnings.push(...storeWarningsOf(settings))
   return { ok: true, settings, sources: sources as SettingSources, warnings }
 }
 
@@ -94,6 +100,7 @@ function conflictsOf(settings: Settings): string[] {
   }
   least('maxInflightBytes', 'maxRequestBytes', 'the largest request must fit')
   least('maxRequestBytes', 'maxMessageBytes', 'a batch comes within a request')
+  conflicts.push(...storeConflictsOf(settings))
   if (settings.kafkaPort === settings.metricsPort && settings.kafkaPort !== 0) {
     conflicts.push(`kafka-port and metrics-port are both ${settings.kafkaPort}: each needs its own`)
   }

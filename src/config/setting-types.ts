@@ -10,6 +10,8 @@ export interface SettingType<T> {
   readonly accepts: string
   /** The values, where they are words to choose from. */
   readonly choices?: readonly string[]
+  /** Never shown, wherever it comes from. */
+  readonly isSecret?: true
   parse(text: string): Parsed<T>
   show(value: T): string
 }
@@ -197,4 +199,62 @@ export const walSyncType: SettingType<WalSync> = {
       : bad('must be always, or an interval of 1ms to 1m')
   },
   show: value => (value.kind === 'always' ? 'always' : duration(1, 60_000).show(value.intervalMs)),
+}
+
+/** One word, without spaces: the name of something elsewhere. */
+export const word = (placeholder: string, accepts: string): SettingType<string> => ({
+  placeholder,
+  accepts,
+  parse(text) {
+    if (text.includes('://')) return bad('takes a name alone, not a URL')
+    return /^[\x21-\x7e]+$/.test(text) && !text.includes('/') ? good(text) : bad(`must be ${accepts}`)
+  },
+  show: value => value,
+})
+
+export const secret: SettingType<string> = {
+  placeholder: 'SECRET',
+  accepts: 'a secret',
+  isSecret: true,
+  parse: text => (/^[\x20-\x7e]+$/.test(text) ? good(text) : bad('must be printable ASCII')),
+  show: value => (value === '' ? '' : '***'),
+}
+
+/** Where an HTTP service is; without a scheme it is plain HTTP. */
+export const endpoint: SettingType<string> = {
+  placeholder: 'URL',
+  accepts: 'an HTTP URL',
+  parse(text) {
+    const url = URL.parse(/^https?:\/\//i.test(text) ? text : `http://${text}`)
+    if (url === null || url.hostname === '') return bad('must be an HTTP URL, like http://host:9000')
+    if (url.username !== '' || url.password !== '')
+      return bad('takes no user and no password: they have settings of their own')
+    if (url.search !== '' || url.hash !== '') return bad('takes no ? and no #')
+    return good(url.href.replace(/\/+$/, ''))
+  },
+  show: value => value,
+}
+
+const LONGEST_PREFIX = 120
+const PREFIXES = `up to ${LONGEST_PREFIX} letters, digits and ._=-/`
+
+/** What all names in a bucket begin with. */
+export const keyPrefix: SettingType<string> = {
+  placeholder: 'PREFIX',
+  accepts: PREFIXES,
+  parse(text) {
+    const prefix = text.replace(/^\/+|\/+$/g, '')
+    const isPrefix = prefix.length <= LONGEST_PREFIX && /^([A-Za-z0-9._=-]+(\/|$))*$/.test(prefix)
+    return isPrefix && !/(^|\/)\.{1,2}(\/|$)/.test(prefix) ? good(prefix) : bad(`must be ${PREFIXES}`)
+  },
+  show: value => value,
+}
+
+const STORE_BACKENDS = ['local', 's3', 'gcs', 'azure'] as const
+export type StorageBackend = (typeof STORE_BACKENDS)[number]
+
+export const storageBackend: SettingType<StorageBackend> = {
+  ...choice('BACKEND', STORE_BACKENDS),
+  accepts: '`local` (or `embedded`), `s3`, `gcs`, `azure`',
+  parse: text => choice('BACKEND', STORE_BACKENDS).parse(text.toLowerCase() === 'embedded' ? 'local' : text),
 }

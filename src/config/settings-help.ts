@@ -1,6 +1,7 @@
 import { CONFIG_VARIABLE } from './environment.ts'
 import { CONFIG_FLAG } from './flags.ts'
-import { entryOf, keyOf, SETTING_GROUPS, SETTING_NAMES, type SettingName } from './settings.ts'
+import { SETTING_GROUPS } from './setting.ts'
+import { entryOf, keyOf, SETTING_NAMES, type SettingName } from './settings.ts'
 
 const WIDTH = 110
 const LEFT_WIDTH = 32

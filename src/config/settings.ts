@@ -1,3 +1,5 @@
+import { RECOVERY_SETTINGS } from './recovery-settings.ts'
+import { type Setting, setting } from './setting.ts'
 import {
   boolean,
   bytes,
@@ -11,37 +13,9 @@ import {
   port,
   reachableHost,
   reachablePort,
-  type SettingType,
   walSyncType,
 } from './setting-types.ts'
-
-export interface Setting<T> {
-  readonly group: keyof typeof SETTING_GROUPS
-  readonly type: SettingType<T>
-  readonly default: T
-  /** What it does and when to change it: shown in the help and in docs/CONFIG.md. */
-  readonly about: string
-  /** Further environment variables, after the one derived from the key. */
-  readonly alsoEnv?: readonly string[]
-  /** Known, validated and documented, but nothing in this release reads it. */
-  readonly withoutEffect?: true
-}
-
-/** In the order of the help and the docs. */
-export const SETTING_GROUPS = {
-  network: 'Network',
-  storage: 'Storage and durability',
-  recovery: 'Disaster recovery',
-  topics: 'Topics',
-  groups: 'Groups',
-  transactions: 'Transactions',
-  limits: 'Limits',
-  operation: 'Operation',
-} as const
-
-function setting<T>(entry: Omit<Setting<T>, 'default'> & { default: NoInfer<T> }): Setting<T> {
-  return entry
-}
+import { STORE_SETTINGS } from './store-settings.ts'
 
 const KIB = 2 ** 10
 const MIB = 2 ** 20
@@ -164,85 +138,15 @@ export const SETTINGS = {
       'When the broker stops it seals what is left, for so long at most. Unset: 30 s with a bucket; with a local store nothing, ' +
       'since the write-ahead log lies beside it.',
   }),
-  localStoragePath: setting({
-    group: 'storage',
-    type: optional(path),
-    default: null,
-    alsoEnv: ['LOCAL_STORAGE_PATH'],
-    about:
-      'Directory of the object store that is a directory. Unset: `store` in the data directory. On another disk, or where other ' +
-      'machines see it too, it is a copy from which a lost data directory is made anew.',
-  }),
-  durability: setting({
-    group: 'recovery',
-    type: choice('WHERE', ['local', 'bucket']),
-    default: 'local',
-    about:
-      'When something is acknowledged: `local` when it is on the disk of this machine; `bucket` when it is in the object store, ' +
-      'too: nothing is lost with the machine, and every answer takes a round trip to the store.',
-  }),
-  takeoverAfterMs: setting({
-    group: 'recovery',
-    type: orUnlimited(duration(2 * SECOND, HOUR)),
-    default: 10 * SECOND,
-    about:
-      'When the owner of a bucket has been silent for so long, a broker with an empty data directory takes it over. An owner that ' +
-      'cannot write to the bucket for so long stops to acknowledge until it can. -1: only with take-over, and it goes on.',
-  }),
-  takeOver: setting({
-    group: 'recovery',
-    type: boolean,
-    default: false,
-    about: 'Take over the object store of an owner that is gone, without waiting for what it may still say.',
-  }),
-  snapshotEnabled: setting({
-    group: 'recovery',
-    type: boolean,
-    default: true,
-    about:
-      'Write checkpoints and the metadata log to the object store. Without them nothing can be restored from it. A store inside ' +
-      'the data directory never gets them: it would be lost with it.',
-  }),
-  snapshotLogThreshold: setting({
-    group: 'recovery',
-    type: count(1, 2 ** 31 - 1),
-    default: 10_000,
-    about: 'A checkpoint goes to the object store after so many records of the commit log, one in 10 s at most.',
-  }),
-  snapshotTimeThresholdSecs: setting({
-    group: 'recovery',
-    type: count(1, 86_400),
-    default: 3600,
-    about: 'The same after so many seconds in which anything changed.',
-  }),
-  snapshotCompression: setting({
-    group: 'recovery',
-    type: choice('CODEC', ['gzip', 'zstd']),
-    default: 'zstd',
-    about: 'How checkpoints and the metadata log are compressed in the object store.',
-  }),
-  restoreWindowHours: setting({
-    group: 'recovery',
-    type: optional(count(0, 8760)),
-    default: null,
-    about:
-      'For so long `chronik restore --at` can go back to any moment: the metadata log, a checkpoint an hour and deleted objects ' +
-      'are kept. Unset: 24; 0 for a store inside the data directory.',
-  }),
-  tailUploadMs: setting({
-    group: 'recovery',
-    type: optional(duration(0, MINUTE)),
-    default: null,
-    about:
-      'How often records that will not be sealed soon are copied to the object store: what may be lost with the disk. 0: never, ' +
-      'so that records are lost that were in no segment. Unset: 1 s for a bucket, 0 for a directory.',
-  }),
   logCacheBytes: setting({
     group: 'storage',
     type: bytes(0, TIB),
     default: 192 * MIB,
     about: 'Memory for the end of the log, which consumers that keep up are served from.',
   }),
+
+  ...STORE_SETTINGS,
+  ...RECOVERY_SETTINGS,
 
   autoCreateTopics: setting({
     group: 'topics',
