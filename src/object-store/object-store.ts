@@ -3,6 +3,17 @@
 // Keys are as keys.ts says, errors as store-errors.ts says. A call whose signal is aborted fails with the reason of the signal.
 // A write that failed in another way than STORE_REFUSED or STORE_DENIED may have happened, or may happen later.
 
+import { assert } from '#base/assert.ts'
+import type { Disk } from '#base/ports.ts'
+import type { Settings } from '#config/settings.ts'
+import type { AzureOptions } from './azure-store.ts'
+import { openLocalStore } from './local-store.ts'
+import { ObservedStore, type Observer } from './observed.ts'
+import { REMOTE_POLICY, type RetrySurroundings, retrying } from './retry.ts'
+import type { S3Options } from './s3-store.ts'
+
+export { type Probed, probeStore } from './probe.ts'
+
 export interface ObjectFacts {
   readonly key: string
   readonly sizeBytes: number
@@ -30,4 +41,73 @@ export interface ObjectStore {
   delete(key: string, signal: AbortSignal): Promise<void>
   /** Lets go of connections and files. */
   close(): Promise<void>
+}
+
+export interface StoreSurroundings extends Observer, RetrySurroundings {
+  readonly disk: Disk
+}
+
+/** The store that the settings choose, as the product uses it. */
+export interface OpenedStore {
+  readonly store: ObjectStore
+  /** Whether it is on another machine: slow, and now and then out of reach. */
+  readonly isRemote: boolean
+  /** Wall time since when nothing that was asked of it succeeded; null while it works. */
+  failingSinceMs(): number | null
+}
+
+/** What belongs to a service is loaded only by who uses it. A remote store is not asked anything yet: probeStore does. */
+export async function openObjectStore(settings: Settings, surroundings: StoreSurroundings): Promise<OpenedStore> {
+  const isRemote = settings.storageBackend !== 'local'
+  const observed = new ObservedStore(await openRaw(settings, surroundings), surroundings)
+  return {
+    store: isRemote ? retrying(observed, { ...surroundings, policy: REMOTE_POLICY }) : observed,
+    isRemote,
+    failingSinceMs: () => observed.failingSinceMs,
+  }
+}
+
+async function openRaw(settings: Settings, { disk, random }: StoreSurroundings): Promise<ObjectStore> {
+  switch (settings.storageBackend) {
+    case 'local':
+      return openLocalStore({ disk, random, directory: settings.localStoragePath ?? `${settings.dataDir}/store` })
+    case 's3':
+      return (await import('./s3-store.ts')).openS3Store(s3OptionsOf(settings))
+    case 'gcs': {
+      const { gcsPrefix: prefix, gcsEndpoint: endpoint, gcsCredentials: credentialsFile } = settings
+      const bucket = chosen(settings.gcsBucket)
+      return (await import('./gcs-store.ts')).openGcsStore({ bucket, prefix, endpoint, credentialsFile })
+    }
+    case 'azure': {
+      const container = chosen(settings.azureContainer)
+      const access = azureAccessOf(settings)
+      return (await import('./azure-store.ts')).openAzureStore({ container, prefix: settings.azurePrefix, access })
+    }
+  }
+}
+
+function s3OptionsOf(settings: Settings): S3Options {
+  const { s3AccessKeyId: accessKeyId, s3SecretAccessKey: secretAccessKey, s3SessionToken: sessionToken } = settings
+  const token = sessionToken === null ? {} : { sessionToken }
+  const hasKeys = accessKeyId !== null && secretAccessKey !== null
+  return {
+    bucket: chosen(settings.s3Bucket),
+    prefix: settings.s3Prefix,
+    region: settings.s3Region,
+    endpoint: settings.s3Endpoint,
+    pathStyle: settings.s3PathStyle ?? settings.s3Endpoint !== null,
+    credentials: hasKeys ? { accessKeyId, secretAccessKey, ...token } : null,
+  }
+}
+
+function azureAccessOf(settings: Settings): AzureOptions['access'] {
+  const { azureConnectionString: text, azureEndpoint: endpoint } = settings
+  if (text !== null) return { kind: 'connection-string', text }
+  return { kind: 'key', account: chosen(settings.azureStorageAccount), key: chosen(settings.azureStorageKey), endpoint }
+}
+
+/** What the settings were checked for when they were loaded. */
+function chosen(value: string | null): string {
+  assert(value !== null, 'the settings name what the chosen store needs')
+  return value
 }

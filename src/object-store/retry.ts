@@ -31,9 +31,12 @@ export const REMOTE_POLICY: RetryPolicy = {
   callAttempts: 3,
 }
 
-export interface RetryOptions {
+export interface RetrySurroundings {
   readonly clock: Clock
   readonly random: Random
+}
+
+export interface RetryOptions extends RetrySurroundings {
   readonly policy: RetryPolicy
 }
 

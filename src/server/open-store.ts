@@ -1,7 +1,8 @@
-import type { Disk, Random } from '#base/ports.ts'
+import type { Clock, Disk, Random } from '#base/ports.ts'
 import type { Settings } from '#config/settings.ts'
-import { openLocalStore } from '#object-store/local-store.ts'
-import type { ObjectStore } from '#object-store/object-store.ts'
+import { type ObjectStore, openObjectStore, probeStore } from '#object-store/object-store.ts'
+import type { Logger } from '#observe/log.ts'
+import type { StoreMetrics } from '#observe/store-metrics.ts'
 
 /** A store, and what a start needs to know of it. */
 export interface OpenedStore {
@@ -10,18 +11,41 @@ export interface OpenedStore {
   readonly createsHonestly: boolean
   /** Not a directory. */
   readonly isBucket: boolean
+  /** Wall time since when nothing that was asked of it succeeded; null while it works. */
+  failingSinceMs(): number | null
 }
 
-/** The store that the settings name. */
-export async function openStore({
-  settings,
-  disk,
-  random,
-}: {
-  settings: Settings
-  disk: Disk
-  random: Random
-}): Promise<OpenedStore> {
-  const directory = settings.localStoragePath ?? `${settings.dataDir}/store`
-  return { store: await openLocalStore({ disk, random, directory }), createsHonestly: true, isBucket: false }
+interface Surroundings {
+  readonly settings: Settings
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+/** A store that does not answer the probe by then is not there. */
+const PROBE_MS = 60_000
+/** Whoever compares times of the store with those of this machine should know. */
+const SKEW_MS = 5_000
+
+/** The store that the settings name, after it was tried. */
+export async function openStore(surroundings: Surroundings, metrics: StoreMetrics): Promise<OpenedStore> {
+  const { settings, clock, random, logger } = surroundings
+  const report = (level: 'info' | 'warn', message: string, fields: object): void => logger[level](message, { ...fields })
+  const opened = await openObjectStore(settings, { ...surroundings, metrics, report })
+  const { store, isRemote, failingSinceMs } = opened
+  const late = new AbortController()
+  const timer = clock.after(PROBE_MS, () => late.abort())
+  try {
+    const { honestCreate, clockSkewMs } = await probeStore(store, { clock, random }, late.signal)
+    if (Math.abs(clockSkewMs) > SKEW_MS) {
+      logger.warn(`the clock of ${store.place} differs by ${Math.round(clockSkewMs / 1000)} s from that of this machine`)
+    }
+    return { store, createsHonestly: honestCreate, isBucket: isRemote, failingSinceMs }
+  } catch (thrown) {
+    await store.close()
+    throw thrown
+  } finally {
+    timer.cancel()
+  }
 }
