@@ -31,10 +31,16 @@ export function openAzureStore(options: AzureOptions): ObjectStore {
   return new AzureStore(options)
 }
 
-/** Throws what the library says of a key or a connection string that is none. */
 function connect({ access }: AzureOptions): BlobServiceClient {
   const once = { retryOptions: { maxTries: 1 } }
-  if (access.kind === 'connection-string') return BlobServiceClient.fromConnectionString(access.text, once)
+  if (access.kind === 'connection-string') {
+    try {
+      return BlobServiceClient.fromConnectionString(access.text, once)
+    } catch (error) {
+      const message = `this is no connection string: check AZURE_STORAGE_CONNECTION_STRING (${messageOf(error)})`
+      throw new StoreError('STORE_DENIED', message)
+    }
+  }
   const { account, key, endpoint } = access
   const url = endpoint ?? `https://${account}.blob.core.windows.net`
   return new BlobServiceClient(url, new StorageSharedKeyCredential(account, key), once)
