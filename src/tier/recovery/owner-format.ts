@@ -36,8 +36,8 @@ export interface OwnerFile {
 }
 
 export function encodeGenerationFile(file: GenerationFile): Buffer {
-  const { begunMs, ...fields } = file
-  return toJson({ ...fields, begun: new Date(begunMs).toISOString() })
+  const { generation, ownerId, host, attempt, begunMs } = file
+  return toJson({ generation, ownerId, host, attempt, begun: new Date(begunMs).toISOString() })
 }
 
 export function decodeGenerationFile(key: string, bytes: Buffer): GenerationFile {
@@ -52,8 +52,10 @@ export function decodeGenerationFile(key: string, bytes: Buffer): GenerationFile
 }
 
 export function encodeOwnerFile(file: OwnerFile): Buffer {
-  const { writtenMs, ...fields } = file
-  return toJson({ ...fields, written: new Date(writtenMs).toISOString() })
+  const { generation, ownerId, host, clusterId, session, writtenMs, takeoverAfterMs, durability, phase, archivedTo } =
+    file
+  const who = { generation, ownerId, host, clusterId, session, written: new Date(writtenMs).toISOString() }
+  return toJson({ ...who, takeoverAfterMs, durability, phase, archivedTo })
 }
 
 export function decodeOwnerFile(bytes: Buffer): OwnerFile {

@@ -62,8 +62,8 @@ function decideUnused(log: LogFacts, { place }: StoreFacts, takeOver: boolean): 
   if (isBound && !takeOver) {
     return refuse(
       'STORE_IS_ANOTHER',
-      `the data directory has ${log.segmentCount} segments in another store, and ${place} was never used: name the store it had. ` +
-        'If that is lost, --take-over goes on with this one, without the records of these segments',
+      `the data directory belongs to another store, where it has ${log.segmentCount} segments, and ${place} was never used: name the ` +
+        'store it had. If that is lost, --take-over goes on with this one, without the records of its segments',
     )
   }
   return { kind: 'claim', generation: log.generation + 1, losesSegments: log.segmentCount > 0 }
