@@ -76,7 +76,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     stops.push(() => lock.release())
     const metrics = createMetrics(metricLabels())
     const hub = new ConnectionHub()
-    const opened = await openStore(options)
+    const opened = await openStore(options, metrics)
     stops.push(() => opened.store.close())
     const failed = (error: ChronikError) => {
       hub.logFailed()
@@ -92,7 +92,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     }
     const topicRules = new TopicRules(log.state, settings, options.sources)
     const tier = startTier(tierOptions(options, opened, { log, topicRules, metrics, recovery }))
-    stops.push(() => tier.close(settings.drainMs ?? 0))
+    stops.push(() => tier.close(settings.drainMs ?? (opened.isBucket ? BUCKET_DRAIN_MS : 0)))
     const clusterId = await ensureClusterId(log, random)
     stops.push(async () => void (await stopListening()))
     const kafka = await listenKafka({ ...options, metrics, log, topicRules, hub })
@@ -126,6 +126,9 @@ const RELEASE_MS = 30_000
 
 /** Those that two checkpoints need, the one that is written and the one behind it. */
 const LEAST_WAL_FILES = 6
+
+/** What is not in the bucket when the broker stops is only on this machine. */
+const BUCKET_DRAIN_MS = 30_000
 
 interface Listener {
   close(deadlineMs: number): Promise<void>
