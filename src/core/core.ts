@@ -321,8 +321,7 @@ function moveLogStart(state: State, change: Extract<Change, { kind: 'log-start-m
     partition.logStart = offset
     partition.extents.dropBefore(offset, state.releaseFile)
     bury(state, partition, partition.segments.takeBefore(offset))
-    // What is sealed of a range, and when, makes no difference to its segment: its transactions stay as long as its extents.
-    partition.aborted?.dropBefore(partition.heldFrom)
+    partition.aborted?.dropBefore(offset)
   }
   return 'NONE'
 }

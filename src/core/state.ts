@@ -69,11 +69,6 @@ export class Partition {
     return this.extents.length === 0 ? this.nextOffset : this.extents.baseOffsetAt(0)
   }
 
-  /** Where the first segment or extent begins that is not gone as a whole: at or before the log start. */
-  get heldFrom(): number {
-    return this.segments.length === 0 ? this.walStart : this.segments.at(0).baseOffset
-  }
-
   /** Where the first open transaction begins: up to here records are read_committed. */
   get lastStableOffset(): number {
     const open = this.openTransactions

@@ -46,24 +46,6 @@ describe('sealing a range', () => {
     expect(objectsOf(fromFiles).size).toBe(1)
   })
 
-  it('gives the same bytes when the log start has passed an aborted transaction in it', async () => {
-    const { lab } = await labWith()
-    const from = { fromProducerId: -1, fromEpoch: -1, isNamed: false }
-    const claim = { transactionalId: 'copier', timeoutMs: 1000, ...from, producerId: 1, epoch: 0 }
-    await lab.lab.propose({ kind: 'transactional-id-claimed', ...claim })
-    const other = lab.partition('topic', 1)
-    await lab.lab.append(other, { producer: { id: 1, epoch: 0, sequence: 0, isTransactional: true } })
-    await lab.lab.endTransaction('copier', false)
-    await lab.appendMany(other, 3)
-    const before = await lab.closeAndOpen()
-    const behind = await before.copy()
-    await before.seal([before.partition('topic', 1)])
-    await behind.lab.propose({ kind: 'log-start-moved', ordinal: other.ordinal, offset: 7 })
-    await behind.seal([behind.partition('topic', 1)])
-    expect(behind.partition('topic', 1).logStart).toBe(7)
-    expect(objectsOf(behind)).toEqual(objectsOf(before))
-  })
-
   it('stops at a batch, at or before so many bytes, with one at least', async () => {
     const { lab } = await labWith()
     const partition = lab.partition()
