@@ -20,7 +20,8 @@ interface Surroundings {
   readonly disk: Disk
   readonly clock: Clock
   readonly random: Random
-  readonly logger: Logger
+  /** For people. */
+  readonly notes: Pick<Logger, 'info' | 'warn'>
 }
 
 /** A store that does not answer the probe by then is not there. */
@@ -30,8 +31,8 @@ const SKEW_MS = 5_000
 
 /** The store that the settings name, after it was tried. */
 export async function openStore(surroundings: Surroundings, metrics: StoreMetrics): Promise<OpenedStore> {
-  const { settings, clock, random, logger } = surroundings
-  const report = (level: 'info' | 'warn', message: string, fields: object): void => logger[level](message, { ...fields })
+  const { settings, clock, random, notes } = surroundings
+  const report = (level: 'info' | 'warn', message: string, fields: object): void => notes[level](message, { ...fields })
   const opened = await openObjectStore(settings, { ...surroundings, metrics, report })
   const { store, isRemote, failingSinceMs } = opened
   const late = new AbortController()
@@ -39,7 +40,7 @@ export async function openStore(surroundings: Surroundings, metrics: StoreMetric
   try {
     const { honestCreate, clockSkewMs } = await probeStore(store, { clock, random }, late.signal)
     if (Math.abs(clockSkewMs) > SKEW_MS) {
-      logger.warn(`the clock of ${store.place} differs by ${Math.round(clockSkewMs / 1000)} s from that of this machine`)
+      notes.warn(`the clock of ${store.place} differs by ${Math.round(clockSkewMs / 1000)} s from that of this machine`)
     }
     return { store, createsHonestly: honestCreate, isBucket: isRemote, failingSinceMs }
   } catch (thrown) {

@@ -1,4 +1,5 @@
 import type { Settings } from '#config/settings.ts'
+import { createStoreMetrics } from '#observe/store-metrics.ts'
 import { systemClock } from '#system/clock.ts'
 import { systemDisk } from '#system/disk.ts'
 import { lockDirectory } from '#system/lock.ts'
@@ -55,7 +56,9 @@ async function withStore(
   { settings, atMs, takeOver, report }: RestoreRequest,
   call: (options: RestoreDirectoryOptions) => Promise<RestoreReport>,
 ): Promise<RestoreReport> {
-  const { store, createsHonestly } = await openStore({ settings, disk: systemDisk, random: systemRandom })
+  const surroundings = { settings, disk: systemDisk, clock: systemClock, random: systemRandom }
+  const notes = { info: report, warn: report }
+  const { store, createsHonestly } = await openStore({ ...surroundings, notes }, createStoreMetrics())
   try {
     return await call({
       store,

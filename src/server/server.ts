@@ -76,7 +76,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     stops.push(() => lock.release())
     const metrics = createMetrics(metricLabels())
     const hub = new ConnectionHub()
-    const opened = await openStore(options, metrics)
+    const opened = await openStore({ ...options, notes: logger }, metrics)
     stops.push(() => opened.store.close())
     const failed = (error: ChronikError) => {
       hub.logFailed()
