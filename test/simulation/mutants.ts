@@ -182,7 +182,7 @@ export const MUTANTS: readonly Mutant[] = [
   one(
     'an append wakes nobody',
     20,
-    'src/log/log.ts',
+    'src/log/waiters.ts',
     'if (waiting !== undefined) for (const waiter of waiting) this.#woken.add(waiter)',
     '',
   ),

@@ -98,8 +98,8 @@ const found: readonly Mutant[] = [
     'the end of a transaction wakes nobody',
     50,
     'src/log/log.ts',
-    'this.#wakeLater(batch.ordinal)\n  }\n\n  change',
-    "if ('attributes' in batch) this.#wakeLater(batch.ordinal)\n  }\n\n  change",
+    'this.waiters.changed(batch.ordinal)\n  }\n\n  change',
+    "if ('attributes' in batch) this.waiters.changed(batch.ordinal)\n  }\n\n  change",
   ),
   one(
     'batches overtake the changes before them',
