@@ -87,7 +87,13 @@ class S3Store implements ObjectStore {
       responseChecksumValidation: 'WHEN_REQUIRED',
       // It would open a new connection for each large object.
       expectContinueHeader: false,
-      requestHandler: { httpAgent: agent, httpsAgent: agent, connectionTimeout: CONNECT_MS, socketTimeout: IDLE_MS },
+      requestHandler: {
+        httpAgent: agent,
+        httpsAgent: agent,
+        connectionTimeout: CONNECT_MS,
+        socketTimeout: IDLE_MS,
+        logger: quiet,
+      },
       logger: quiet,
     })
   }
