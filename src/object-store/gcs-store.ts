@@ -134,7 +134,7 @@ class GcsStore implements ObjectStore {
     const facts = JSON.stringify({ name: this.#prefix + key, contentType: type, crc32c: checksumOf(pieces) })
     const head = `--${BOUNDARY}\r\ncontent-type: application/json\r\n\r\n${facts}\r\n--${BOUNDARY}\r\ncontent-type: ${type}\r\n\r\n`
     const body = [Buffer.from(head), ...pieces, Buffer.from(`\r\n--${BOUNDARY}--`)]
-    await this.#named(signal, async () => {
+    await this.#ofBucket(signal, async () => {
       const answer = await this.#send<GcsObject>({
         url: `${this.#endpoint}/upload/storage/v1/b/${this.#bucket}/o`,
         method: 'POST',
@@ -161,16 +161,11 @@ class GcsStore implements ObjectStore {
       ...(pageToken === '' ? {} : { pageToken }),
     }
     const url = `${this.#endpoint}/storage/v1/b/${this.#bucket}/o`
-    try {
-      const page = await this.#named(
-        signal,
-        async () => (await this.#send<GcsPage>({ url, params, responseType: 'json', signal })).data,
-      )
-      if (page.kind === undefined) throw this.#notGcs('no list came')
-      return page
-    } catch (error) {
-      throw statusOf(error) === 404 ? this.#missingBucket(error) : error
-    }
+    return this.#ofBucket(signal, async () => {
+      const { data } = await this.#send<GcsPage>({ url, params, responseType: 'json', signal })
+      if (data.kind === undefined) throw this.#notGcs('no list came')
+      return data
+    })
   }
 
   /** An answer that an object is missing is also given where the bucket is. */
@@ -237,6 +232,15 @@ class GcsStore implements ObjectStore {
         `${this.place} at ${this.#endpoint}: ${advice} (${wordsOf(error)})`,
         withoutRequest(error),
       )
+    }
+  }
+
+  /** Of a request for which nothing but the bucket can be missing. */
+  async #ofBucket<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#named(signal, act)
+    } catch (error) {
+      throw statusOf(error) === 404 ? this.#missingBucket(error) : error
     }
   }
 

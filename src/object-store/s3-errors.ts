@@ -98,6 +98,8 @@ export function notS3({ place, endpoint }: S3Place, reason: string, cause?: unkn
 
 function verdictOf(failure: S3Failure, status: number, thrown: unknown): Verdict {
   const { name = '' } = failure
+  // Also where the answer began and its end did not come.
+  if (systemCodeOf(thrown) !== '') return withoutAnswer(thrown)
   const region = failure.Region ?? failure.$response?.headers?.['x-amz-bucket-region']
   if (REGION_NAMES.has(name) || status === 301 || status === 307) {
     const right = region === undefined ? 'set S3_REGION to that of the bucket' : `set S3_REGION=${region}`
@@ -106,9 +108,9 @@ function verdictOf(failure: S3Failure, status: number, thrown: unknown): Verdict
   const known = BY_NAME[name]
   if (known !== undefined) return known
   if (status === 0) return withoutAnswer(thrown)
+  if (status === 507) return FULL
   if (status === 403 || status === 401) return ['STORE_DENIED', 'these credentials have no right to do that']
   if (status === 408 || status === 429 || (status >= 500 && status !== 501)) return BUSY
-  if (status === 507) return FULL
   return ['STORE_REFUSED', 'it does not accept the request']
 }
 
@@ -128,6 +130,6 @@ function withoutAnswer(thrown: unknown): Verdict {
 }
 
 function wordsOf(thrown: unknown): string {
-  const words = messageOf(thrown)
+  const words = messageOf(thrown).split('\n', 1)[0]!
   return words === 'UnknownError' ? '' : words
 }

@@ -8,8 +8,12 @@ import { afterAll } from 'vitest'
 import { openAzureStore } from '#object-store/azure-store.ts'
 import { describeObjectStore } from '#test/contract/object-store.ts'
 import { runCommand } from '#test/support/commands.ts'
+import { startFaultProxy } from '#test/support/fault-proxy.ts'
 import { describeMissing, freeNeighbours, prepare, startProcess } from '#test/support/peer-server.ts'
+import { scaled } from '#test/support/scale.ts'
 import { cached } from '#test/support/tool-cache.ts'
+import { describeBadConnection } from './bad-connection.ts'
+import { describeRealStore } from './real-store.ts'
 
 const VERSION = '3.37.0'
 /** What it measures its users with is half a gibibyte in its newest versions, and not used here. */
@@ -53,8 +57,20 @@ if ('missing' in found) {
   const { server } = found
   afterAll(() => server.close())
   let stores = 0
-  const access = { kind: 'key', account: ACCOUNT, key: KEY, endpoint: server.endpoint } as const
-  describeObjectStore('Azurite', async () =>
-    openAzureStore({ container: CONTAINER, prefix: `store/${stores++}`, access }),
-  )
+  const open = ({ container = CONTAINER, key = KEY, endpoint = server.endpoint } = {}) =>
+    openAzureStore({
+      container,
+      prefix: `store/${stores++}`,
+      access: { kind: 'key', account: ACCOUNT, key, endpoint },
+    })
+  describeObjectStore('Azurite', async () => open())
+  describeRealStore('Azurite', {
+    open,
+    openWithoutBucket: () => open({ container: 'no-such-container' }),
+    openDenied: () => open({ key: Buffer.from('not the key').toString('base64') }),
+  })
+  describeBadConnection('Azurite', scaled(60_000), async () => {
+    const proxy = await startFaultProxy(new URL(server.endpoint).origin)
+    return { proxy, store: open({ endpoint: `${proxy.endpoint}/${ACCOUNT}` }) }
+  })
 }

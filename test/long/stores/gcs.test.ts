@@ -2,10 +2,14 @@
 
 import { spawn } from 'node:child_process'
 import { afterAll } from 'vitest'
-import { openGcsStore } from '#object-store/gcs-store.ts'
+import { type GcsOptions, openGcsStore } from '#object-store/gcs-store.ts'
 import { describeObjectStore } from '#test/contract/object-store.ts'
+import { startFaultProxy } from '#test/support/fault-proxy.ts'
 import { goTool } from '#test/support/go-tool.ts'
 import { describeMissing, freeNeighbours, prepare, startProcess } from '#test/support/peer-server.ts'
+import { scaled } from '#test/support/scale.ts'
+import { describeBadConnection } from './bad-connection.ts'
+import { describeRealStore } from './real-store.ts'
 
 const FAKE_GCS_SERVER = 'github.com/fsouza/fake-gcs-server@v1.56.1'
 const BUCKET = 'contract'
@@ -32,7 +36,19 @@ if ('missing' in found) {
   const { server } = found
   afterAll(() => server.close())
   let stores = 0
-  describeObjectStore('fake-gcs-server', async () =>
-    openGcsStore({ bucket: BUCKET, prefix: `store/${stores++}`, endpoint: server.endpoint, credentialsFile: null }),
-  )
+  const open = (changes: Partial<GcsOptions> = {}) =>
+    openGcsStore({
+      ...{ bucket: BUCKET, prefix: `store/${stores++}`, endpoint: server.endpoint, credentialsFile: null },
+      ...changes,
+    })
+  describeObjectStore('fake-gcs-server', async () => open())
+  describeRealStore('fake-gcs-server', {
+    open,
+    openWithoutBucket: () => open({ bucket: 'no-such-bucket' }),
+    openDenied: null,
+  })
+  describeBadConnection('fake-gcs-server', scaled(60_000), async () => {
+    const proxy = await startFaultProxy(server.endpoint)
+    return { proxy, store: open({ endpoint: proxy.endpoint }) }
+  })
 }
