@@ -14,8 +14,7 @@ export const STORE_SETTINGS = {
     default: 'local',
     alsoEnv: ['STORAGE_BACKEND', 'OBJECT_STORE_BACKEND', 'OBJECT_STORE_TYPE'],
     about:
-      'Where sealed segments are kept, and copies of what is needed to begin again: a directory of this machine, or a bucket, with ' +
-      'the disk as its cache.',
+      'Where sealed segments are kept, and copies of what is needed to begin again: a directory of this machine, or a bucket.',
   }),
   localStoragePath: setting({
     group,
