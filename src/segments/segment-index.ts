@@ -47,7 +47,8 @@ const CHECKED_FROM = 8
 const ENTRY_BYTES = 20
 const COUNT_BYTES = 4
 const BLOCK_SUM_BYTES = 4
-const ABORTED_NUMBERS = 4
+/** Of an aborted transaction. */
+export const ABORTED_NUMBERS = 4
 /** What an index takes in memory besides its bytes, as measured. */
 const OBJECT_BYTES = 1200
 

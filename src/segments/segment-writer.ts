@@ -1,4 +1,5 @@
 import { assert } from '#base/assert.ts'
+import { isWhole } from '#base/numbers.ts'
 import type { BufferPool } from '#bytes/buffer-pool.ts'
 import { crc32c } from '#bytes/crc32c.kernel.ts'
 import { ByteWriter } from '#bytes/cursor.ts'
@@ -14,7 +15,7 @@ import {
   TRAILER_BYTES,
   writeDirectory,
 } from './segment-format.ts'
-import { type PartFacts, writePartIndex } from './segment-index.ts'
+import { ABORTED_NUMBERS, type PartFacts, writePartIndex } from './segment-index.ts'
 
 // Makes a segment object of batches that are handed in one by one:
 //
@@ -70,6 +71,10 @@ export class SegmentWriter {
   beginPart(facts: Omit<PartFacts, 'aborted'>): void {
     assert(!this.#isOver && this.#part === null && this.#parts.length < MAX_PARTS, 'a segment takes one part at a time')
     assert(isTopicId(facts.topicId), 'a topic id is short and without odd characters')
+    assert(
+      isWhole(facts.baseOffset) && Number.isFinite(facts.createdMs),
+      'a part begins somewhere and was begun sometime',
+    )
     this.#part = facts
     this.#body.begin(facts.baseOffset)
   }
@@ -92,7 +97,8 @@ export class SegmentWriter {
    */
   endPart(nextOffset: number, aborted: Float64Array): void {
     const [body, facts] = [this.#body, this.#part]
-    assert(facts !== null && nextOffset >= body.nextOffset, 'a part ends behind its last batch')
+    assert(facts !== null && nextOffset >= body.nextOffset && isWhole(nextOffset), 'a part ends behind its last batch')
+    assert(aborted.length % ABORTED_NUMBERS === 0, 'aborted transactions come whole')
     body.end()
     const { topicId, partition, baseOffset, createdMs } = facts
     const { sizeBytes, maxTimestampMs } = body
