@@ -1,3 +1,4 @@
+import { ChronikError } from '#base/errors.ts'
 import type { Clock, Disk, Random } from '#base/ports.ts'
 import type { Settings } from '#config/settings.ts'
 import { type ObjectStore, openObjectStore, probeStore } from '#object-store/object-store.ts'
@@ -44,6 +45,11 @@ export async function openStore(surroundings: Surroundings, metrics: StoreMetric
     }
     return { store, createsHonestly: honestCreate, isBucket: isRemote, failingSinceMs }
   } catch (thrown) {
+    // Room is made by a broker that runs: until then records stay in the write-ahead log. A directory is known to create honestly.
+    if (!isRemote && thrown instanceof ChronikError && thrown.code === 'STORE_FULL') {
+      notes.warn(thrown.message)
+      return { store, createsHonestly: true, isBucket: false, failingSinceMs }
+    }
     await store.close()
     throw thrown
   } finally {
