@@ -20,20 +20,23 @@ root=$cache/root
 usage() { sed -n '2,/^# Needs/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2; exit 2; }
 fail() { echo "radosgw.sh: $*" >&2; exit 1; }
 
+# Aside, and moved when it is whole: several may begin at once.
 unpack() {
-  [[ -e $cache/.complete ]] && return
+  [[ -d $root ]] && return
   [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null || fail 'needs root on a Debian'
-  rm -rf "$cache"
-  mkdir -p "$cache/debs/archives/partial" "$root"
-  download >"$cache/log" 2>&1 || { apt-get update -q && download; } >>"$cache/log" 2>&1 || fail "apt: $(tail -n 2 "$cache/log")"
-  local package
-  for package in "$cache"/debs/archives/*.deb; do dpkg -x "$package" "$root"; done
-  rm -rf "$cache/debs"
-  touch "$cache/.complete"
+  local work=$cache.$$ package
+  trap 'rm -rf "$work"' EXIT
+  mkdir -p "$cache" "$work/debs/archives/partial" "$work/root"
+  download "$work" >"$work/log" 2>&1 || { apt-get update -q && download "$work"; } >>"$work/log" 2>&1 ||
+    fail "apt: $(tail -n 2 "$work/log")"
+  for package in "$work"/debs/archives/*.deb; do dpkg -x "$package" "$work/root"; done
+  mv -nT "$work/root" "$root"
+  rm -rf "$work"
+  trap - EXIT
 }
 
-download() {
-  apt-get install -y -q -d --no-install-recommends -o "Dir::Cache=$cache/debs" radosgw ceph-mon ceph-osd ceph-common
+download() { # WORK
+  apt-get install -y -q -d --no-install-recommends -o "Dir::Cache=$1/debs" radosgw ceph-mon ceph-osd ceph-common
 }
 
 write_settings() { # FSID

@@ -37,7 +37,7 @@ export async function openStore(surroundings: Surroundings, metrics: StoreMetric
   const opened = await openObjectStore(settings, { ...surroundings, metrics, report })
   const { store, isRemote, failingSinceMs } = opened
   const late = new AbortController()
-  const timer = clock.after(PROBE_MS, () => late.abort())
+  const timer = clock.after(PROBE_MS, () => late.abort(noAnswer(store.place)))
   try {
     const { honestCreate, clockSkewMs } = await probeStore(store, { clock, random }, late.signal)
     if (Math.abs(clockSkewMs) > SKEW_MS) {
@@ -55,4 +55,9 @@ export async function openStore(surroundings: Surroundings, metrics: StoreMetric
   } finally {
     timer.cancel()
   }
+}
+
+function noAnswer(place: string): ChronikError {
+  const message = `the object store ${place} did not answer within ${PROBE_MS / 1000} s: is it reachable from here?`
+  return new ChronikError('STORE_UNAVAILABLE', 'unavailable', message)
 }

@@ -40,7 +40,7 @@ export async function startRadosgw(gibibytes = 4): Promise<S3Server> {
 
 /** Built from its sources, once. */
 export async function startMinio(): Promise<S3Server> {
-  const bin = await goTool('minio', MINIO)
+  const bin = await goTool('minio', MINIO, { takesMinutes: true })
   const credentials = { accessKeyId: 'AKTESTMINIO', secretAccessKey: 'SKTESTMINIO' }
   const port = await freeNeighbours(2)
   const server = await startProcess('minio', `http://${HOST}:${port}`, directory =>
