@@ -2,10 +2,14 @@
 // same things.
 
 import { setting } from './setting.ts'
-import { boolean, endpoint, keyPrefix, optional, path, secret, storageBackend, word } from './setting-types.ts'
+import { boolean, bytes, endpoint, keyPrefix, optional, path, secret, storageBackend, word } from './setting-types.ts'
 
 const bucket = word('NAME', 'the name of a bucket')
 const group = 'store'
+
+const MIB = 2 ** 20
+const GIB = 2 ** 30
+const TIB = 2 ** 40
 
 export const STORE_SETTINGS = {
   storageBackend: setting({
@@ -22,6 +26,16 @@ export const STORE_SETTINGS = {
     default: null,
     alsoEnv: ['LOCAL_STORAGE_PATH'],
     about: 'The directory of the local store. Unset: `store` inside the data directory.',
+  }),
+  cacheBytes: setting({
+    group,
+    type: bytes(64 * MIB, TIB),
+    default: 10 * GIB,
+    withoutEffect: true,
+    about:
+      'Disk space, at most, for what was read from a bucket or just written to it. Enough is what consumers read again and ' +
+      'again, and what those read that are just behind the log. It is taken as it is needed; 2 GiB of the file system, or 5 % ' +
+      'if that is less, are left free. A local store needs none.',
   }),
 
   s3Bucket: setting({

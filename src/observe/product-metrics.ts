@@ -1,5 +1,6 @@
 // Every metric of the product, by the name that its users see. docs/METRICS.md is written from here.
 
+import { createCacheMetrics } from './cache-metrics.ts'
 import { Counter, type Exposable, Family, Gauge, Histogram, type Series, SeriesGauge } from './metrics.ts'
 import { createRecoveryMetrics, type RecoveryReadings, recoveryGauges } from './recovery-metrics.ts'
 import { createStoreMetrics } from './store-metrics.ts'
@@ -74,6 +75,7 @@ export function createMetrics({ apiNames, commitRecordTypes }: MetricLabels) {
     ...createTierMetrics(),
     ...createRecoveryMetrics(),
     ...createStoreMetrics(),
+    ...createCacheMetrics(),
   }
 }
 

@@ -305,6 +305,7 @@ describe('the page of a format', () => {
     ['commit-record.md', 'src/core/change-records.ts', /RECORD_VERSION = (\d+)/],
     ['checkpoint.md', 'src/core/checkpoint.ts', /CHECKPOINT_VERSION = (\d+)/],
     ['checkpoint.md', 'src/commit/checkpoint-files.ts', /const VERSION = (\d+)/],
+    ['cache-slab.md', 'src/object-store/cache-slab.ts', /const VERSION = (\d+)/],
     ['index.md', 'src/log/index-file.ts', /const VERSION = (\d+)/],
     ['segment.md', 'src/segments/segment-format.ts', /SEGMENT_VERSION = (\d+)/],
   ])('%s speaks of the version that %s writes', async (page, source, version) => {

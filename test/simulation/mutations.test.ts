@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { temporaryDirectory } from '#test/support/temporary.ts'
+import { CACHE_MUTANTS } from './cache/cache-mutants.ts'
 import { COORDINATION_MUTANTS } from './coordination/coordination-mutants.ts'
 import { MUTANTS } from './mutants.ts'
 import { mutate, runMutant } from './mutation.ts'
@@ -20,9 +21,11 @@ const QUICK = [
   'offsets of an aborted transaction count',
   'the last stable offset passes an open transaction',
   'a commit of an old generation is accepted',
+  'blocks are not verified',
+  'who leaves waits for the store',
 ]
 
-const ALL = [...MUTANTS, ...TIER_MUTANTS, ...COORDINATION_MUTANTS]
+const ALL = [...MUTANTS, ...TIER_MUTANTS, ...COORDINATION_MUTANTS, ...CACHE_MUTANTS]
 
 describe('every bug', () => {
   it.each(ALL)('$name: is a change of the source as it stands', async mutant => {

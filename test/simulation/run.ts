@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { simulateCache } from './cache/simulate-cache.ts'
 import { coordinate } from './coordination/coordinate.ts'
 import type { Mutant } from './mutants.ts'
 import { simulate, simulateTiers } from './simulate.ts'
@@ -7,6 +8,7 @@ import { simulate, simulateTiers } from './simulate.ts'
 // node test/simulation/run.ts --from 1 --count 500  many runs; ends with 1 at the first that fails
 // node test/simulation/run.ts --of tiers ...            the log with segments in a store
 // node test/simulation/run.ts --of coordination ...     groups and transactions, through the whole broker, instead of the log
+// node test/simulation/run.ts --of cache ...            the cache of the object store
 
 const { values } = parseArgs({
   options: {
@@ -22,7 +24,9 @@ const print = (line: string): void => {
   process.stdout.write(`${line}\n`)
 }
 
-const run = { coordination: coordinate, tiers: simulateTiers, log: simulate }[values.of as NonNullable<Mutant['of']>]
+const run = { coordination: coordinate, tiers: simulateTiers, log: simulate, cache: simulateCache }[
+  values.of as NonNullable<Mutant['of']>
+]
 const first = Number(values.seed ?? values.from)
 const count = values.seed === undefined ? Number(values.count) : 1
 for (let seed = first; seed < first + count; seed++) {

@@ -52,6 +52,7 @@ export const lowerHalves: Record<string, string> = { commit: 'log' }
 
 /** Stages of the data path that are files of their own, beside the door: one verb each. */
 export const verbs: Record<string, string[]> = {
+  'object-store': ['range-cache'],
   log: [
     'read-log',
     'copy-batches',
