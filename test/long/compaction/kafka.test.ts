@@ -12,7 +12,7 @@ import { scaled } from '#test/support/scale.ts'
 // The same partitions through Kafka's own cleaner and through ours, pass after pass: what stays must be the same, byte for byte
 // where nothing is compressed anew.
 
-const PARTITIONS = scaled(1500)
+const PARTITIONS = scaled(5000)
 const SEED = 20261122
 const MAX_OUTPUT_BYTES = 1 << 30
 const DAY_MS = 86_400_000
