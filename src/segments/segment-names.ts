@@ -5,9 +5,11 @@ import type { Partition } from '#core/state.ts'
 // What objects of segments are called. A name says what it is of and has a hash of what is in it: a retry writes the same object
 // again, and what is other bytes has another name, though it were the same range (of a log that lost its end with the power).
 //
-//   segments/<topic>/<topic id>/<partition>/<base offset>-<next offset>-g<generation>[-c<revision>]-<hash>.log
+//   segments/<topic id>/<topic>/<partition>/<base offset>-<next offset>-g<generation>[-c<revision>]-<hash>.log
 //   segments/shared/g<generation>/<log position>-<hash>.log
 //   tail/g<generation>/<log position>-<hash>.log              shared, too, of records that were not sealed yet
+//
+// A topic has a folder of its own even where a file system takes `Orders` and `orders` for the same: its id comes first.
 
 export const SEGMENT_PREFIX = 'segments/'
 export const TAIL_PREFIX = 'tail/'
@@ -45,7 +47,7 @@ export function segmentKey(name: SegmentName): string {
   }
   const { topicName, topicId, partition } = name
   const range = `${digits(baseOffset)}-${digits(nextOffset)}-g${generation}${revision === 0 ? '' : `-c${revision}`}`
-  return `${SEGMENT_PREFIX}${topicName}/${topicId}/${partition}/${range}-${hexadecimal(hash)}.log`
+  return `${SEGMENT_PREFIX}${topicId}/${topicName}/${partition}/${range}-${hexadecimal(hash)}.log`
 }
 
 function hexadecimal(hash: number): string {
@@ -75,7 +77,7 @@ function parse(key: string): SegmentName | null {
   }
   const own = OWN.exec(key)
   if (own === null) return null
-  const [, topicName, topicId, partition, baseOffset, nextOffset, generation, revision = '0', hash = ''] = own
+  const [, topicId, topicName, partition, baseOffset, nextOffset, generation, revision = '0', hash = ''] = own
   return {
     topicName: topicName!,
     topicId: topicId!,

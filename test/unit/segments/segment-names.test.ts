@@ -70,9 +70,9 @@ describe('the name of a segment', () => {
 
   it('looks like this', () => {
     const range = '00000000000000001200-00000000000000001300'
-    expect(segmentKey(OWN)).toBe(`segments/orders/AQIDBAUGBwgJCgsMDQ4PEA/3/${range}-g2-0000cafe.log`)
+    expect(segmentKey(OWN)).toBe(`segments/AQIDBAUGBwgJCgsMDQ4PEA/orders/3/${range}-g2-0000cafe.log`)
     expect(segmentKey({ ...OWN, revision: 77 })).toBe(
-      `segments/orders/AQIDBAUGBwgJCgsMDQ4PEA/3/${range}-g2-c77-0000cafe.log`,
+      `segments/AQIDBAUGBwgJCgsMDQ4PEA/orders/3/${range}-g2-c77-0000cafe.log`,
     )
     expect(segmentKey(SHARED)).toBe('segments/shared/g2/00000000000000005000-0000beef.log')
     const tail = segmentKey({ ...SHARED, revision: TAIL_REVISION })
@@ -88,6 +88,15 @@ describe('the name of a segment', () => {
       }),
       { numRuns: 1000 },
     )
+  })
+
+  it('is in a folder of its topic, even where a file system takes upper and lower case for the same', () => {
+    const folderOf = (topicName: string, topicId: string) =>
+      segmentKey({ ...OWN, topicName, topicId })
+        .toLowerCase()
+        .split('/', 2)
+        .join('/')
+    expect(folderOf('Orders', OWN.topicId)).not.toBe(folderOf('orders', 'BQIDBAUGBwgJCgsMDQ4PEA'))
   })
 
   it('is in the order of offsets and positions among those of its kind', () => {
