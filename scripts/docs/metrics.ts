@@ -17,6 +17,8 @@ export function metricsPage(): string {
     groups: () => NO_GROUPS,
     tiers: () => NO_TIERS,
     unsealedBytes: () => 0,
+    cacheUsedBytes: () => 0,
+    cacheDiskBytes: () => 0,
     snapshotSizeBytes: () => 0,
     uploadLagSeconds: () => 0,
     uploadLagBytes: () => 0,

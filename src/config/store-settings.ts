@@ -31,7 +31,6 @@ export const STORE_SETTINGS = {
     group,
     type: bytes(64 * MIB, TIB),
     default: 10 * GIB,
-    withoutEffect: true,
     about:
       'Disk space, at most, for what was read from a bucket or just written to it. Enough is what consumers read again and ' +
       'again, and what those read that are just behind the log. It is taken as it is needed; 2 GiB of the file system, or 5 % ' +

@@ -127,15 +127,19 @@ export const TOPIC_CONFIGS = {
     rule: long(-2),
     default: '-2',
     broker: ['log.local.retention.bytes'],
-    effect: 'none',
-    about: 'Bytes of a partition kept on local disk when remote storage has them too; -2 is retention.bytes.',
+    effect: 'full',
+    about:
+      'Of a partition at most so many bytes stay in the cache of a bucket once they are sealed; -2 is retention.bytes. In any ' +
+      'case cache-bytes is the limit of all.',
   },
   'local.retention.ms': {
     rule: long(-2),
     default: '-2',
     broker: ['log.local.retention.ms'],
-    effect: 'none',
-    about: 'How long records stay on local disk when remote storage has them too; -2 is retention.ms.',
+    effect: 'full',
+    about:
+      'How long records stay at most in the cache of a bucket once they are sealed; -2 is retention.ms. In any case cache-bytes ' +
+      'is the limit of all.',
   },
   'max.compaction.lag.ms': {
     rule: long(1),

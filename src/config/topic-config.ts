@@ -32,6 +32,8 @@ export interface EffectiveTopicConfig {
   readonly segmentMs: number
   readonly retentionMs: number
   readonly retentionBytes: number
+  readonly localRetentionMs: number
+  readonly localRetentionBytes: number
   readonly compacts: boolean
   readonly deletes: boolean
   readonly minCleanableDirtyRatio: number
@@ -46,6 +48,9 @@ export interface EffectiveTopicConfig {
   readonly zstdLevel: number
 }
 
+/** `local.retention.*`: the same as without local. */
+const LIKE_RETENTION = -2
+
 /** Computed when the overrides or the broker's layers change, never per request. */
 export function effectiveTopicConfig(overrides: Overrides, broker: ConfigLayers): EffectiveTopicConfig {
   const text = (name: TopicConfigName) => valueInForce(name, overrides, broker) ?? ''
@@ -54,6 +59,8 @@ export function effectiveTopicConfig(overrides: Overrides, broker: ConfigLayers)
     return value > Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : value
   }
   const limitOrNone = (name: TopicConfigName) => (limit(name) < 0 ? Number.POSITIVE_INFINITY : limit(name))
+  const localLimit = (name: 'local.retention.ms' | 'local.retention.bytes', whole: TopicConfigName) =>
+    limitOrNone(limit(name) === LIKE_RETENTION ? whole : name)
   const policies = listOf(text('cleanup.policy'))
   return {
     maxMessageBytes: limit('max.message.bytes'),
@@ -61,6 +68,8 @@ export function effectiveTopicConfig(overrides: Overrides, broker: ConfigLayers)
     segmentMs: limit('segment.ms'),
     retentionMs: limitOrNone('retention.ms'),
     retentionBytes: limitOrNone('retention.bytes'),
+    localRetentionMs: localLimit('local.retention.ms', 'retention.ms'),
+    localRetentionBytes: localLimit('local.retention.bytes', 'retention.bytes'),
     compacts: policies.includes('compact'),
     deletes: policies.includes('delete'),
     minCleanableDirtyRatio: limit('min.cleanable.dirty.ratio'),

@@ -114,6 +114,11 @@ export class RangeCache {
     return this.#blocks.diskBytes
   }
 
+  /** Objects of which something is here. */
+  keys(): string[] {
+    return [...this.#objects.keys()]
+  }
+
   /** Bytes that were asked for from the store and are not on the disk yet. */
   get memoryBytes(): number {
     return this.#flights.memoryBytes

@@ -1,6 +1,6 @@
 // What is counted of the cache on the disk, in front of an object store.
 
-import { Counter } from './metrics.ts'
+import { Counter, type Exposable, Gauge } from './metrics.ts'
 
 export type CacheMetrics = ReturnType<typeof createCacheMetrics>
 
@@ -40,4 +40,25 @@ export function createCacheMetrics() {
       'Blocks of the cache that were not what had been written: they were fetched again.',
     ),
   }
+}
+
+/** What is read when somebody scrapes. */
+export interface CacheReadings {
+  cacheUsedBytes: () => number
+  cacheDiskBytes: () => number
+}
+
+export function cacheGauges({ cacheUsedBytes, cacheDiskBytes }: CacheReadings): Exposable[] {
+  return [
+    new Gauge(
+      'chronik_store_cache_bytes',
+      'Bytes of objects that are in the cache of the object store.',
+      cacheUsedBytes,
+    ),
+    new Gauge(
+      'chronik_store_cache_disk_bytes',
+      'What the cache takes on the disk, used or not: at most cache-bytes.',
+      cacheDiskBytes,
+    ),
+  ]
 }

@@ -1,6 +1,6 @@
 // Every metric of the product, by the name that its users see. docs/METRICS.md is written from here.
 
-import { createCacheMetrics } from './cache-metrics.ts'
+import { type CacheReadings, cacheGauges, createCacheMetrics } from './cache-metrics.ts'
 import { Counter, type Exposable, Family, Gauge, Histogram, type Series, SeriesGauge } from './metrics.ts'
 import { createRecoveryMetrics, type RecoveryReadings, recoveryGauges } from './recovery-metrics.ts'
 import { createStoreMetrics } from './store-metrics.ts'
@@ -92,7 +92,7 @@ export interface GroupFigures {
 export const NO_GROUPS: GroupFigures = { groupsInState: new Map(), members: 0, committedOffsets: 0, lags: [] }
 
 /** What is read when somebody scrapes. */
-export interface Readings extends TierReadings, RecoveryReadings {
+export interface Readings extends TierReadings, RecoveryReadings, CacheReadings {
   activeConnections: () => number
   storageUsageBytes: () => number
   produceProfile: () => number
@@ -155,6 +155,7 @@ export function metricsToExpose(metrics: Metrics, readings: Readings): Exposable
     ),
     ...tierGauges(readings),
     ...recoveryGauges(readings),
+    ...cacheGauges(readings),
     ...groupGauges(readings.groups),
     ...eventLoopGauges(readings.eventLoopDelay),
   ]

@@ -1,7 +1,10 @@
 import { ChronikError } from '#base/errors.ts'
 import type { Clock, Disk, Random } from '#base/ports.ts'
+import { BufferPool } from '#bytes/buffer-pool.ts'
 import type { Settings } from '#config/settings.ts'
 import { type ObjectStore, openObjectStore, probeStore } from '#object-store/object-store.ts'
+import { CACHE_LIMITS, openRangeCache, type RangeCache } from '#object-store/range-cache.ts'
+import type { CacheMetrics } from '#observe/cache-metrics.ts'
 import type { Logger } from '#observe/log.ts'
 import type { StoreMetrics } from '#observe/store-metrics.ts'
 
@@ -55,6 +58,29 @@ export async function openStore(surroundings: Surroundings, metrics: StoreMetric
   } finally {
     timer.cancel()
   }
+}
+
+/** Of the memory that the cache read into, what it keeps for the next reads. */
+const CACHE_BUFFER_BYTES = 16 << 20
+
+/** On the disk, for a store that is far away; a directory needs none. */
+export function openCache(
+  { store, isBucket }: OpenedStore,
+  { settings, disk, clock, logger }: Pick<Surroundings, 'settings' | 'disk' | 'clock'> & { logger: Logger },
+  metrics: CacheMetrics,
+): RangeCache | null {
+  if (!isBucket) return null
+  return openRangeCache({
+    disk,
+    clock,
+    store,
+    directory: `${settings.dataDir}/cache`,
+    limitBytes: settings.cacheBytes,
+    limits: CACHE_LIMITS,
+    buffers: new BufferPool(CACHE_BUFFER_BYTES),
+    metrics,
+    report: (level, message, fields) => logger[level](message, fields),
+  })
 }
 
 function noAnswer(place: string): ChronikError {

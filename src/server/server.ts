@@ -17,6 +17,7 @@ import {
   WITHOUT_COPY,
   walDirectory,
 } from '#log/log.ts'
+import type { RangeCache } from '#object-store/range-cache.ts'
 import { createExposition, type Exposition } from '#observe/exposition.ts'
 import type { Logger } from '#observe/log.ts'
 import { createMetrics, type Metrics, metricsToExpose, NO_GROUPS } from '#observe/product-metrics.ts'
@@ -26,7 +27,7 @@ import { lockDirectory } from '#system/lock.ts'
 import type { Recovery } from '#tier/recovery/recovery.ts'
 import { startTier, type Tier, type TierOptions } from '#tier/tier.ts'
 import { openRecovery, restoreWindowMs } from './disaster-recovery.ts'
-import { type OpenedStore, openStore } from './open-store.ts'
+import { type OpenedStore, openCache, openStore } from './open-store.ts'
 import { StorageUsage } from './storage-usage.ts'
 
 // Builds the whole broker, starts it part by part, and stops it in reverse order. Nothing is built anywhere else.
@@ -56,18 +57,7 @@ export interface Server {
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { settings, disk, logger, random } = options
   await makeDataDirectory(disk, settings.dataDir)
-  const stops: (() => Promise<void> | void)[] = []
-  const stop = async (): Promise<void> => {
-    const failures: unknown[] = []
-    for (const call of stops.splice(0).reverse()) {
-      try {
-        await call()
-      } catch (thrown) {
-        failures.push(thrown)
-      }
-    }
-    if (failures.length > 0) throw failures[0]
-  }
+  const stops: Stop[] = []
   // They end side by side: a slow client of one does not take the time that the others have to finish.
   const listeners: Listener[] = []
   const stopListening = () => Promise.all(listeners.map(listener => listener.close(settings.drainTimeoutMs)))
@@ -78,20 +68,26 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const hub = new ConnectionHub()
     const opened = await openStore({ ...options, notes: logger }, metrics)
     stops.push(() => opened.store.close())
+    const cache = openCache(opened, options, metrics)
+    stops.push(() => cache?.close())
     const failed = (error: ChronikError) => {
       hub.logFailed()
       options.failed(error)
     }
     const recovery = await openRecovery({ ...options, ...opened, metrics, failed })
     const copying = recovery?.forLog ?? WITHOUT_COPY
-    const log = await openLog({ ...logOptions(options, { metrics, hub, segments: opened.store }), failed, ...copying })
+    const log = await openLog({
+      ...logOptions(options, { metrics, hub, segments: cache ?? opened.store }),
+      failed,
+      ...copying,
+    })
     stops.push(() => log.close())
     if (recovery !== null) {
       stops.push(() => recovery.close(RELEASE_MS))
       await recovery.begin(log)
     }
     const topicRules = new TopicRules(log.state, settings, options.sources)
-    const tier = startTier(tierOptions(options, opened, { log, topicRules, metrics, recovery }))
+    const tier = startTier(tierOptions(options, opened, { log, topicRules, metrics, recovery, cache }))
     stops.push(() => tier.close(settings.drainMs ?? (opened.isBucket ? BUCKET_DRAIN_MS : 0)))
     const clusterId = await ensureClusterId(log, random)
     stops.push(async () => void (await stopListening()))
@@ -101,7 +97,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     if (options.operations) {
       const eventLoop = monitorEventLoop()
       stops.push(() => eventLoop.stop())
-      const exposition = expose(options, { metrics, log, hub, kafka, tier, recovery, eventLoop })
+      const exposition = expose(options, { metrics, log, hub, kafka, tier, recovery, cache, eventLoop })
       metricsPort = await listenOperations(options, { log, recovery, tier, kafka, exposition }, listeners)
     }
     logger.info('started', { kafkaPort: kafka.port, metricsPort, dataDir: settings.dataDir, clusterId })
@@ -111,14 +107,29 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       metricsPort,
       clusterId,
       close: () => {
-        closing ??= stop()
+        closing ??= stopAll(stops)
         return closing
       },
     }
   } catch (thrown) {
-    await stop().catch((error: unknown) => logger.warn('a start that failed left something behind', { error }))
+    await stopAll(stops).catch((error: unknown) => logger.warn('a start that failed left something behind', { error }))
     throw thrown
   }
+}
+
+type Stop = () => Promise<void> | void
+
+/** In reverse order, every one, whatever becomes of the others. */
+async function stopAll(stops: Stop[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const call of stops.splice(0).reverse()) {
+    try {
+      await call()
+    } catch (thrown) {
+      failures.push(thrown)
+    }
+  }
+  if (failures.length > 0) throw failures[0]
 }
 
 /** On the way out the store gets the rest of the log, and the ownership back, within so long. */
@@ -156,17 +167,19 @@ interface TierParts {
   readonly topicRules: TopicRules
   readonly metrics: Metrics
   readonly recovery: Recovery | null
+  readonly cache: RangeCache | null
 }
 
 function tierOptions(
   { settings, clock, logger, random }: ServerOptions,
   { store, isBucket }: OpenedStore,
-  { log, topicRules, metrics, recovery }: TierParts,
+  { log, topicRules, metrics, recovery, cache }: TierParts,
 ): TierOptions {
   return {
     log,
     topicRules,
     store,
+    cache,
     clock,
     random,
     limits: { segmentBytes: settings.sealMaxBytes, segmentMs: settings.sealMaxMs },
@@ -256,11 +269,12 @@ function expose(
     kafka: KafkaListener
     tier: Tier
     recovery: Recovery | null
+    cache: RangeCache | null
     eventLoop: ReturnType<typeof monitorEventLoop>
   },
 ): Exposition {
   const { settings, disk, clock } = options
-  const { metrics, log, hub, kafka, tier, recovery, eventLoop } = parts
+  const { metrics, log, hub, kafka, tier, recovery, cache, eventLoop } = parts
   const storage = new StorageUsage(disk, [walDirectory(settings.dataDir), checkpointDirectory(settings.dataDir)])
   let groups = NO_GROUPS
   let tiers = NO_TIERS
@@ -278,6 +292,8 @@ function expose(
       groups: () => groups,
       tiers: () => tiers,
       unsealedBytes: () => log.unsealed.sizeBytes,
+      cacheUsedBytes: () => cache?.usedBytes ?? 0,
+      cacheDiskBytes: () => cache?.diskBytes ?? 0,
       snapshotSizeBytes: () => recovery?.checkpointSizeBytes ?? 0,
       uploadLagSeconds: () => (recovery?.lag.ms ?? 0) / 1000,
       uploadLagBytes: () => recovery?.lag.bytes ?? 0,

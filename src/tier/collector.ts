@@ -32,7 +32,7 @@ export interface CollectorOptions {
   /** Would a restore from the store know what happened before the position? */
   isArchived(position: number): boolean
   /** The object is gone. */
-  forget(key: string): void
+  forget(key: string): Promise<void> | undefined
   report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
 }
 
@@ -130,7 +130,7 @@ export class Collector {
     for (let at = 0; at < keys.length; at += DELETES_AT_ONCE) {
       const some = keys.slice(at, at + DELETES_AT_ONCE)
       await Promise.all(some.map(key => store.delete(key, this.#ended.signal)))
-      for (const key of some) forget(key)
+      await Promise.all(some.map(key => forget(key)))
       metrics.deleted(some.length)
     }
   }

@@ -12,9 +12,12 @@ import type { SegmentWriter } from '#segments/segment-writer.ts'
 // Segments that are written anew, compacted or several as one: what both have in common. As with sealing the object is in the store before the
 // record that puts it in the place of the old ones.
 
+/** What is needed of the object store to write segments. */
+export type SegmentStore = Pick<ObjectStore, 'place' | 'put'>
+
 export interface Rewriting {
   readonly log: Log
-  readonly store: ObjectStore
+  readonly store: SegmentStore
   readonly pieces: BufferPool
 }
 

@@ -3,10 +3,9 @@ import { NO_NUMBERS } from '#core/packed-fields.ts'
 import type { Partition } from '#core/state.ts'
 import { copyBatches } from '#log/copy-batches.ts'
 import type { Log } from '#log/log.ts'
-import type { ObjectStore } from '#object-store/object-store.ts'
 import { storedSegment } from '#segments/segment-names.ts'
 import { type SealedSegment, SegmentWriter } from '#segments/segment-writer.ts'
-import { type Rewriting, segmentOf } from './rewrite.ts'
+import { type Rewriting, type SegmentStore, segmentOf } from './rewrite.ts'
 
 // Sealing: what partitions have in the write-ahead log, up to their last stable offset, becomes one immutable object, of one partition
 // or of several small ones. Data first: the object is in the store before the record that refers to it is proposed. The same
@@ -92,6 +91,6 @@ function resultOf(partitions: readonly Partition[], sealed: SealedSegment): Seal
   return { sizeBytes: sealed.sizeBytes, parts: taken.length }
 }
 
-function fenced({ place }: ObjectStore): ChronikError {
+function fenced({ place }: SegmentStore): ChronikError {
   return new ChronikError('OWNER_FENCED', 'conflict', `${place} belongs to another owner by now`)
 }

@@ -4,7 +4,7 @@ import { BufferPool } from '#bytes/buffer-pool.ts'
 import { OWN_OBJECT } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 import type { Log, UnsealedPartition } from '#log/log.ts'
-import type { ObjectStore } from '#object-store/object-store.ts'
+import type { SegmentStore } from './rewrite.ts'
 import { limitsOf, planSeals, type SealLimits } from './seal-plan.ts'
 import { PartitionUnreadable, type SealJob, sealSegment } from './seal-segment.ts'
 
@@ -25,7 +25,7 @@ const LONGEST_PAUSE_MS = 30_000
 
 export interface SealerOptions {
   readonly log: Log
-  readonly store: ObjectStore
+  readonly store: SegmentStore
   readonly clock: Clock
   readonly limits: SealLimits
   /** The write-ahead log should not be larger. */
@@ -195,7 +195,7 @@ export class Sealer {
   }
 }
 
-function slowStore({ place }: ObjectStore): ChronikError {
+function slowStore({ place }: SegmentStore): ChronikError {
   const message = `${place} did not take an object within ${PATIENCE_MS / 1000} s`
   return new ChronikError('STORE_UNAVAILABLE', 'unavailable', message)
 }

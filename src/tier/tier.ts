@@ -1,8 +1,11 @@
 import type { Clock, Random } from '#base/ports.ts'
 import type { Log, TopicRules } from '#log/log.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
+import type { RangeCache } from '#object-store/range-cache.ts'
 import type { TierFigures } from '#observe/tier-metrics.ts'
 import { Collector, type CollectorMetrics } from './collector.ts'
+import { LocalRetention } from './local-retention.ts'
+import type { SegmentStore } from './rewrite.ts'
 import { type RewriteMetrics, Rewriter } from './rewriter.ts'
 import type { SealLimits } from './seal-plan.ts'
 import { Sealer, type SealMetrics } from './sealer.ts'
@@ -14,6 +17,8 @@ export interface TierOptions {
   readonly log: Log
   readonly topicRules: TopicRules
   readonly store: ObjectStore
+  /** In front of the store; null: it needs none. */
+  readonly cache: RangeCache | null
   readonly clock: Clock
   readonly random: Random
   readonly limits: SealLimits
@@ -34,7 +39,8 @@ export interface Tier {
 }
 
 export function startTier(options: TierOptions): Tier {
-  const sealer = new Sealer(options)
+  const { store, cache } = options
+  const sealer = new Sealer({ ...options, store: cache === null ? store : writtenThrough(store, cache) })
   const rewriter = new Rewriter({ ...options, segmentBytes: options.limits.segmentBytes })
   const collector = new Collector({
     ...options,
@@ -42,8 +48,9 @@ export function startTier(options: TierOptions): Tier {
       const { sharedAt, revision } = rewriter.inFlight
       return { sharedAt: Math.min(sharedAt, sealer.oldestSharedAt), revision }
     },
-    forget() {},
+    forget: key => cache?.forget(key),
   })
+  const localRetention = cache === null ? null : new LocalRetention({ ...options, cache })
   return {
     get failingMs() {
       const since = sealer.failingSinceMs
@@ -51,11 +58,27 @@ export function startTier(options: TierOptions): Tier {
     },
     measure: maxTopics => measureTiers(options.log, maxTopics),
     close: async drainMs => {
+      await localRetention?.close()
       await collector.close()
       await rewriter.close()
       const leftBytes = drainMs > 0 ? await sealer.drain(drainMs) : 0
       if (leftBytes > 0) options.report('warn', `${leftBytes} bytes stay unsealed in the write-ahead log`)
       await sealer.close()
+    },
+  }
+}
+
+/** What is put into the store is in the cache, too: who is just behind the log asks for it soon. */
+function writtenThrough(store: ObjectStore, cache: RangeCache): SegmentStore {
+  return {
+    place: store.place,
+    async put(key, pieces, signal) {
+      const kept = cache.keep(key, pieces)
+      try {
+        await store.put(key, pieces, signal)
+      } finally {
+        await kept
+      }
     },
   }
 }

@@ -1,11 +1,12 @@
 // Records as their user meets them when they have left the write-ahead log.
 
-import { readdir } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type BrokerProcess, startBrokerProcess } from '#test/support/broker-process.ts'
 import { scrape } from '#test/support/metrics-page.ts'
+import { type SmallS3, startSmallS3 } from '#test/support/small-s3.ts'
 import { temporaryDirectory } from '#test/support/temporary.ts'
 import { until } from '#test/support/until.ts'
 
@@ -113,4 +114,58 @@ describe('records that are sealed', () => {
     const last = new Map(upTo(RECORDS).map(i => [`${i % PARTITIONS}:${i % 50}`, i]))
     expect(values).toEqual([...last.values()].sort((a, b) => a - b))
   }, 90_000)
+})
+
+describe('records in a bucket', () => {
+  async function bucket(): Promise<{ s3: SmallS3; environment: Record<string, string> }> {
+    const s3 = await startSmallS3()
+    onTestFinished(() => s3.close())
+    const environment = {
+      STORAGE_BACKEND: 's3',
+      S3_BUCKET: s3.bucket,
+      S3_ENDPOINT: s3.endpoint,
+      AWS_ACCESS_KEY_ID: s3.credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: s3.credentials.secretAccessKey,
+    }
+    return { s3, environment }
+  }
+
+  const readsOf = ({ requests }: SmallS3) => requests.filter(request => request.startsWith('GET segments/'))
+
+  it('are read from the disk, where they are kept when they are sealed', async () => {
+    const { s3, environment } = await bucket()
+    const dataDir = await temporaryDirectory()
+    const first = await start(dataDir, environment)
+    await create(first)
+    for (let from = 0; from < RECORDS; from += 200) await produce(first, from, 200)
+    await untilSealed(first)
+    await first.stop()
+    const broker = await start(dataDir, environment)
+    s3.requests.length = 0
+    expect(await consume(broker, RECORDS)).toEqual(upTo(RECORDS))
+    const metrics = await scrape({ host: broker.kafka.host, port: broker.metricsPort })
+    expect(readsOf(s3)).toEqual([])
+    expect(metrics.get('chronik_store_cache_served_bytes_total')).toBeGreaterThan(RECORDS * 1000)
+    expect(metrics.get('chronik_store_cache_bytes')).toBeGreaterThan(RECORDS * 1000)
+    expect(metrics.get('chronik_store_cache_disk_bytes')).toBeLessThanOrEqual(10 * 2 ** 30)
+  })
+
+  it('come with less than a request for each megabyte, and once, when the disk has nothing of them', async () => {
+    const { s3, environment } = await bucket()
+    const dataDir = await temporaryDirectory()
+    const first = await start(dataDir, { ...environment, CHRONIK_SEAL_MAX_MS: '60000' })
+    await create(first)
+    for (let from = 0; from < 12_000; from += 500) await produce(first, from, 500)
+    await first.stop()
+    await rm(join(dataDir, 'cache'), { recursive: true })
+    const second = await start(dataDir, environment)
+    s3.requests.length = 0
+    expect(await consume(second, 12_000)).toEqual(upTo(12_000))
+    expect(readsOf(s3).length).toBeGreaterThan(0)
+    // 12 MB, and indexes at the end of objects.
+    expect(readsOf(s3).length).toBeLessThanOrEqual(12)
+    const readOnce = readsOf(s3).length
+    expect(await consume(second, 12_000)).toEqual(upTo(12_000))
+    expect(readsOf(s3).length).toBe(readOnce)
+  })
 })

@@ -68,6 +68,7 @@ export class Tiers {
     this.#tier = startTier({
       log,
       topicRules: new TopicRules(log.state, loaded.settings, loaded.sources),
+      cache: null,
       store: this.store,
       clock: log.clock,
       random: { bytes: count => Buffer.alloc(count, 7) },

@@ -283,6 +283,8 @@ describe('the config that is in force', () => {
       segmentMs: 604_800_000,
       retentionMs: 604_800_000,
       retentionBytes: Number.POSITIVE_INFINITY,
+      localRetentionMs: 604_800_000,
+      localRetentionBytes: Number.POSITIVE_INFINITY,
       compacts: false,
       deletes: true,
       minCleanableDirtyRatio: 0.5,
@@ -309,6 +311,17 @@ describe('the config that is in force', () => {
     const expected = { maxMessageBytes: 5000, retentionMs: 60_000, retentionBytes: 1000 }
     expect(effectiveTopicConfig(new Map(), layers)).toMatchObject(expected)
     expect(effectiveTopicConfig(new Map(), layersOf({}, { logRetentionMs: -1 })).retentionMs).toBe(Infinity)
+  })
+
+  it('keeps on the local disk what is kept at all, if nothing is said, and less if something is', () => {
+    const whole = new Map([
+      ['retention.ms', '5000'],
+      ['retention.bytes', '7000'],
+    ])
+    const like = { localRetentionMs: 5000, localRetentionBytes: 7000 }
+    expect(effectiveTopicConfig(whole, layersOf())).toMatchObject(like)
+    const local = new Map([...whole, ['local.retention.ms', '100'], ['local.retention.bytes', '0']])
+    expect(effectiveTopicConfig(local, layersOf())).toMatchObject({ localRetentionMs: 100, localRetentionBytes: 0 })
   })
 
   it('takes every negative retention for none, and internal.segment.bytes for segment.bytes', () => {

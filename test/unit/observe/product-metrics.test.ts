@@ -22,6 +22,8 @@ function exposed(overrides: { produceProfile?: number; storageUsageBytes?: numbe
     groups: () => overrides.groups ?? NO_GROUPS,
     tiers: () => NO_TIERS,
     unsealedBytes: () => 0,
+    cacheUsedBytes: () => 0,
+    cacheDiskBytes: () => 0,
     snapshotSizeBytes: () => 0,
     uploadLagSeconds: () => 0,
     uploadLagBytes: () => 0,

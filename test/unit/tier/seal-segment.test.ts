@@ -31,7 +31,7 @@ describe('sealing a range', () => {
     const partition = lab.partition()
     expect(await lab.seal([partition])).toMatchObject({ parts: 1 })
     const [[key, bytes]] = [...objectsOf(lab)] as [[string, Buffer]]
-    expect(key).toMatch(/^segments\/topic\/id-of-topic\/0\/0{20}-0{18}24-g0-[0-9a-f]{8}\.log$/)
+    expect(key).toMatch(/^segments\/id-of-topic\/topic\/0\/0{20}-0{18}24-g0-[0-9a-f]{8}\.log$/)
     expect(bytes.subarray(0, 4000)).toEqual(served(appended[0]!))
     expect([partition.walStart, partition.extents.length]).toEqual([24, 0])
   })
