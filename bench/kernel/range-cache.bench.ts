@@ -95,8 +95,8 @@ function readFile(pieceBytes: number): Promise<number> {
 
 function readCache(pieceBytes: number, shift: number, givesBack: boolean): Promise<number> {
   return through(pieceBytes, shift, async (key, at) => {
-    const { memory } = await cache.readRange(key, at, pieceBytes, patient)
-    if (givesBack) buffers.give(memory)
+    const read = await cache.readRange(key, at, pieceBytes, patient)
+    if (givesBack) read.release()
   })
 }
 
@@ -126,7 +126,8 @@ const beganMs = performance.now()
 const coldBytes = await through(MIB, 0, async (key, at) => {
   // As a segment is read: its index first, which is at its end.
   if (at === 0) await cold.readRange(key, OBJECT_BYTES - INDEX_BYTES, INDEX_BYTES, patient)
-  buffers.give((await cold.readRange(key, at, MIB, patient)).memory)
+  const read = await cold.readRange(key, at, MIB, patient)
+  read.release()
 })
 const seconds = (performance.now() - beganMs) / 1000
 const requests = (metrics.cacheFetches.value - before) / (coldBytes / MIB)

@@ -12,12 +12,17 @@ import { fillFromSegments } from './read-segments.ts'
 // log's own chunks, pinned until they are released; older batches are read from their segment in the object store, or from their
 // WAL file if they are not sealed yet, and get there the offset that those in memory and in segments already carry.
 
+/** Memory that is not used again while somebody looks at it. */
+export interface Pinned {
+  pins: number
+}
+
 export interface LogSlices {
   readonly slices: Buffer[]
   sizeBytes: number
   /** Offset behind the last batch. */
   nextOffset: number
-  readonly pinned: Chunk[]
+  readonly pinned: Pinned[]
   /** Memory of the log that was read into from files. */
   readonly taken: Buffer[]
 }
@@ -31,7 +36,7 @@ const READ_BYTES = 1 << 20
 
 /** Nobody looks at what was read any more. */
 export function release(log: Log, read: LogSlices): void {
-  for (const chunk of read.pinned.splice(0)) chunk.pins--
+  for (const memory of read.pinned.splice(0)) memory.pins--
   for (const buffer of read.taken.splice(0)) log.readBuffers.give(buffer)
 }
 
@@ -145,7 +150,7 @@ async function readFromStorage(log: Log, partition: Partition, range: ReadRange)
       throw now.isThere ? thrown : goneError(partition, read.nextOffset)
     }
   }
-  return read
+  return log.segments.isOverdrawn ? copied(log, read) : read
 }
 
 /** Where the batch of an offset is; its segment may be replaced, and deleted, while it is read. */

@@ -10,7 +10,7 @@ import {
 import { type StoredSegment, storedSegment } from '#segments/segment-names.ts'
 import type { Log } from './log.ts'
 import type { LogSlices, ReadRange } from './read-log.ts'
-import type { SegmentSpan } from './segment-reader.ts'
+import type { SegmentSpan } from './segment-blocks.ts'
 
 // Reading what is sealed. A segment is read from the batch that holds an offset on; compaction may have left gaps, then that is the
 // next one there is.
@@ -61,6 +61,7 @@ async function fillFrom(log: Log, segment: StoredSegment, read: LogSlices, range
     const spanBytes = Math.max(neededBytes, Math.min(wantedBytes, SPAN_BYTES))
     const span = await log.segments.span(segment, place, place + spanBytes)
     const taken = takeBatches(span, place, read, range)
+    span.release()
     if (taken.isFull) return true
     place = taken.place
     neededBytes = taken.neededBytes
@@ -95,8 +96,7 @@ function takeBatches(
     neededBytes = BATCH_HEADER_BYTES
     read.nextOffset = batch.nextOffset
   }
-  if (place > from) read.slices.push(...span.slices(from, place))
-  read.sizeBytes += place - from
+  if (place > from) span.addTo(read, from, place)
   return { place, isFull, neededBytes }
 }
 
@@ -132,6 +132,7 @@ export async function segmentBatches(
       if (batch.nextOffset > from.offset) batches.push(batch)
       batch = batchAt(span, place)
     }
+    span.release()
   }
   return batches
 }

@@ -1,17 +1,14 @@
 import { ChronikError } from '#base/errors.ts'
 import type { Clock } from '#base/ports.ts'
+import type { RangeBytes, RangeSource } from '#object-store/object-store.ts'
 import { BATCH_HEADER_BYTES, batchSizeBytesOf } from '#records/batch.ts'
 import { BLOCK_BYTES, damagedSegment } from '#segments/segment-format.ts'
 import { type PartIndex, readPartIndex } from '#segments/segment-index.ts'
 import type { StoredSegment } from '#segments/segment-names.ts'
+import { BlockRun, type Blocks, RecentBlocks, SegmentSpan } from './segment-blocks.ts'
 
 // Reads segments in the object store: the index of each, and its batches in blocks whose checksums the index has. What was read
 // last is kept in memory; of several readers who want the same at once one asks the store.
-
-/** Where ranges of objects come from: the store, or a cache in front of it. */
-export interface RangeSource {
-  getRange(key: string, from: number, length: number, signal: AbortSignal): Promise<Buffer>
-}
 
 /** Memory for indexes, and for blocks. */
 const KEPT_INDEX_BYTES = 32 << 20
@@ -25,7 +22,7 @@ export class SegmentReader {
   readonly #source: RangeSource
   readonly #clock: Clock
   readonly #indexes = new Recent<PartIndex>(KEPT_INDEX_BYTES)
-  readonly #blocks = new Recent<Buffer>(KEPT_BLOCK_BYTES)
+  readonly #blocks = new RecentBlocks(KEPT_BLOCK_BYTES)
   readonly #ended = new AbortController()
 
   constructor(source: RangeSource, clock: Clock) {
@@ -36,48 +33,52 @@ export class SegmentReader {
   index(segment: StoredSegment): Promise<PartIndex> {
     const { key, indexPlace, indexBytes } = segment
     return this.#indexes.get(`${key}:${indexPlace}`, indexBytes, async () => {
-      const bytes = await this.#read(key, indexPlace, indexBytes)
-      return readPartIndex(bytes, key, segment)
+      const { bytes, release } = await this.#read(key, indexPlace, indexBytes)
+      const index = readPartIndex(Buffer.from(bytes), key, segment)
+      release()
+      return index
     })
   }
 
   /** The batches of a segment from a place on, whole blocks, at least up to `to`. */
   async span(segment: StoredSegment, place: number, to: number): Promise<SegmentSpan> {
     const index = await this.index(segment)
-    const first = Math.floor(place / BLOCK_BYTES)
     const end = Math.ceil(Math.min(to, segment.sizeBytes) / BLOCK_BYTES)
-    const blocks: Promise<Buffer>[] = []
-    for (let block = first; block < end; ) {
-      const known = this.#blocks.find(nameOf(segment, block))
-      if (known !== undefined) {
-        blocks.push(known)
-        block++
-        continue
-      }
-      let missing = block + 1
-      const most = Math.min(end, block + BLOCKS_AT_ONCE)
-      while (missing < most && this.#blocks.find(nameOf(segment, missing)) === undefined) missing++
-      blocks.push(...this.#load(segment, index, { first: block, end: missing }))
-      block = missing
+    const runs: BlockRun[] = []
+    for (let block = Math.floor(place / BLOCK_BYTES); block < end; ) {
+      const run = this.#blocks.find(segment, block) ?? this.#load(segment, index, { first: block, end })
+      run.pins++
+      runs.push(run)
+      block = run.end
     }
-    return new SegmentSpan(await Promise.all(blocks), first * BLOCK_BYTES)
+    try {
+      await Promise.all(runs.map(run => run.loaded))
+      return new SegmentSpan(runs)
+    } catch (thrown) {
+      for (const run of runs) run.pins--
+      throw thrown
+    }
   }
 
-  #load(segment: StoredSegment, index: PartIndex, range: { first: number; end: number }): Promise<Buffer>[] {
-    const { key } = segment
-    const from = range.first * BLOCK_BYTES
-    const length = Math.min(range.end * BLOCK_BYTES, segment.sizeBytes) - from
-    const reading = this.#read(key, segment.place + from, length)
-    return Array.from({ length: range.end - range.first }, (_, i) => {
-      const block = range.first + i
-      const [at, end] = [i * BLOCK_BYTES, Math.min((i + 1) * BLOCK_BYTES, length)]
-      return this.#blocks.get(nameOf(segment, block), end - at, async () => {
-        const bytes = (await reading).subarray(at, end)
-        checkBlock(segment, index, block, bytes)
-        // A block that is kept must not keep those that were read with it.
-        return bytes.length === length ? bytes : Buffer.from(bytes)
-      })
-    })
+  /** The first of these blocks, and those behind it that are missing, too. */
+  #load(segment: StoredSegment, index: PartIndex, { first, end }: Blocks): BlockRun {
+    const most = Math.min(end, first + BLOCKS_AT_ONCE)
+    let missing = first + 1
+    while (missing < most && !this.#blocks.has(segment, missing)) missing++
+    const run = new BlockRun(segment, { first, end: missing }, run => this.#readBlocks(segment, index, run))
+    this.#blocks.add(run)
+    return run
+  }
+
+  async #readBlocks(segment: StoredSegment, index: PartIndex, { first, sizeBytes }: BlockRun): Promise<RangeBytes> {
+    const read = await this.#read(segment.key, segment.place + first * BLOCK_BYTES, sizeBytes)
+    checkBlocks(segment, index, first, read.bytes)
+    return read
+  }
+
+  /** Readers that do not let go hold more than what is kept for them. */
+  get isOverdrawn(): boolean {
+    return this.#blocks.isOverdrawn
   }
 
   /** All batches of a segment, whole ones in each chunk; for who reads it once, so nothing is kept of it. */
@@ -86,10 +87,8 @@ export class SegmentReader {
     const { key, place, sizeBytes } = segment
     let rest: Buffer = Buffer.alloc(0)
     for (let from = 0; from < sizeBytes; from += BLOCKS_AT_ONCE * BLOCK_BYTES) {
-      const bytes = await this.#read(key, place + from, Math.min(BLOCKS_AT_ONCE * BLOCK_BYTES, sizeBytes - from))
-      for (let at = 0; at < bytes.length; at += BLOCK_BYTES) {
-        checkBlock(segment, index, (from + at) / BLOCK_BYTES, bytes.subarray(at, at + BLOCK_BYTES))
-      }
+      const { bytes } = await this.#read(key, place + from, Math.min(BLOCKS_AT_ONCE * BLOCK_BYTES, sizeBytes - from))
+      checkBlocks(segment, index, from / BLOCK_BYTES, bytes)
       const joined = rest.length === 0 ? bytes : Buffer.concat([rest, bytes])
       const end = endOfBatches(joined)
       if (end > 0) yield joined.subarray(0, end)
@@ -98,14 +97,14 @@ export class SegmentReader {
     if (rest.length > 0) throw damagedSegment(key, place + sizeBytes - rest.length, 'a batch is longer than the body')
   }
 
-  async #read(key: string, from: number, length: number): Promise<Buffer> {
+  async #read(key: string, from: number, length: number): Promise<RangeBytes> {
     const patience = new AbortController()
     const timer = this.#clock.after(PATIENCE_MS, () => patience.abort())
     try {
       const signal = AbortSignal.any([patience.signal, this.#ended.signal])
-      const bytes = await this.#source.getRange(key, from, length, signal)
-      if (bytes.length !== length) throw damagedSegment(key, from + bytes.length, 'the object ends there')
-      return bytes
+      const read = await this.#source.readRange(key, from, length, signal)
+      if (read.bytes.length === length) return read
+      throw damagedSegment(key, from + read.bytes.length, 'the object ends there')
     } catch (thrown) {
       if (this.#ended.signal.aborted)
         throw new ChronikError('LOG_CLOSED', 'closed', 'the log was closed while it was read')
@@ -121,9 +120,11 @@ export class SegmentReader {
   }
 }
 
-function checkBlock({ key, place }: StoredSegment, index: PartIndex, block: number, bytes: Buffer): void {
-  if (index.blockIsIntact(block, bytes)) return
-  throw damagedSegment(key, place + block * BLOCK_BYTES, 'the checksum of a block is wrong')
+function checkBlocks({ key, place }: StoredSegment, index: PartIndex, first: number, bytes: Buffer): void {
+  for (let block = first, at = 0; at < bytes.length; block++, at += BLOCK_BYTES) {
+    if (index.blockIsIntact(block, bytes, at)) continue
+    throw damagedSegment(key, place + block * BLOCK_BYTES, 'the checksum of a block is wrong')
+  }
 }
 
 /** Where the last whole batch ends. */
@@ -137,54 +138,10 @@ function endOfBatches(bytes: Buffer): number {
   return at
 }
 
-function nameOf({ key, place }: StoredSegment, block: number): string {
-  return `${key}:${place}:${block}`
-}
-
 function slowStore(key: string, cause: unknown): ChronikError {
   const message = `the object store did not give ${key} within ${PATIENCE_MS / 1000} s`
   return new ChronikError('STORE_UNAVAILABLE', 'unavailable', message, { cause })
 }
-
-/** Blocks of a segment that lie one behind the other. */
-export class SegmentSpan {
-  readonly from: number
-  readonly to: number
-  readonly #blocks: readonly Buffer[]
-  readonly #scratch = Buffer.alloc(SCRATCH_BYTES)
-
-  constructor(blocks: readonly Buffer[], from: number) {
-    this.#blocks = blocks
-    this.from = from
-    this.to = from + blocks.reduce((sum, block) => sum + block.length, 0)
-  }
-
-  /** Memory and place in it where a few bytes are whole: a header may begin in one block and end in the next. */
-  find(place: number, length: number): { bytes: Buffer; at: number } {
-    const block = Math.floor((place - this.from) / BLOCK_BYTES)
-    const at = (place - this.from) % BLOCK_BYTES
-    const bytes = this.#blocks[block]!
-    if (at + length <= bytes.length) return { bytes, at }
-    const rest = bytes.copy(this.#scratch, 0, at)
-    this.#blocks[block + 1]!.copy(this.#scratch, rest, 0, length - rest)
-    return { bytes: this.#scratch, at: 0 }
-  }
-
-  /** The bytes from one place to another. */
-  slices(from: number, to: number): Buffer[] {
-    const slices: Buffer[] = []
-    for (let place = from; place < to; ) {
-      const block = Math.floor((place - this.from) / BLOCK_BYTES)
-      const blockAt = this.from + block * BLOCK_BYTES
-      const end = Math.min(to, blockAt + BLOCK_BYTES)
-      slices.push(this.#blocks[block]!.subarray(place - blockAt, end - blockAt))
-      place = end
-    }
-    return slices
-  }
-}
-
-const SCRATCH_BYTES = 64
 
 /** What was asked for last, by name, up to so many bytes; what is on its way is there for everyone. */
 class Recent<T> {

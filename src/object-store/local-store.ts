@@ -13,7 +13,7 @@ import { messageOf, systemCodeOf } from '#base/errors.ts'
 import type { Disk, Random } from '#base/ports.ts'
 import { assertKey, compareKeys, isKey } from './keys.ts'
 import type { ObjectFacts, ObjectStore } from './object-store.ts'
-import { OpenFiles } from './open-files.ts'
+import { type OpenFile, OpenFiles } from './open-files.ts'
 import { objectMissing, StoreError, type StoreErrorCode } from './store-errors.ts'
 
 export interface LocalStoreOptions {
@@ -93,18 +93,32 @@ class LocalStore implements ObjectStore {
 
   async getRange(key: string, from: number, length: number, signal: AbortSignal): Promise<Buffer> {
     assert(length > 0 && from >= 0, 'a range has a byte at least')
+    return this.#read(key, signal, async ({ file, sizeBytes }) => {
+      const into = Buffer.allocUnsafeSlow(Math.max(0, Math.min(length, sizeBytes - from)))
+      return (await file.read(into, 0, into.length, from)) === into.length ? into : null
+    })
+  }
+
+  async readInto(key: string, from: number, into: Buffer, signal: AbortSignal): Promise<number> {
+    return this.#read(key, signal, async ({ file, sizeBytes }) => {
+      const length = Math.max(0, Math.min(into.length, sizeBytes - from))
+      return (await file.read(into, 0, length, from)) === length ? length : null
+    })
+  }
+
+  /** `read` is null if the file has not the size that it had when it was opened. */
+  async #read<T>(key: string, signal: AbortSignal, read: (opened: OpenFile) => Promise<T | null>): Promise<T> {
     const path = this.#pathOf(key)
     signal.throwIfAborted()
-    const bytes = await this.#orMissing(key, () =>
-      this.#files.reading(path, async ({ file, sizeBytes }) => {
-        const into = Buffer.allocUnsafeSlow(Math.max(0, Math.min(length, sizeBytes - from)))
-        const count = await file.read(into, 0, into.length, from)
-        if (count === into.length) return into
+    const found = await this.#orMissing(key, () =>
+      this.#files.reading(path, async opened => {
+        const found = await read(opened)
+        if (found !== null) return found
         throw new StoreError('STORE_UNAVAILABLE', `${path} has become shorter while it was read: try again`)
       }),
     )
     signal.throwIfAborted()
-    return bytes
+    return found
   }
 
   async head(key: string, signal: AbortSignal): Promise<ObjectFacts | null> {

@@ -13,6 +13,7 @@ import { REMOTE_POLICY, type RetrySurroundings, retrying } from './retry.ts'
 import type { S3Options } from './s3-store.ts'
 
 export { type Probed, probeStore } from './probe.ts'
+export { type RangeBytes, type RangeSource, sourceOf } from './range-source.ts'
 
 export interface ObjectFacts {
   readonly key: string
@@ -20,6 +21,8 @@ export interface ObjectFacts {
   /** By the clock of the store, which may show whole seconds only. */
   readonly modifiedMs: number
 }
+
+export type ReadInto = (key: string, from: number, into: Buffer, signal: AbortSignal) => Promise<number>
 
 export interface ObjectStore {
   /** For people: `s3://bucket/prefix`, `file:///data/store`. */
@@ -33,6 +36,11 @@ export interface ObjectStore {
   putIfAbsent(key: string, pieces: readonly Uint8Array[], signal: AbortSignal): Promise<boolean>
   /** Bytes from `from` on, `length` of them, at least one; fewer only at the object's end, none behind it. */
   getRange(key: string, from: number, length: number, signal: AbortSignal): Promise<Buffer>
+  /**
+   * Where it saves memory: the same into memory of the reader, all of it or as much as there is; how much. When it has failed,
+   * something may be written there later.
+   */
+  readonly readInto?: ReadInto | undefined
   /** Null if there is no such object. */
   head(key: string, signal: AbortSignal): Promise<ObjectFacts | null>
   /** Those whose keys begin with the prefix and come behind `after`, in the order of their keys. */

@@ -12,7 +12,7 @@ import {
   type StoreVerb,
 } from '#observe/store-metrics.ts'
 import { LIST_PAGE_OBJECTS } from './keys.ts'
-import type { ObjectFacts, ObjectStore } from './object-store.ts'
+import type { ObjectFacts, ObjectStore, ReadInto } from './object-store.ts'
 import { isCancelled } from './store-errors.ts'
 import { bytesOf } from './transfer.ts'
 
@@ -37,8 +37,18 @@ export class ObservedStore implements ObjectStore {
   #failingSinceMs: number | null = null
   #isReported = false
 
+  readonly readInto: ReadInto | undefined
+
   constructor(store: ObjectStore, observer: Observer) {
     this.place = store.place
+    const readInto = store.readInto?.bind(store)
+    if (readInto !== undefined) {
+      this.readInto = async (key, from, into, signal) => {
+        const count = await this.#observe('get', signal, () => readInto(key, from, into, signal))
+        observer.metrics.storeReadBytes.value += count
+        return count
+      }
+    }
     this.#store = store
     this.#observer = observer
   }

@@ -4,7 +4,7 @@ import type { Disk, DiskFile } from '#base/ports.ts'
 // Files that are read again and again stay open, the least recently read one being closed for the next. A file is closed when
 // nobody reads it; one whose name now stands for something else is forgotten at once and closed then.
 
-interface OpenFile {
+export interface OpenFile {
   readonly file: DiskFile
   readonly sizeBytes: number
 }

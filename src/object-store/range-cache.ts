@@ -8,6 +8,7 @@ import { CachedObject, type Flight } from './cached-object.ts'
 import { type FlightLimits, Flights } from './flights.ts'
 import type { ObjectStore } from './object-store.ts'
 import { orAborted } from './or-aborted.ts'
+import type { RangeBytes, RangeSource } from './range-source.ts'
 import { ReadAhead, type Trail } from './read-ahead.ts'
 
 // A cache on the disk between readers and a store that is far away, for objects that never change under their key.
@@ -68,18 +69,12 @@ export interface RangeCacheOptions {
   report(level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>): void
 }
 
-/** Bytes in memory that can be used again: `memory` goes back to the pool when nobody looks at `bytes` any more, or never. */
-export interface RangeBytes {
-  readonly bytes: Buffer
-  readonly memory: Buffer
-}
-
 /** Opens the cache; what is in the directory is found meanwhile. */
 export function openRangeCache(options: RangeCacheOptions): RangeCache {
   return new RangeCache(options)
 }
 
-export class RangeCache {
+export class RangeCache implements RangeSource {
   readonly #options: RangeCacheOptions
   readonly #objects = new Map<string, CachedObject>()
   readonly #blocks: BlockStore<CachedObject>
@@ -131,14 +126,14 @@ export class RangeCache {
     return (await this.readRange(key, from, length, signal)).bytes
   }
 
-  /** The same, for who gives the memory back. */
+  /** The same, for who says when the memory can be used again. */
   async readRange(key: string, from: number, length: number, signal: AbortSignal): Promise<RangeBytes> {
     const { memoryBytes } = this.#options.limits
     assert(from >= 0 && length > 0 && length <= memoryBytes, 'a range has a place, and fits into memory')
     signal.throwIfAborted()
     await orAborted(this.#loaded, signal)
     const serving = this.#serve({ key, from, to: from + length }, signal)
-    return orAborted(serving, signal, late => this.#options.buffers.give(late.memory))
+    return orAborted(serving, signal, late => late.release())
   }
 
   async #serve(range: Range, signal: AbortSignal): Promise<RangeBytes> {
@@ -260,7 +255,7 @@ export class RangeCache {
       return null
     }
     metrics.cacheServedBytes.value += servedBytes
-    return { bytes: memory.subarray(range.from - coverFrom, endsAt - coverFrom), memory }
+    return { bytes: memory.subarray(range.from - coverFrom, endsAt - coverFrom), release: () => buffers.give(memory) }
   }
 
   async #readPart(object: CachedObject, part: Part, from: number, into: Buffer): Promise<boolean> {

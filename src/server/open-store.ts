@@ -60,8 +60,8 @@ export async function openStore(surroundings: Surroundings, metrics: StoreMetric
   }
 }
 
-/** Of the memory that the cache read into, what it keeps for the next reads. */
-const CACHE_BUFFER_BYTES = 16 << 20
+/** Memory for what is read from objects, as much as is kept for the next reads. */
+export const READ_BUFFER_BYTES = 16 << 20
 
 /** On the disk, for a store that is far away; a directory needs none. */
 export function openCache(
@@ -77,7 +77,7 @@ export function openCache(
     directory: `${settings.dataDir}/cache`,
     limitBytes: settings.cacheBytes,
     limits: CACHE_LIMITS,
-    buffers: new BufferPool(CACHE_BUFFER_BYTES),
+    buffers: new BufferPool(READ_BUFFER_BYTES),
     metrics,
     report: (level, message, fields) => logger[level](message, fields),
   })

@@ -1,5 +1,6 @@
 import { ChronikError, messageOf } from '#base/errors.ts'
 import type { Clock, Disk, Random } from '#base/ports.ts'
+import { BufferPool } from '#bytes/buffer-pool.ts'
 import type { SettingSources } from '#config/load-settings.ts'
 import { PRODUCE_PROFILES, type Settings } from '#config/settings.ts'
 import { PRODUCE_RECORD, RECORD_TYPE_NAMES } from '#core/change-records.ts'
@@ -12,11 +13,11 @@ import {
   type Log,
   type LogOptions,
   openLog,
-  type RangeSource,
   TopicRules,
   WITHOUT_COPY,
   walDirectory,
 } from '#log/log.ts'
+import { type RangeSource, sourceOf } from '#object-store/object-store.ts'
 import type { RangeCache } from '#object-store/range-cache.ts'
 import { createExposition, type Exposition } from '#observe/exposition.ts'
 import type { Logger } from '#observe/log.ts'
@@ -27,7 +28,7 @@ import { lockDirectory } from '#system/lock.ts'
 import type { Recovery } from '#tier/recovery/recovery.ts'
 import { startTier, type Tier, type TierOptions } from '#tier/tier.ts'
 import { openRecovery, restoreWindowMs } from './disaster-recovery.ts'
-import { type OpenedStore, openCache, openStore } from './open-store.ts'
+import { type OpenedStore, openCache, openStore, READ_BUFFER_BYTES } from './open-store.ts'
 import { StorageUsage } from './storage-usage.ts'
 
 // Builds the whole broker, starts it part by part, and stops it in reverse order. Nothing is built anywhere else.
@@ -77,7 +78,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const recovery = await openRecovery({ ...options, ...opened, metrics, failed })
     const copying = recovery?.forLog ?? WITHOUT_COPY
     const log = await openLog({
-      ...logOptions(options, { metrics, hub, segments: cache ?? opened.store }),
+      ...logOptions(options, {
+        metrics,
+        hub,
+        segments: cache ?? sourceOf(opened.store, new BufferPool(READ_BUFFER_BYTES)),
+      }),
       failed,
       ...copying,
     })

@@ -1,4 +1,5 @@
 import type { Partition } from '#core/state.ts'
+import { type LogSlices, release } from '#log/read-log.ts'
 import { parseSegmentKey, type StoredSegment, storedSegment } from '#segments/segment-names.ts'
 import { Violation } from './history.ts'
 import { checkRead } from './reader.ts'
@@ -41,8 +42,11 @@ async function auditSegment({ log, clock, history }: World, partition: Partition
   const model = history.model.partitions[partition.ordinal]!
   const { baseOffset, nextOffset, sizeBytes } = segment
   const span = await clock.run(log.segments.span(segment, 0, sizeBytes))
-  const read = { slices: span.slices(0, sizeBytes), sizeBytes, nextOffset, pinned: [], taken: [] }
+  const read: LogSlices = { slices: [], sizeBytes: 0, nextOffset, pinned: [], taken: [] }
+  span.addTo(read, 0, sizeBytes)
+  span.release()
   checkRead(model, baseOffset, read)
+  release(log, read)
   if (model.batches[model.indexOf(baseOffset)]?.baseOffset !== baseOffset) {
     throw new Violation(`no batch begins where the segment ${segment.key} does`)
   }

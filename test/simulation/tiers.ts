@@ -1,8 +1,10 @@
 import { messageOf, systemCodeOf } from '#base/errors.ts'
 import { settingsFrom } from '#config/load-settings.ts'
-import { type Log, type RangeSource, TopicRules } from '#log/log.ts'
+import { type Log, TopicRules } from '#log/log.ts'
 import { openLocalStore } from '#object-store/local-store.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
+import type { RangeSource } from '#object-store/range-source.ts'
+import { scribblingSource } from '#test/support/scribbling-source.ts'
 import { Prng } from '#test/support/sim/prng.ts'
 import type { SimClock } from '#test/support/sim/sim-clock.ts'
 import type { SimDisk } from '#test/support/sim/sim-disk.ts'
@@ -136,9 +138,12 @@ export class Tiers {
   /** What an experiment with a copy of the disk reads from. */
   async sourceOf(disk: SimDisk): Promise<RangeSource> {
     const bucket = this.#bucket
-    if (bucket === null) return this.#directoryOn(disk)
+    if (bucket === null) return scribblingSource(await this.#directoryOn(disk))
     return {
-      getRange: async (key, from, length) => Buffer.from(bucket.peek(key).subarray(from, from + length)),
+      readRange: async (key, from, length) => {
+        const bytes = Buffer.from(bucket.peek(key).subarray(from, from + length))
+        return { bytes, release: () => bytes.fill(0) }
+      },
     }
   }
 

@@ -4,8 +4,10 @@ import type { Change } from '#core/change-records.ts'
 import { PRODUCE_RECORD, typeOfChange } from '#core/change-records.ts'
 import { encodeState } from '#core/checkpoint.ts'
 import type { Outcome } from '#core/core.ts'
-import { type Log, type LogOptions, openLog, type RangeSource, WITHOUT_COPY } from '#log/log.ts'
+import { type Log, type LogOptions, openLog, WITHOUT_COPY } from '#log/log.ts'
+import type { RangeSource } from '#object-store/range-source.ts'
 import { NO_STORE } from '#test/support/no-store.ts'
+import { scribblingSource } from '#test/support/scribbling-source.ts'
 import type { Prng } from '#test/support/sim/prng.ts'
 import { SimClock } from '#test/support/sim/sim-clock.ts'
 import { type CallKind, type DiskCall, type Fault, SimDisk } from '#test/support/sim/sim-disk.ts'
@@ -205,7 +207,7 @@ export class World {
 
   async #openLog(): Promise<Log> {
     const { clock, disk, tiers } = this
-    const segments = tiers === null ? NO_STORE : await tiers.open(disk, () => this.#storeCalled())
+    const segments = tiers === null ? NO_STORE : scribblingSource(await tiers.open(disk, () => this.#storeCalled()))
     return openLog({
       ...this.options(disk, clock, segments),
       metrics: {

@@ -1,6 +1,6 @@
-import type { RangeSource } from '#log/segment-reader.ts'
+import type { RangeSource } from '#object-store/range-source.ts'
 
 /** For logs of which nothing is ever sealed. */
 export const NO_STORE: RangeSource = {
-  getRange: key => Promise.reject(new Error(`${key} is wanted of a log without a store`)),
+  readRange: key => Promise.reject(new Error(`${key} is wanted of a log without a store`)),
 }

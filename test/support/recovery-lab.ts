@@ -12,6 +12,7 @@ import type { RestorePlan } from '#tier/recovery/restore.ts'
 import { lookAtRestore, type RestoreDirectoryOptions, restoreDirectory } from '#tier/recovery/restore-directory.ts'
 import { sealSegment } from '#tier/seal-segment.ts'
 import { LogLab } from './log-lab.ts'
+import { scribblingSource } from './scribbling-source.ts'
 import { Prng } from './sim/prng.ts'
 import { ProcessClock } from './sim/process-clock.ts'
 import { SimClock } from './sim/sim-clock.ts'
@@ -182,7 +183,7 @@ export class Machine {
         failed: error => failures.push(error),
       }),
     )
-    const lab = await LogLab.on(this.disk, time, { clock, segments: store, ...recovery.forLog })
+    const lab = await LogLab.on(this.disk, time, { clock, segments: scribblingSource(store), ...recovery.forLog })
     const running = { clock, store, recovery, lab, failures }
     await time.run(recovery.begin(lab.log))
     this.#running = running

@@ -13,6 +13,7 @@ import type { SealLimits } from '#tier/seal-plan.ts'
 import { type SealResult, sealSegment } from '#tier/seal-segment.ts'
 import { Sealer } from '#tier/sealer.ts'
 import { type Appended, LogLab, type LogLabOptions } from './log-lab.ts'
+import { scribblingSource } from './scribbling-source.ts'
 import { Prng } from './sim/prng.ts'
 import { SimClock } from './sim/sim-clock.ts'
 import { SimDisk } from './sim/sim-disk.ts'
@@ -68,7 +69,7 @@ export class TierLab {
     const random = { bytes: (count: number) => Buffer.from(Array.from({ length: count }, () => prng.between(0, 255))) }
     const local = () => clock.run(openLocalStore({ disk, random, directory: STORE }))
     const store = bucket === undefined ? await local() : bucket.connect()
-    return new TierLab(await LogLab.on(disk, clock, { ...ofLog, segments: store }), store, options)
+    return new TierLab(await LogLab.on(disk, clock, { ...ofLog, segments: scribblingSource(store) }), store, options)
   }
 
   /** The power goes, and comes back. */

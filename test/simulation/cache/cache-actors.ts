@@ -1,5 +1,5 @@
 import { ChronikError } from '#base/errors.ts'
-import type { RangeBytes } from '#object-store/range-cache.ts'
+import type { RangeBytes } from '#object-store/range-source.ts'
 import { CACHE_DIRECTORY } from '#test/support/range-cache-lab.ts'
 import type { CacheWorld } from './cache-world.ts'
 
@@ -73,7 +73,7 @@ export class Actors {
 
   /** Returns how many bytes it got. */
   async #readPiece(read: Read): Promise<number> {
-    const { cache, clock, prng, counts, plan, buffers } = this.#world
+    const { cache, clock, prng, counts, plan } = this.#world
     const stop = new AbortController()
     const beganMs = clock.monotonicMs()
     let stoppedMs = Number.POSITIVE_INFINITY
@@ -99,7 +99,7 @@ export class Actors {
     // Nobody else writes where somebody still looks.
     await this.#sleep(plan.slowestMs)
     if (!found.bytes.equals(matches)) this.#world.violated(`${read.key}: bytes change after they were given`)
-    buffers.give(found.memory)
+    found.release()
     return matches.length
   }
 
