@@ -18,6 +18,13 @@ export interface LabOptions {
   readonly signal: AbortSignal
 }
 
+export interface StartOptions {
+  /** Where the client knows already that it will be. */
+  readonly port?: number
+  /** Of ours. */
+  readonly flags?: readonly string[]
+}
+
 /**
  * The brokers under measurement and all their data. Topics are kept and directories are removed only at the end: deleting
  * big files can stall the syncs of a file system for a minute.
@@ -52,10 +59,11 @@ export class Lab {
     return broker
   }
 
-  /** A broker of one row; `port` when the client already knows where it will be. */
-  async start(target: Target, dir: string, port?: number): Promise<Broker> {
+  /** A broker of one row. */
+  async start(target: Target, dir: string, { port, flags = [] }: StartOptions = {}): Promise<Broker> {
     this.#options.signal.throwIfAborted()
-    const starting = startBroker(target, this.#options.ourCommand, dir, port ?? (await freePort()))
+    const ourCommand = [this.#options.ourCommand, ...flags].join(' ')
+    const starting = startBroker(target, ourCommand, dir, port ?? (await freePort()))
     this.#starting.add(starting)
     try {
       const broker = await starting

@@ -1,3 +1,4 @@
+import { catchUp, catchUpFromBucket, restore } from './archive.ts'
 import { heartbeats } from './heartbeats.ts'
 import { idle } from './idle.ts'
 import { loadRow } from './loads.ts'
@@ -147,6 +148,9 @@ export const ROWS: readonly Row[] = [
     lines: [{ figure: 'records_s' }, { figure: 'of_uncommitted', goal: atLeast(0.9) }],
   }),
   manyPartitions,
+  catchUp,
+  catchUpFromBucket,
   startManyPartitions,
   startAfterKill,
+  restore,
 ]

@@ -7,6 +7,8 @@ export const FIGURES = {
   mb_s: { title: 'MB/s', digits: 0 },
   p50_ms: { title: 'p50 ms', digits: 2 },
   p99_ms: { title: 'p99 ms', digits: 2 },
+  of_wal: { title: 'of the rate from the write-ahead log', digits: 2 },
+  requests_mb: { title: 'requests a MB', digits: 2 },
   commits_s: { title: 'commits/s', digits: 0 },
   of_one_topic: { title: 'of the rate with one topic', digits: 2 },
   of_idempotent: { title: 'of the rate without transactions', digits: 2 },

@@ -21,13 +21,18 @@ export const startEmpty: Row = {
 }
 
 /** Starts a broker while a client tries to produce. For Kafka this includes formatting an empty directory. */
-export async function timeStart(lab: Lab, target: Target, dir: string): Promise<{ broker: Broker; figures: Figures }> {
+export async function timeStart(
+  lab: Lab,
+  target: Target,
+  dir: string,
+  flags: readonly string[] = [],
+): Promise<{ broker: Broker; figures: Figures }> {
   const port = await freePort()
   const tries = Promise.withResolvers<void>()
   const first = lab.load('first', { brokers: `127.0.0.1:${port}` }, line => line === 'trying' && tries.resolve())
   await Promise.race([tries.promise, first])
   const executedUnixMs = performance.timeOrigin + performance.now()
-  const [broker, acked] = await Promise.all([lab.start(target, dir, port), first])
+  const [broker, acked] = await Promise.all([lab.start(target, dir, { port, flags }), first])
   const first_ack_ms = numberOf(acked, 'first_ack_unix_ms') - executedUnixMs
   return { broker, figures: { first_ack_ms, broker_rss_mb: residentMb(broker.pid) } }
 }
