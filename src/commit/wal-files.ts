@@ -83,6 +83,11 @@ export class WalFiles {
     return this.#sizeBytes
   }
 
+  /** What they take at most when what comes next is written: with the next file, the one made ahead of it and the spare one. */
+  get mostBytes(): number {
+    return this.#sizeBytes + 3 * this.#fileBytes
+  }
+
   pathOf(sequence: number): string {
     return `${this.directory}/${walFileName(sequence)}`
   }

@@ -182,11 +182,11 @@ export class Log implements CommitOwner<Gathered>, Effects {
   /** Why no batch is taken now, or never again. */
   get refusal(): ChronikError | null {
     const { failure, files } = this.commits
-    if (failure !== null || files.sizeBytes <= this.options.walLimitBytes) return failure
+    if (failure !== null || files.mostBytes <= this.options.walLimitBytes) return failure
     return new ChronikError(
       'WAL_FULL',
       'retry',
-      `the write-ahead log has reached ${this.options.walLimitBytes} bytes: its records could not be sealed into the object store`,
+      `the write-ahead log has no more room within ${this.options.walLimitBytes} bytes: its records could not be sealed into the object store`,
     )
   }
 

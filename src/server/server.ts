@@ -140,8 +140,8 @@ async function stopAll(stops: Stop[]): Promise<void> {
 /** On the way out the store gets the rest of the log, and the ownership back, within so long. */
 const RELEASE_MS = 30_000
 
-/** Those that two checkpoints need, the one that is written and the one behind it. */
-const LEAST_WAL_FILES = 6
+/** Those that two checkpoints need, the one that is written, and those that are made before they are needed. */
+const LEAST_WAL_FILES = 9
 
 /** What is not in the bucket when the broker stops is only on this machine. */
 const BUCKET_DRAIN_MS = 30_000
