@@ -3,6 +3,7 @@
 // and no process id is ever trusted. `lock.owner` beside it only tells people who holds it.
 // docs/decisions/directory-lock.md has the alternatives.
 
+import { existsSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -14,7 +15,7 @@ const SQLITE_BUSY = 5
 
 /** Refuses with DATA_DIRECTORY_LOCKED if another broker has it, in this process or in any other. */
 export async function lockDirectory(path: string): Promise<DirectoryLock> {
-  const database = await lockFile(path)
+  const database = await lockFile(path, 'write')
   const ownerFile = join(path, 'lock.owner')
   try {
     await fs.writeFile(ownerFile, `process ${process.pid} on ${hostname()}\n`)
@@ -33,16 +34,32 @@ export async function lockDirectory(path: string): Promise<DirectoryLock> {
   }
 }
 
-async function lockFile(path: string): Promise<DatabaseSync> {
+/**
+ * Keeps brokers from starting while somebody reads, who may be one of several. Changes nothing, so a directory that was never locked
+ * stays so: then there is nothing to hold.
+ */
+export async function lockForReading(path: string): Promise<DirectoryLock> {
+  if (!existsSync(join(path, 'lock'))) return { release: async () => {} }
+  const database = await lockFile(path, 'read')
+  return { release: async () => database.close() }
+}
+
+/** Nothing is ever written to the file, so no journal file is needed: the transaction is only held. */
+const HOLDS = {
+  write: 'PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE',
+  // A transaction that reads has a lock only once it has read.
+  read: 'BEGIN; SELECT count(*) FROM sqlite_master',
+}
+
+async function lockFile(path: string, to: keyof typeof HOLDS): Promise<DatabaseSync> {
   let database: DatabaseSync
   try {
-    database = new DatabaseSync(join(path, 'lock'), { timeout: 0 })
+    database = new DatabaseSync(join(path, 'lock'), { timeout: 0, readOnly: to === 'read' })
   } catch (error) {
     throw unusable(path, error)
   }
   try {
-    // Nothing is ever written to the file, so no journal file is needed: the transaction is only held.
-    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
+    database.exec(HOLDS[to])
     return database
   } catch (error) {
     database.close()

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { lockDirectory } from '#system/lock.ts'
+import { lockDirectory, lockForReading } from '#system/lock.ts'
 import { temporaryDirectory } from '#test/support/temporary.ts'
 
 const holder = fileURLToPath(new URL('./hold-lock.ts', import.meta.url))
@@ -66,5 +66,22 @@ describe('the lock of a data directory', () => {
       kind: 'invalid',
       message: expect.stringContaining(`${directory}/none`),
     })
+  })
+
+  it('is refused to readers while somebody has it, and kept from owners while somebody reads', async () => {
+    const directory = await temporaryDirectory()
+    const owner = await lockDirectory(directory)
+    await expect(lockForReading(directory)).rejects.toMatchObject({ code: 'DATA_DIRECTORY_LOCKED' })
+    await owner.release()
+    const readers = [await lockForReading(directory), await lockForReading(directory)]
+    expect((await otherProcess(directory)).said).toContain('DATA_DIRECTORY_LOCKED')
+    for (const reader of readers) await reader.release()
+    expect((await otherProcess(directory)).said).toBe('locked')
+  })
+
+  it('leaves nothing behind where somebody only reads', async () => {
+    const directory = await temporaryDirectory()
+    await (await lockForReading(directory)).release()
+    expect(await readdir(directory)).toEqual([])
   })
 })
