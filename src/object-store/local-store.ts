@@ -12,7 +12,7 @@ import { assert } from '#base/assert.ts'
 import { messageOf, systemCodeOf } from '#base/errors.ts'
 import type { Disk, Random } from '#base/ports.ts'
 import { assertKey, compareKeys, isKey } from './keys.ts'
-import type { ObjectFacts, ObjectStore } from './object-store.ts'
+import type { ObjectFacts, ObjectReader, ObjectStore } from './object-store.ts'
 import { type OpenFile, OpenFiles } from './open-files.ts'
 import { objectMissing, StoreError, type StoreErrorCode } from './store-errors.ts'
 
@@ -37,12 +37,21 @@ export async function openLocalStore(options: LocalStoreOptions): Promise<Object
   return store
 }
 
+/** Changes nothing; a copy of a store may lack what is not an object. */
+export async function openLocalStoreToRead(options: LocalStoreOptions): Promise<ObjectReader> {
+  const store = new LocalStore(options)
+  await store.openToRead()
+  return store
+}
+
 class LocalStore implements ObjectStore {
   readonly place: string
   readonly #disk: Disk
   readonly #root: string
   readonly #name: string
   readonly #files: OpenFiles
+  /** By which the store is known to be there. */
+  #sign: string
   /** Directories that will be there after a power loss. */
   readonly #known = new Set<string>()
   #changes: Promise<unknown> = Promise.resolve()
@@ -53,6 +62,7 @@ class LocalStore implements ObjectStore {
     this.#root = directory.replace(/(?<=.)\/+$/, '')
     this.place = isAbsolute(this.#root) ? `file://${this.#root}` : this.#root
     this.#name = random.bytes(4).toString('hex')
+    this.#sign = `${this.#root}/${ASIDE}`
     this.#files = new OpenFiles({ disk, maxKept: KEPT_OPEN_FILES, keptFromBytes: KEPT_OPEN_FROM_BYTES })
   }
 
@@ -66,6 +76,12 @@ class LocalStore implements ObjectStore {
         await this.#disk.remove(`${this.#root}/${ASIDE}/${name}`)
       }
     })
+  }
+
+  async openToRead(): Promise<void> {
+    const isMarked = (await this.#named(() => this.#disk.facts(this.#sign))) !== null
+    if (!isMarked) this.#sign = this.#root
+    await this.#mustBeThere()
   }
 
   async put(key: string, pieces: readonly Uint8Array[], signal: AbortSignal): Promise<void> {
@@ -299,7 +315,7 @@ class LocalStore implements ObjectStore {
   }
 
   async #mustBeThere(): Promise<void> {
-    if ((await this.#named(() => this.#disk.facts(`${this.#root}/${ASIDE}`))) !== null) return
+    if ((await this.#named(() => this.#disk.facts(this.#sign))) !== null) return
     throw new StoreError('BUCKET_MISSING', `the directory ${this.#root} is gone: is its file system mounted?`)
   }
 

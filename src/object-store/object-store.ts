@@ -7,7 +7,7 @@ import { assert } from '#base/assert.ts'
 import type { Disk } from '#base/ports.ts'
 import type { Settings } from '#config/settings.ts'
 import type { AzureOptions } from './azure-store.ts'
-import { openLocalStore } from './local-store.ts'
+import { openLocalStore, openLocalStoreToRead } from './local-store.ts'
 import { ObservedStore, type Observer } from './observed.ts'
 import { REMOTE_POLICY, type RetrySurroundings, retrying } from './retry.ts'
 import type { S3Options } from './s3-store.ts'
@@ -24,9 +24,21 @@ export interface ObjectFacts {
 
 export type ReadInto = (key: string, from: number, into: Buffer, signal: AbortSignal) => Promise<number>
 
-export interface ObjectStore {
+/** What changes nothing. */
+export interface ObjectReader {
   /** For people: `s3://bucket/prefix`, `file:///data/store`. */
   readonly place: string
+  /** Bytes from `from` on, `length` of them, at least one; fewer only at the object's end, none behind it. */
+  getRange(key: string, from: number, length: number, signal: AbortSignal): Promise<Buffer>
+  /** Null if there is no such object. */
+  head(key: string, signal: AbortSignal): Promise<ObjectFacts | null>
+  /** Those whose keys begin with the prefix and come behind `after`, in the order of their keys. */
+  list(prefix: string, after: string, signal: AbortSignal): AsyncIterable<ObjectFacts>
+  /** Lets go of connections and files. */
+  close(): Promise<void>
+}
+
+export interface ObjectStore extends ObjectReader {
   /** Writes all of the pieces as one object, or nothing; takes the place of what had the key. The pieces stay as they are until it ends. */
   put(key: string, pieces: readonly Uint8Array[], signal: AbortSignal): Promise<void>
   /**
@@ -34,21 +46,13 @@ export interface ObjectStore {
    * should be the writer's own: who finds the same bytes after an answer was lost is told true.
    */
   putIfAbsent(key: string, pieces: readonly Uint8Array[], signal: AbortSignal): Promise<boolean>
-  /** Bytes from `from` on, `length` of them, at least one; fewer only at the object's end, none behind it. */
-  getRange(key: string, from: number, length: number, signal: AbortSignal): Promise<Buffer>
   /**
-   * Where it saves memory: the same into memory of the reader, all of it or as much as there is; how much. When it has failed,
+   * Where it saves memory: as getRange into memory of the reader, all of it or as much as there is; how much. When it has failed,
    * something may be written there later.
    */
   readonly readInto?: ReadInto | undefined
-  /** Null if there is no such object. */
-  head(key: string, signal: AbortSignal): Promise<ObjectFacts | null>
-  /** Those whose keys begin with the prefix and come behind `after`, in the order of their keys. */
-  list(prefix: string, after: string, signal: AbortSignal): AsyncIterable<ObjectFacts>
   /** Nothing if it is not there. */
   delete(key: string, signal: AbortSignal): Promise<void>
-  /** Lets go of connections and files. */
-  close(): Promise<void>
 }
 
 export interface StoreSurroundings extends Observer, RetrySurroundings {
@@ -75,10 +79,17 @@ export async function openObjectStore(settings: Settings, surroundings: StoreSur
   }
 }
 
+/** For who only looks: a directory is not made, and nothing in it is cleared away. */
+export async function openObjectReader(settings: Settings, surroundings: StoreSurroundings): Promise<ObjectReader> {
+  if (settings.storageBackend === 'local')
+    return openLocalStoreToRead({ ...surroundings, directory: directoryOf(settings) })
+  return (await openObjectStore(settings, surroundings)).store
+}
+
 async function openRaw(settings: Settings, { disk, random }: StoreSurroundings): Promise<ObjectStore> {
   switch (settings.storageBackend) {
     case 'local':
-      return openLocalStore({ disk, random, directory: settings.localStoragePath ?? `${settings.dataDir}/store` })
+      return openLocalStore({ disk, random, directory: directoryOf(settings) })
     case 's3':
       return (await import('./s3-store.ts')).openS3Store(s3OptionsOf(settings))
     case 'gcs': {
@@ -92,6 +103,10 @@ async function openRaw(settings: Settings, { disk, random }: StoreSurroundings):
       return (await import('./azure-store.ts')).openAzureStore({ container, prefix: settings.azurePrefix, access })
     }
   }
+}
+
+function directoryOf({ localStoragePath, dataDir }: Settings): string {
+  return localStoragePath ?? `${dataDir}/store`
 }
 
 function s3OptionsOf(settings: Settings): S3Options {

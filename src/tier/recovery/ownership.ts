@@ -1,6 +1,6 @@
 import { ChronikError } from '#base/errors.ts'
 import type { Clock, Random } from '#base/ports.ts'
-import type { ObjectStore } from '#object-store/object-store.ts'
+import type { ObjectReader, ObjectStore } from '#object-store/object-store.ts'
 import {
   CHECKPOINT_PREFIX,
   GENERATION_PREFIX,
@@ -112,7 +112,7 @@ async function lookAtOwner(
 const UNREADABLE: ReadonlySet<string> = new Set(['OBJECT_MISSING', 'OWNER_DAMAGED'])
 
 /** Null if there is none, or it cannot be read. */
-export async function readOwner(store: ObjectStore, signal: AbortSignal): Promise<OwnerFile | null> {
+export async function readOwner(store: ObjectReader, signal: AbortSignal): Promise<OwnerFile | null> {
   try {
     return decodeOwnerFile(await store.getRange(OWNER_KEY, 0, SMALL_OBJECT_BYTES, signal))
   } catch (thrown) {

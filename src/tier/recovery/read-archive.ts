@@ -1,5 +1,5 @@
 import { ChronikError } from '#base/errors.ts'
-import type { ObjectStore } from '#object-store/object-store.ts'
+import type { ObjectReader } from '#object-store/object-store.ts'
 import {
   ARCHIVE_HEADER_BYTES,
   type ArchivedObject,
@@ -28,7 +28,7 @@ const PIECES_AT_ONCE = 8
 const HEADERS_AT_ONCE = 16
 
 export interface ArchiveReader {
-  readonly store: ObjectStore
+  readonly store: ObjectReader
   readonly signal: AbortSignal
   readonly unpack: Unpack
   report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void

@@ -1,6 +1,6 @@
 import { ChronikError, messageOf } from '#base/errors.ts'
 import { type Segment, TAIL_REVISION } from '#core/segments.ts'
-import type { ObjectFacts, ObjectStore } from '#object-store/object-store.ts'
+import type { ObjectFacts, ObjectReader } from '#object-store/object-store.ts'
 import { readDirectory, readTrailer, type SegmentPart, TRAILER_BYTES } from '#segments/segment-format.ts'
 import { parseSegmentKey, type SegmentName, TAIL_PREFIX } from '#segments/segment-names.ts'
 import { mapAtOnce } from './map-at-once.ts'
@@ -23,7 +23,7 @@ export function tailFolder(generation: number): string {
 
 /** In the order in which they were written. What cannot be read is told of and left out. */
 export async function readTailObjects(
-  { store, signal }: { store: ObjectStore; signal: AbortSignal },
+  { store, signal }: { store: ObjectReader; signal: AbortSignal },
   generation: number,
   unreadable: (key: string, why: string) => void,
 ): Promise<TailObject[]> {
@@ -48,7 +48,11 @@ export function isLoss(thrown: unknown): boolean {
   return thrown instanceof ChronikError && (thrown.kind === 'corrupt' || thrown.code === 'OBJECT_MISSING')
 }
 
-async function readParts(store: ObjectStore, facts: ObjectFacts, signal: AbortSignal): Promise<readonly SegmentPart[]> {
+async function readParts(
+  store: ObjectReader,
+  facts: ObjectFacts,
+  signal: AbortSignal,
+): Promise<readonly SegmentPart[]> {
   const { key, sizeBytes } = facts
   const likelyBytes = Math.min(sizeBytes, LIKELY_BYTES)
   // Of an object that is too short, too, it is said what is wrong.

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Disk } from '#base/ports.ts'
-import { openLocalStore } from '#object-store/local-store.ts'
-import type { ObjectStore } from '#object-store/object-store.ts'
+import { openLocalStore, openLocalStoreToRead } from '#object-store/local-store.ts'
+import type { ObjectReader } from '#object-store/object-store.ts'
 import { systemDisk } from '#system/disk.ts'
 import { systemRandom } from '#system/random.ts'
 import { describeObjectStore } from '#test/contract/object-store.ts'
@@ -25,7 +25,7 @@ async function simulated(options: SimDiskOptions & { clock?: SimClock } = {}): P
   return disk
 }
 
-async function contentOf(store: ObjectStore): Promise<Record<string, string>> {
+async function contentOf(store: ObjectReader): Promise<Record<string, string>> {
   const content: Record<string, string> = {}
   for await (const { key, sizeBytes } of store.list('', '', patient)) {
     const bytes = await store.getRange(key, 0, 100, patient)
@@ -266,3 +266,33 @@ describe('a store in a directory', () => {
 function failure(code: string): Error {
   return Object.assign(new Error(`${code}: what the system says`), { code })
 }
+
+describe('a store in a directory that is opened to be read', () => {
+  const toRead = (disk: Disk) => openLocalStoreToRead({ disk, random: systemRandom, directory: ROOT })
+
+  it('is left as it is, what somebody is just writing, too', async () => {
+    const disk = await simulated()
+    await (await openOn(disk)).put('a/b', [text('c')], patient)
+    disk.poke(`${ROOT}/.new/1`, text('half of it'))
+    const calls: string[] = []
+    disk.onCall = ({ kind }) => {
+      calls.push(kind)
+      return null
+    }
+    const store = await toRead(disk)
+    expect(await contentOf(store)).toEqual({ 'a/b': 'c' })
+    await store.close()
+    expect(disk.paths).toEqual([`${ROOT}/.new/1`, `${ROOT}/a/b`])
+    expect(calls.filter(kind => !['open', 'read', 'list', 'facts', 'close'].includes(kind))).toEqual([])
+  })
+
+  it('may be a copy that has only the objects', async () => {
+    const disk = await simulated()
+    disk.poke(`${ROOT}/a/b`, text('c'))
+    expect(await contentOf(await toRead(disk))).toEqual({ 'a/b': 'c' })
+  })
+
+  it('must be there', async () => {
+    await expect(toRead(await simulated())).rejects.toMatchObject({ code: 'BUCKET_MISSING' })
+  })
+})
