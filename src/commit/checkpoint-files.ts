@@ -91,10 +91,9 @@ export async function readNewestCheckpoint(
 ): Promise<Checkpoint | null> {
   const positions = await listCheckpoints(disk, directory)
   for (const position of positions.toReversed()) {
-    const path = `${directory}/${fileName(position)}`
-    const checkpoint = decodeCheckpoint(await readWholeFile(disk, path))
-    if (checkpoint !== null && checkpoint.position === position) return checkpoint
-    damaged(path)
+    const checkpoint = await readCheckpoint(disk, directory, position)
+    if (checkpoint !== null) return checkpoint
+    damaged(checkpointPath(directory, position))
   }
   if (positions.length === 0) return null
   throw new ChronikError(
@@ -102,6 +101,16 @@ export async function readNewestCheckpoint(
     'corrupt',
     `no checkpoint in ${directory} can be read: run 'chronik repair' to see what can be done`,
   )
+}
+
+export function checkpointPath(directory: string, position: number): string {
+  return `${directory}/${fileName(position)}`
+}
+
+/** Null: it is damaged. */
+export async function readCheckpoint(disk: Disk, directory: string, position: number): Promise<Checkpoint | null> {
+  const checkpoint = decodeCheckpoint(await readWholeFile(disk, checkpointPath(directory, position)))
+  return checkpoint?.position === position ? checkpoint : null
 }
 
 function decodeCheckpoint(bytes: Buffer): Checkpoint | null {

@@ -190,6 +190,15 @@ export class IndexFiles {
     }
   }
 
+  /** Reads all of an index: refuses what is damaged. Returns where it says that its file begins and ends. */
+  check(sequence: number): Promise<{ position: number; endPosition: number }> {
+    return this.#use(sequence, async index => {
+      const windowCount = Math.ceil(index.entryCount / WINDOW_ENTRIES)
+      for (let window = 0; window < windowCount; window++) await this.#window(index, window)
+      return { position: index.position, endPosition: index.endPosition }
+    })
+  }
+
   /** Forgets a WAL file and removes its index. */
   async remove(sequence: number): Promise<void> {
     await this.#forget(sequence)
