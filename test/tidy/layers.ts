@@ -63,9 +63,17 @@ export const verbs: Record<string, string[]> = {
     'repair',
     'directory-id',
     'place-checkpoint',
+    'verify-log',
   ],
-  tier: ['seal-plan', 'recovery/recovery', 'recovery/restore', 'recovery/restore-directory', 'recovery/pack'],
-  server: ['restore'],
+  tier: [
+    'seal-plan',
+    'recovery/recovery',
+    'recovery/restore',
+    'recovery/restore-directory',
+    'recovery/pack',
+    'verify/verify',
+  ],
+  server: ['restore', 'verify'],
 }
 
 /** Where the program begins, as a command and as a library. */

@@ -72,7 +72,7 @@ const MARKER_BYTES = buildEndMarker('abort', {
 }).length
 
 /** Everything that was answered is in what was archived. */
-function isAllThere(owner: OwnerFile | null, generation: number, position: number): boolean {
+export function isAllThere(owner: OwnerFile | null, generation: number, position: number): boolean {
   if (owner === null || owner.generation !== generation) return false
   if (owner.phase === 'stopped') return owner.archivedTo === position
   return owner.durability === 'bucket'
@@ -102,7 +102,8 @@ function isCovered({ isOver, state, laterSegments }: Replay): boolean {
   return true
 }
 
-async function copiesOfRest(
+/** Of each partition that has records in no segment, where in the store there are copies of them. */
+export async function copiesOfRest(
   reader: ArchiveReader,
   generation: number,
   { state, laterSegments }: Replay,
@@ -139,6 +140,6 @@ function takeCopies(partition: Partition, copies: readonly Copy[]): Taken[] {
 }
 
 /** Where the records are there up to. */
-function endOf({ walStart, logStart }: Partition, taken: readonly Taken[]): number {
+export function endOf({ walStart, logStart }: Partition, taken: readonly Taken[]): number {
   return Math.max(logStart, walStart, taken.at(-1)?.to ?? 0)
 }
