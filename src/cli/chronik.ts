@@ -6,11 +6,19 @@ import { logCommand } from './log.ts'
 import { repairCommand } from './repair.ts'
 import { restoreCommand } from './restore.ts'
 import { startCommand } from './start.ts'
+import { verifyCommand } from './verify.ts'
 import { VERSION } from './version.ts'
 
 // The command `chronik`: finds the command that is asked for and runs it. Exit codes: 0 done, 1 failed, 2 wrong use.
 
-const COMMANDS: readonly Command[] = [startCommand, groupCommand, logCommand, repairCommand, restoreCommand]
+const COMMANDS: readonly Command[] = [
+  startCommand,
+  groupCommand,
+  logCommand,
+  repairCommand,
+  restoreCommand,
+  verifyCommand,
+]
 
 function help(): string {
   const width = Math.max(...COMMANDS.map(command => command.name.length))

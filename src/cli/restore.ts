@@ -1,11 +1,8 @@
-import { processEnvironment } from '#config/environment.ts'
-import { loadSettings } from '#config/load-settings.ts'
-import type { Settings } from '#config/settings.ts'
 import { type RestoreReport, restoreFromStore } from '#server/restore.ts'
 import { systemProcess } from '#system/process.ts'
-import { readTextFile } from '#system/text-file.ts'
 import { type Command, readOptions, UsageError } from './command.ts'
 import { readMoment } from './moment.ts'
+import { settingsWithStore } from './store-place.ts'
 import { table } from './table.ts'
 
 const HELP = `Usage: chronik restore --data-dir DIR [--from PLACE] [--at TIME] [--execute] [--take-over]
@@ -34,7 +31,8 @@ async function run(argv: readonly string[]): Promise<number> {
   const options = readOptions(argv, ['data-dir', 'from', 'at', 'config'], ['execute', 'take-over'])
   const dataDir = options['data-dir']
   if (dataDir === undefined) throw new UsageError('--data-dir is needed')
-  const settings = settingsOf(dataDir, options.from, options.config)
+  const config = options.config === undefined ? [] : ['--config', options.config]
+  const settings = settingsWithStore(['--data-dir', dataDir, ...config], options.from)
   const executes = options.execute ?? false
   const found = await restoreFromStore({
     settings,
@@ -50,22 +48,6 @@ async function run(argv: readonly string[]): Promise<number> {
       : '\nnothing was changed: add --execute to restore this\n',
   )
   return 0
-}
-
-function settingsOf(dataDir: string, from: string | undefined, config: string | undefined): Settings {
-  const argv = ['--data-dir', dataDir]
-  if (config !== undefined) argv.push('--config', config)
-  if (from !== undefined) argv.push('--local-storage-path', directoryOf(from))
-  const loaded = loadSettings({ argv, env: processEnvironment(), readFile: readTextFile })
-  if (!loaded.ok) throw new UsageError(loaded.errors.join('\n'))
-  return loaded.settings
-}
-
-function directoryOf(from: string): string {
-  const scheme = /^([a-z0-9]+):\/\//.exec(from)?.[1]
-  if (scheme === undefined) return from
-  if (scheme === 'file') return from.slice('file://'.length)
-  throw new UsageError(`--from takes a directory; name a bucket by its settings, not as '${from}'`)
 }
 
 function describe({ place, owner, plan }: RestoreReport): string {

@@ -15,11 +15,11 @@ describe('chronik', () => {
   it('names its commands when no command or an unknown one is given', async () => {
     const [none, unknown] = await Promise.all([chronik(), chronik('stop')])
     expect(none).toMatchObject({ code: 2, stderr: '' })
-    expect(none.stdout).toMatch(/\n {2}start .*\n {2}group .*\n {2}log .*\n {2}repair .*\n {2}restore /)
+    expect(none.stdout).toMatch(/\n {2}start .*\n {2}group .*\n {2}log .*\n {2}repair .*\n {2}restore .*\n {2}verify /)
     expect(unknown).toEqual({
       code: 2,
       stdout: '',
-      stderr: "chronik: no command 'stop'. Commands: start, group, log, repair, restore\n",
+      stderr: "chronik: no command 'stop'. Commands: start, group, log, repair, restore, verify\n",
     })
   })
 
