@@ -10,7 +10,7 @@ import {
   COMMAND_PATH,
   startBrokerProcess,
 } from '#test/support/broker-process.ts'
-import { runToEnd } from '#test/support/command-line.ts'
+import { chronik, runToEnd } from '#test/support/command-line.ts'
 import { temporaryDirectory } from '#test/support/temporary.ts'
 import { until } from '#test/support/until.ts'
 import { WireClient } from '#test/support/wire-client.ts'
@@ -118,4 +118,7 @@ it('a broker that is killed and loses its disk is back, with its records, from t
   await rm(place.dataDir, { recursive: true })
   const third = await start(place)
   expect(await texts(await client(third))).toContain('afterwards')
+  await third.stop()
+  const verified = await chronik('verify', '--data-dir', place.dataDir, '--from', place.flags[1]!)
+  expect(verified).toMatchObject({ code: 0, stdout: expect.stringContaining('\nall is well') })
 })

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type BrokerProcess, startBrokerProcess } from '#test/support/broker-process.ts'
+import { chronik } from '#test/support/command-line.ts'
 import { scrape } from '#test/support/metrics-page.ts'
 import { type SmallS3, startSmallS3 } from '#test/support/small-s3.ts'
 import { temporaryDirectory } from '#test/support/temporary.ts'
@@ -69,6 +70,15 @@ async function untilSealed(broker: BrokerProcess): Promise<void> {
 
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i)
 
+/** It is stopped, and everything that it has left is as it was stored. */
+async function expectAllIsWell(broker: BrokerProcess): Promise<void> {
+  await broker.stop()
+  expect(await chronik('verify', '--data-dir', broker.dataDir)).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/\nall is well\n$/),
+  })
+}
+
 describe('records that are sealed', () => {
   it('are read like any others, once each, after kill -9, too', async () => {
     const dataDir = await temporaryDirectory()
@@ -86,6 +96,7 @@ describe('records that are sealed', () => {
     expect(await consume(second, RECORDS + 100)).toEqual(upTo(RECORDS + 100))
     const files = await readdir(join(dataDir, 'store', 'segments', 'shared'), { recursive: true })
     expect(files.filter(name => name.endsWith('.log')).length).toBeGreaterThan(0)
+    await expectAllIsWell(second)
   })
 
   it('leave the disk of the write-ahead log', async () => {
@@ -113,6 +124,7 @@ describe('records that are sealed', () => {
     // 50 keys go round 3 partitions: of each partition the last record of each key is left.
     const last = new Map(upTo(RECORDS).map(i => [`${i % PARTITIONS}:${i % 50}`, i]))
     expect(values).toEqual([...last.values()].sort((a, b) => a - b))
+    await expectAllIsWell(broker)
   }, 90_000)
 })
 

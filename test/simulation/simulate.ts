@@ -9,6 +9,7 @@ import { checkRead } from './reader.ts'
 import { tierPlanOf } from './tier-plan.ts'
 import type { Tiers } from './tiers.ts'
 import { Trace } from './trace.ts'
+import { verified } from './verified.ts'
 import { DATA, type Plans, World } from './world.ts'
 
 // One run: the real log on a simulated disk and clock, with clients, through several lives. Everything follows from the seed.
@@ -63,6 +64,7 @@ async function run(world: World): Promise<void> {
   await world.clock.run(world.disk.makeDirectory(DATA).then(() => world.disk.syncDirectory('')))
   for (const life of world.plan.lives) {
     await inspect(world)
+    await verified(world)
     world.useDisk(world.disk, life.diesAtCall, true)
     let ending: Ending = life.ending
     if (await world.open()) {
@@ -87,6 +89,7 @@ function endLife(world: World, ending: Ending): void {
 
 /** With nothing going wrong any more, everything gets done, and what is then closed is there when it is opened again. */
 async function lastLife(world: World): Promise<void> {
+  await verified(world)
   heal(world)
   if (!(await world.open())) throw new Violation('the machine died though nothing went wrong')
   await checkEverything(world)
@@ -103,6 +106,7 @@ async function lastLife(world: World): Promise<void> {
   await audit(world, true)
   if (!(await close(world))) throw new Violation('the log could not be closed though nothing went wrong')
   endLife(world, 'power-loss')
+  await verified(world)
   heal(world)
   const { undecided } = world.counts
   await world.open()

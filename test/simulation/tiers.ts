@@ -147,6 +147,14 @@ export class Tiers {
     }
   }
 
+  /** All objects, as they are after a life. */
+  objectsOn(disk: SimDisk): [key: string, bytes: Buffer][] {
+    const bucket = this.#bucket
+    if (bucket !== null) return bucket.keys.map(key => [key, bucket.peek(key)])
+    const paths = disk.paths.filter(path => path.startsWith(`${STORE}/`) && !path.startsWith(`${STORE}/.`))
+    return paths.map(path => [path.slice(STORE.length + 1), disk.peek(path)])
+  }
+
   /** Names of all objects, as they are. */
   async keys(): Promise<string[]> {
     if (this.#bucket !== null) return this.#bucket.keys
