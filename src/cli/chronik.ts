@@ -1,4 +1,5 @@
 import { ChronikError, messageOf, systemCodeOf } from '#base/errors.ts'
+import { staying } from '#system/clock.ts'
 import { systemProcess } from '#system/process.ts'
 import { type Command, UsageError } from './command.ts'
 import { groupCommand } from './group.ts'
@@ -71,5 +72,5 @@ function isOfTheWorld(thrown: unknown): boolean {
 
 // `chronik log dump | head` has read what it wants.
 systemProcess.onOutputClosed(() => systemProcess.exit(1))
-const code = await main(systemProcess.commandArguments)
+const code = await staying(main(systemProcess.commandArguments))
 if (code !== 0) systemProcess.exit(code)

@@ -4,7 +4,7 @@ import { settingsFrom } from '#config/load-settings.ts'
 import { isWildcard } from '#config/setting-types.ts'
 import type { Settings } from '#config/settings.ts'
 import { createLogger, type LogLevel, standardOutput } from '#observe/log.ts'
-import { atMost, systemClock } from '#system/clock.ts'
+import { atMost, staying, systemClock } from '#system/clock.ts'
 import { systemDisk } from '#system/disk.ts'
 import { systemRandom } from '#system/random.ts'
 import { createTemporaryDirectory } from '#system/temporary.ts'
@@ -58,7 +58,7 @@ export async function startChronik(options: ChronikOptions = {}): Promise<Chroni
     const output = standardOutput()
     const failure = Promise.withResolvers<Error>()
     const logger = createLogger({ level: settings.logLevel as LogLevel, pretty: false, output })
-    const server = await startServer({
+    const starting = startServer({
       settings,
       sources,
       disk: systemDisk,
@@ -71,6 +71,7 @@ export async function startChronik(options: ChronikOptions = {}): Promise<Chroni
         failure.resolve(error)
       },
     })
+    const server = await staying(starting)
     const { port } = server.kafka
     // Nobody can connect to "every address": a client here reaches the loopback one.
     const host = isWildcard(settings.bindAddr) ? LOOPBACK : settings.bindAddr
@@ -81,7 +82,7 @@ export async function startChronik(options: ChronikOptions = {}): Promise<Chroni
       failure: failure.promise,
       close: async () => {
         try {
-          await server.close()
+          await staying(server.close())
         } finally {
           await temporary?.remove()
           await atMost(LAST_LINES_MS, output.flush())

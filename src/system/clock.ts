@@ -22,6 +22,16 @@ function startTimer(delayMs: number, call: () => void): Timer {
   return { cancel: () => clearTimeout(timer) }
 }
 
+/** The process does not end before the work has, even if nothing but time has to pass: no other timer here keeps it. */
+export async function staying<T>(work: Promise<T>): Promise<T> {
+  const timer = setInterval(() => {}, LONGEST_TIMER_MS)
+  try {
+    return await work
+  } finally {
+    clearInterval(timer)
+  }
+}
+
 /** Waits for work, but no longer than so long. */
 export function atMost(delayMs: number, work: Promise<void>): Promise<void> {
   return new Promise((resolve, reject) => {

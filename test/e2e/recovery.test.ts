@@ -122,3 +122,19 @@ it('a broker that is killed and loses its disk is back, with its records, from t
   const verified = await chronik('verify', '--data-dir', place.dataDir, '--from', place.flags[1]!)
   expect(verified).toMatchObject({ code: 0, stdout: expect.stringContaining('\nall is well') })
 })
+
+it('a broker that takes over waits until the one before has surely stopped, and then serves', async () => {
+  const place = await directories()
+  const first = await start(place)
+  const wire = await client(first)
+  await wire.send('Metadata', 9, { topics: [{ name: TOPIC }] })
+  await produce(wire, ['before'])
+  const metrics = `http://127.0.0.1:${first.metricsPort}/metrics`
+  await until('the archive', async () => /\nchronik_upload_lag_bytes 0\n/.test(await (await fetch(metrics)).text()))
+  await first.kill9()
+  await rm(place.dataDir, { recursive: true })
+
+  const second = await start({ ...place, flags: [...place.flags, '--take-over'] })
+  expect(second.output()).toContain('has surely stopped')
+  expect(await texts(await client(second))).toContain('before')
+})
