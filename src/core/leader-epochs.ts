@@ -1,13 +1,17 @@
+import { assert } from '#base/assert.ts'
 import { type EpochStart, FIRST_LEADER_EPOCH, type Partition } from './state.ts'
 
 // Which leader wrote which records (Kafka: LeaderEpochFileCache). A single broker leads with one epoch; whoever restores a partition
 // of which the end may be lost leads with the next one, so that consumers who have read that end find out.
+//
+// Batches in segments carry the epoch of who wrote them. Those in the write-ahead log are all of the partition's epoch now.
 
 /** Kafka: RecordBatch.NO_PARTITION_LEADER_EPOCH */
 const UNDEFINED_EPOCH = -1
 
 /** Who leads from here on: what is there behind the offset is not, and never was. */
 export function beginEpoch(partition: Partition, startOffset: number): void {
+  assert(partition.extents.length === 0, 'no records of the leader before are in the write-ahead log')
   partition.leaderEpoch++
   // Epochs without records are forgotten.
   const earlier = (partition.laterEpochs ?? []).filter(epoch => epoch.startOffset < startOffset)
@@ -32,10 +36,11 @@ export function endOfEpoch(partition: Partition, wanted: number): { epoch: numbe
   const { leaderEpoch, nextOffset, logStart } = partition
   if (wanted === leaderEpoch) return { epoch: wanted, endOffset: nextOffset }
   if (wanted === UNDEFINED_EPOCH || wanted > leaderEpoch) return null
-  const epochs = epochsOf(partition)
-  const next = epochs.find(({ epoch }) => epoch > wanted)
-  const endOffset = Math.max(logStart, next?.startOffset ?? nextOffset)
   // What is gone from the begin, is gone with its epochs.
-  const own = epochs.findLast(({ epoch, startOffset }) => epoch <= wanted && startOffset < endOffset)
-  return { epoch: own?.epoch ?? wanted, endOffset }
+  const first = epochAt(partition, logStart)
+  const left = epochsOf(partition).filter(({ epoch }) => epoch >= first)
+  const next = left.find(({ epoch }) => epoch > wanted)
+  assert(next !== undefined, 'the epoch of now is always there')
+  const own = left.findLast(({ epoch }) => epoch <= wanted)
+  return { epoch: own?.epoch ?? wanted, endOffset: Math.max(logStart, next.startOffset) }
 }

@@ -7,12 +7,13 @@ import type { Broker, RequestContext } from '#kafka/broker.ts'
 import { type FetchPlan, planFetch } from '#kafka/fetch-plan.ts'
 import { partitionKey, type SessionPartition } from '#kafka/fetch-sessions.ts'
 import { defineHandler } from '#kafka/handler.ts'
+import { checkLeaderEpoch } from '#kafka/partitions.ts'
 import { FetchRequest, FetchResponse } from '#kafka/protocol/apis/01-fetch.ts'
 import { errorCode, type KafkaErrorName } from '#kafka/protocol/protocol.ts'
 import type { Waiter } from '#log/log.ts'
 import { availableBytes, type LogSlices, NOTHING, readLog, release } from '#log/read-log.ts'
 
-// Fetch v4-18. v7: sessions (KIP-227). v12: truncation detection (KIP-595). v13: topic ids.
+// Fetch v4-18. v7: sessions (KIP-227). v12: truncation detection (KIP-595). v13: topic ids. v16: who leads (KIP-951).
 //
 // A fetch that finds too little waits: for a change of one of its partitions, or for its time to end, whichever is first.
 // What it found is not kept meanwhile. Whole batches are answered, from the one that holds the offset on; the first batch of the
@@ -49,6 +50,7 @@ interface Reading {
 const NO_ERROR = errorCode('NONE')
 const READ_COMMITTED = 1
 const TOPIC_IDS_FROM = 13
+const LEADERS_FROM = 16
 /** Longer than any client waits for an answer: one that asks for more and is gone without a word does not wait for ever. */
 const MAX_WAIT_MS = 5 * 60_000
 /** Kafka: remote.fetch.max.wait.ms */
@@ -148,18 +150,16 @@ class Fetching {
       const byId = this.#context.version >= TOPIC_IDS_FROM && !this.#broker.log.state.topicsById.has(wanted.topicId)
       return { error: byId ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION' }
     }
-    const { leaderEpoch, nextOffset, logStart } = partition
-    if (wanted.currentLeaderEpoch >= 0 && wanted.currentLeaderEpoch !== leaderEpoch) {
-      return { error: wanted.currentLeaderEpoch < leaderEpoch ? 'FENCED_LEADER_EPOCH' : 'UNKNOWN_LEADER_EPOCH' }
+    const problem = wanted.currentLeaderEpoch < 0 ? null : checkLeaderEpoch(partition, wanted.currentLeaderEpoch)
+    if (problem !== null) return { error: problem }
+    const { fetchOffset, lastFetchedEpoch } = wanted
+    const end = lastFetchedEpoch < 0 ? undefined : endOfEpoch(partition, lastFetchedEpoch)
+    // What is gone from the begin is out of range, whatever was there.
+    if (end === null || fetchOffset < partition.logStart) return { error: 'OFFSET_OUT_OF_RANGE' }
+    if (end !== undefined && (end.epoch < lastFetchedEpoch || end.endOffset < fetchOffset)) {
+      return { partition, diverges: true }
     }
-    if (wanted.lastFetchedEpoch >= 0) {
-      const end = endOfEpoch(partition, wanted.lastFetchedEpoch)
-      if (end === null) return { error: 'OFFSET_OUT_OF_RANGE' }
-      if (end.epoch < wanted.lastFetchedEpoch || end.endOffset < wanted.fetchOffset)
-        return { partition, diverges: true }
-    }
-    const { fetchOffset } = wanted
-    if (fetchOffset < logStart || fetchOffset > nextOffset) return { error: 'OFFSET_OUT_OF_RANGE' }
+    if (fetchOffset > partition.nextOffset) return { error: 'OFFSET_OUT_OF_RANGE' }
     return { partition, diverges: false }
   }
 
@@ -183,7 +183,7 @@ class Fetching {
     const readable: Readable[] = []
     for (const wanted of this.#plan.partitions.values()) {
       const found = this.#check(wanted)
-      if ('error' in found) answers.set(wanted, errorAnswer(wanted, found.error))
+      if ('error' in found) answers.set(wanted, this.#refusal(wanted, found.error))
       else if (found.diverges) answers.set(wanted, divergingAnswer(wanted, found.partition))
       else readable.push({ wanted, partition: found.partition })
     }
@@ -268,6 +268,15 @@ class Fetching {
     })
   }
 
+  /** Who believes in an earlier leader is told of the one there is (KIP-951). */
+  #refusal(wanted: SessionPartition, error: KafkaErrorName): PartitionAnswer {
+    const answer = errorAnswer(wanted, error)
+    const leaderEpoch = this.#find(wanted)?.leaderEpoch
+    const isTold = error === 'FENCED_LEADER_EPOCH' && this.#context.version >= LEADERS_FROM
+    if (!isTold || leaderEpoch === undefined) return answer
+    return { ...answer, currentLeader: { leaderId: this.#broker.settings.nodeId, leaderEpoch } }
+  }
+
   #recordsAnswer(wanted: SessionPartition, partition: Partition, read: LogSlices): PartitionAnswer {
     const answer = recordsAnswer(wanted, partition, read)
     if (!this.#isCommittedOnly) return answer
@@ -292,6 +301,12 @@ class Fetching {
     }
   }
 
+  /** Where the leaders are that the answers name. */
+  #leadersIn(answers: Map<SessionPartition, PartitionAnswer>): Pick<Response, 'nodeEndpoints'> {
+    const hasOne = [...answers.values()].some(({ currentLeader }) => currentLeader !== undefined)
+    return hasOne ? { nodeEndpoints: [{ nodeId: this.#broker.settings.nodeId, ...this.#context.advertised }] } : {}
+  }
+
   #response(answers: Map<SessionPartition, PartitionAnswer>): Response {
     const { session, incremental, partitions } = this.#plan
     const byTopic = new Map<string, Response['responses'][number] & { partitions: PartitionAnswer[] }>()
@@ -308,7 +323,8 @@ class Fetching {
     }
     const { metrics, clock } = this.#broker
     metrics.fetchLatency.observe((clock.monotonicMs() - this.#beganMs - this.#waitedMs) / 1000)
-    return { errorCode: NO_ERROR, sessionId: session?.id ?? 0, responses: [...byTopic.values()] }
+    const responses = [...byTopic.values()]
+    return { errorCode: NO_ERROR, sessionId: session?.id ?? 0, responses, ...this.#leadersIn(answers) }
   }
 }
 
