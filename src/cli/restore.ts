@@ -5,7 +5,7 @@ import { readMoment } from './moment.ts'
 import { settingsWithStore } from './store-place.ts'
 import { table } from './table.ts'
 
-const HELP = `Usage: chronik restore --data-dir DIR [--from PLACE] [--at TIME] [--execute] [--take-over]
+const HELP = `Usage: chronik restore --data-dir DIR [--from PLACE] [--at TIME] [--execute] [--take-over] [--accept-loss]
 
 Says what an object store would give back, and makes a data directory of it if told to. Changes nothing without --execute, which
 takes the store over: its owner before must be gone, and only this data directory can go on with it. 'chronik start' with an
@@ -17,6 +17,7 @@ empty data directory does the same for the newest state; this command is for goi
                    Unset: the newest there is
   --execute        do it
   --take-over      also if the owner of the store may still live; it is fenced first
+  --accept-loss    without what is damaged in the store, or missing, and without what is lost by that: look first
   --config FILE    settings file
 `
 
@@ -28,7 +29,7 @@ export const restoreCommand: Command = {
 }
 
 async function run(argv: readonly string[]): Promise<number> {
-  const options = readOptions(argv, ['data-dir', 'from', 'at', 'config'], ['execute', 'take-over'])
+  const options = readOptions(argv, ['data-dir', 'from', 'at', 'config'], ['execute', 'take-over', 'accept-loss'])
   const dataDir = options['data-dir']
   if (dataDir === undefined) throw new UsageError('--data-dir is needed')
   const config = options.config === undefined ? [] : ['--config', options.config]
@@ -38,6 +39,7 @@ async function run(argv: readonly string[]): Promise<number> {
     settings,
     atMs: options.at === undefined ? null : readMoment('at', options.at),
     takeOver: options['take-over'] ?? false,
+    acceptsLoss: options['accept-loss'] ?? false,
     executes,
     report: message => systemProcess.printError(`${message}\n`),
   })
@@ -51,7 +53,7 @@ async function run(argv: readonly string[]): Promise<number> {
 }
 
 function describe({ place, owner, plan }: RestoreReport): string {
-  const { state, mended, position, stateTimeMs, generation, isComplete } = plan
+  const { state, mended, damage, position, stateTimeMs, generation, isComplete } = plan
   const lost = new Map<string, number>()
   for (const { topic } of mended.cutPartitions) lost.set(topic.name, (lost.get(topic.name) ?? 0) + 1)
   const rows = [...state.topics.values()].map(({ name, partitions }) => {
@@ -64,6 +66,7 @@ function describe({ place, owner, plan }: RestoreReport): string {
     `state of    ${new Date(stateTimeMs).toISOString()}, position ${position} of generation ${generation}`,
     `groups      ${state.groups.size}`,
     `lost        ${lostText(plan)}`,
+    ...damage.map(({ what, why }) => `damaged     ${what}: ${why}`),
     isComplete
       ? 'complete    yes: everything that was ever acknowledged is there'
       : 'complete    not known: what was acknowledged behind this state is not in the store. Open transactions are aborted, consumers ' +

@@ -2,7 +2,13 @@ import { ChronikError } from '#base/errors.ts'
 import type { Clock, Disk, Random } from '#base/ports.ts'
 import { BufferPool } from '#bytes/buffer-pool.ts'
 import type { Settings } from '#config/settings.ts'
-import { type ObjectStore, openObjectStore, probeStore } from '#object-store/object-store.ts'
+import {
+  type ObjectReader,
+  type ObjectStore,
+  openObjectReader,
+  openObjectStore,
+  probeStore,
+} from '#object-store/object-store.ts'
 import { CACHE_LIMITS, openRangeCache, type RangeCache } from '#object-store/range-cache.ts'
 import type { CacheMetrics } from '#observe/cache-metrics.ts'
 import type { Logger } from '#observe/log.ts'
@@ -19,7 +25,7 @@ export interface OpenedStore {
   failingSinceMs(): number | null
 }
 
-interface Surroundings {
+export interface Surroundings {
   readonly settings: Settings
   readonly disk: Disk
   readonly clock: Clock
@@ -33,11 +39,20 @@ const PROBE_MS = 60_000
 /** Whoever compares times of the store with those of this machine should know. */
 const SKEW_MS = 5_000
 
+function reporterTo(notes: Surroundings['notes']) {
+  return (level: 'info' | 'warn', message: string, fields: object): void => notes[level](message, { ...fields })
+}
+
+/** The store that the settings name, for who writes nothing and must not be in the way of who does. */
+export async function openStoreToRead(surroundings: Surroundings, metrics: StoreMetrics): Promise<ObjectReader> {
+  const report = reporterTo(surroundings.notes)
+  return openObjectReader(surroundings.settings, { ...surroundings, metrics, report })
+}
+
 /** The store that the settings name, after it was tried. */
 export async function openStore(surroundings: Surroundings, metrics: StoreMetrics): Promise<OpenedStore> {
   const { settings, clock, random, notes } = surroundings
-  const report = (level: 'info' | 'warn', message: string, fields: object): void => notes[level](message, { ...fields })
-  const opened = await openObjectStore(settings, { ...surroundings, metrics, report })
+  const opened = await openObjectStore(settings, { ...surroundings, metrics, report: reporterTo(notes) })
   const { store, isRemote, failingSinceMs } = opened
   const late = new AbortController()
   const timer = clock.after(PROBE_MS, () => late.abort(noAnswer(store.place)))

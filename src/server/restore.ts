@@ -1,4 +1,5 @@
 import type { Settings } from '#config/settings.ts'
+import type { ObjectReader } from '#object-store/object-store.ts'
 import { createStoreMetrics } from '#observe/store-metrics.ts'
 import { systemClock } from '#system/clock.ts'
 import { systemDisk } from '#system/disk.ts'
@@ -13,7 +14,7 @@ import {
   type RestoreDirectoryOptions,
   restoreDirectory,
 } from '#tier/recovery/restore-directory.ts'
-import { openStore } from './open-store.ts'
+import { openStore, openStoreToRead, type Surroundings } from './open-store.ts'
 
 // What `chronik restore` does: with the store of the settings, and without a broker.
 
@@ -22,6 +23,8 @@ export interface RestoreRequest {
   /** Null: all there is. */
   readonly atMs: number | null
   readonly takeOver: boolean
+  /** Without what is damaged, and what is lost by that. */
+  readonly acceptsLoss: boolean
   readonly executes: boolean
   report(message: string): void
 }
@@ -33,14 +36,30 @@ export interface RestoreReport {
 }
 
 export async function restoreFromStore(request: RestoreRequest): Promise<RestoreReport> {
-  const { settings, executes } = request
-  const { dataDir } = settings
-  if (!executes) return withStore(request, async options => describe(options, await lookAtRestore(options)))
+  return request.executes ? restore(request) : look(request)
+}
+
+/** Beside a broker that goes on: nothing is written, here or there. */
+async function look(request: RestoreRequest): Promise<RestoreReport> {
+  const store = await openStoreToRead(surroundingsOf(request), createStoreMetrics())
+  try {
+    const { atMs, acceptsLoss } = request
+    return describe(
+      store,
+      await lookAtRestore({ ...reportingTo(request), store, signal: UNENDING, unpack, atMs, acceptsLoss }),
+    )
+  } finally {
+    await store.close()
+  }
+}
+
+async function restore(request: RestoreRequest): Promise<RestoreReport> {
+  const { dataDir } = request.settings
   await systemDisk.makeDirectory(dataDir)
   const lock = await lockDirectory(dataDir)
   try {
     return await withStore(request, async options => {
-      const found = describe(options, await lookAtRestore(options))
+      const found = describe(options.store, await lookAtRestore(options))
       return { ...found, plan: await restoreDirectory(options) }
     })
   } finally {
@@ -48,31 +67,41 @@ export async function restoreFromStore(request: RestoreRequest): Promise<Restore
   }
 }
 
-function describe({ store }: RestoreDirectoryOptions, found: Awaited<ReturnType<typeof lookAtRestore>>): RestoreReport {
+function describe(store: ObjectReader, found: Awaited<ReturnType<typeof lookAtRestore>>): RestoreReport {
   return { place: store.place, owner: describeOwnerOf(found), plan: found.plan }
 }
 
+const UNENDING = new AbortController().signal
+
+function surroundingsOf({ settings, report }: RestoreRequest): Surroundings {
+  return { settings, disk: systemDisk, clock: systemClock, random: systemRandom, notes: { info: report, warn: report } }
+}
+
+function reportingTo({ report }: RestoreRequest): Pick<RestoreDirectoryOptions, 'report'> {
+  return { report: (_level, message) => report(message) }
+}
+
 async function withStore(
-  { settings, atMs, takeOver, report }: RestoreRequest,
+  request: RestoreRequest,
   call: (options: RestoreDirectoryOptions) => Promise<RestoreReport>,
 ): Promise<RestoreReport> {
-  const surroundings = { settings, disk: systemDisk, clock: systemClock, random: systemRandom }
-  const notes = { info: report, warn: report }
-  const { store, createsHonestly } = await openStore({ ...surroundings, notes }, createStoreMetrics())
+  const { settings, atMs, takeOver, acceptsLoss } = request
+  const { store, createsHonestly } = await openStore(surroundingsOf(request), createStoreMetrics())
   try {
     return await call({
       store,
       createsHonestly,
       takeOver,
       atMs,
+      acceptsLoss,
       disk: systemDisk,
       clock: systemClock,
       random: systemRandom,
-      signal: new AbortController().signal,
+      signal: UNENDING,
       unpack,
       dataDir: settings.dataDir,
       host: systemProcess.hostName,
-      report: (_level, message) => report(message),
+      ...reportingTo(request),
     })
   } finally {
     await store.close()

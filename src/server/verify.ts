@@ -3,7 +3,7 @@ import type { Inspector } from '#base/inspection.ts'
 import type { DirectoryLock } from '#base/ports.ts'
 import type { Settings } from '#config/settings.ts'
 import { hasNoLog } from '#log/place-checkpoint.ts'
-import { type ObjectReader, openObjectReader } from '#object-store/object-store.ts'
+import type { ObjectReader } from '#object-store/object-store.ts'
 import { createStoreMetrics } from '#observe/store-metrics.ts'
 import { systemClock } from '#system/clock.ts'
 import { systemDisk } from '#system/disk.ts'
@@ -12,6 +12,7 @@ import { systemRandom } from '#system/random.ts'
 import { unpack } from '#tier/recovery/pack.ts'
 import { type VerifyReport, verifySystem } from '#tier/verify/verify.ts'
 import { isInside } from './disaster-recovery.ts'
+import { openStoreToRead } from './open-store.ts'
 
 // What `chronik verify` does: with the data directory and the store of the settings, and without a broker. Neither is changed.
 
@@ -33,7 +34,9 @@ export async function verifyPlaces(request: VerifyRequest): Promise<SystemReport
   if (!storeOnly && !hasLog) report(`there is no log in ${settings.dataDir}: only the store is checked`)
   const lock = hasLog ? await lockStopped(settings.dataDir) : null
   try {
-    const store = await openStoreToRead(request)
+    const notes = { info: report, warn: report }
+    const ports = { disk: systemDisk, clock: systemClock, random: systemRandom }
+    const store = await openStoreToRead({ settings, ...ports, notes }, createStoreMetrics())
     try {
       return { place: store.place, ...(await verify(request, store, hasLog)) }
     } finally {
@@ -52,15 +55,6 @@ async function lockStopped(dataDir: string): Promise<DirectoryLock> {
     const message = `${thrown.message}. While it runs, --store-only checks what is in its store`
     throw new ChronikError(thrown.code, thrown.kind, message, { cause: thrown })
   }
-}
-
-function openStoreToRead({ settings, report }: VerifyRequest): Promise<ObjectReader> {
-  const ports = { disk: systemDisk, clock: systemClock, random: systemRandom }
-  return openObjectReader(settings, {
-    ...ports,
-    metrics: createStoreMetrics(),
-    report: (_level, message) => report(message),
-  })
 }
 
 function verify({ settings, inspector }: VerifyRequest, store: ObjectReader, hasLog: boolean): Promise<VerifyReport> {

@@ -117,6 +117,12 @@ export interface Running {
   readonly failures: ChronikError[]
 }
 
+interface RestoreWishes {
+  readonly atMs: number | null
+  readonly takeOver?: boolean
+  readonly acceptsLoss?: boolean
+}
+
 export class Machine {
   readonly lab: RecoveryLab
   readonly host: string
@@ -193,16 +199,16 @@ export class Machine {
   #dying: { clock: ProcessClock; store: Link } | null = null
 
   /** As `chronik restore --execute` does it; the machine does not run. */
-  async restore(wish: { atMs: number | null; takeOver?: boolean }): Promise<RestorePlan> {
+  async restore(wish: RestoreWishes): Promise<RestorePlan> {
     return this.lab.clock.run(restoreDirectory(this.#restoring(wish)))
   }
 
   /** As `chronik restore` does it. */
-  async lookAtRestore(wish: { atMs: number | null }): Promise<RestorePlan> {
+  async lookAtRestore(wish: RestoreWishes): Promise<RestorePlan> {
     return (await this.lab.clock.run(lookAtRestore(this.#restoring(wish)))).plan
   }
 
-  #restoring({ atMs, takeOver = false }: { atMs: number | null; takeOver?: boolean }): RestoreDirectoryOptions {
+  #restoring({ atMs, takeOver = false, acceptsLoss = false }: RestoreWishes): RestoreDirectoryOptions {
     const { clock, bucket, prng } = this.lab
     const random = prng.fork()
     return {
@@ -210,6 +216,7 @@ export class Machine {
       createsHonestly: bucket.isHonest,
       takeOver,
       atMs,
+      acceptsLoss,
       disk: this.disk,
       clock,
       random: { bytes: count => Buffer.from(Array.from({ length: count }, () => random.between(0, 255))) },

@@ -100,7 +100,10 @@ async function readObject({ store, signal, unpack }: ArchiveReader, key: string)
   return decodeArchived(key, bytes, unpack)
 }
 
-/** Replays the pieces behind a position, as far as they follow each other. Returns true if none is missing. */
+/**
+ * Replays the pieces behind a position, as far as they follow each other. Returns true if none is missing. Throws if one is
+ * damaged; those before it are replayed then.
+ */
 export async function replayPieces(
   reader: ArchiveReader,
   generation: number,
@@ -111,8 +114,9 @@ export async function replayPieces(
   let keys: string[] = []
   let followed = true
   const readThem = async (): Promise<void> => {
-    for (const [i, object] of (await mapAtOnce(keys, PIECES_AT_ONCE, key => readObject(reader, key))).entries()) {
-      followed &&= addPiece(replay, keys[i]!, object)
+    for (const [i, piece] of (await mapAtOnce(keys, PIECES_AT_ONCE, key => readPiece(reader, key))).entries()) {
+      if ('lost' in piece) throw piece.lost
+      followed &&= addPiece(replay, keys[i]!, piece)
       if (!followed || isDone()) return
     }
     keys = []
@@ -129,6 +133,15 @@ export async function replayPieces(
   if (!followed)
     report('warn', `the metadata log has a gap at position ${replay.position}: what is behind it is left out`)
   return followed
+}
+
+async function readPiece(reader: ArchiveReader, key: string): Promise<ArchivedObject | { lost: unknown }> {
+  try {
+    return await readObject(reader, key)
+  } catch (thrown) {
+    if (!isLoss(thrown)) throw thrown
+    return { lost: thrown }
+  }
 }
 
 /** False: something before it is missing. */

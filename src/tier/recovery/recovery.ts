@@ -154,7 +154,8 @@ export class Recovery {
     const facts = await this.#inspect()
     const decision = decideStart({ id: this.#id, log: null }, facts, settings.takeOver)
     if (decision.kind === 'restore') {
-      await takeOverStore({ ...this.#options, signal: this.#ended.signal, id: this.#id, atMs: null }, facts, decision)
+      const wish = { id: this.#id, atMs: null, acceptsLoss: false }
+      await takeOverStore({ ...this.#options, ...wish, signal: this.#ended.signal }, facts, decision)
       this.#created = decision.generation
       return
     }

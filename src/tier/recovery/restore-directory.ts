@@ -3,7 +3,9 @@ import { directoryId } from '#log/directory-id.ts'
 import { hasNoLog } from '#log/place-checkpoint.ts'
 import { describeOwner, type OwnerFile } from './owner-format.ts'
 import { inspectStore, readOwner } from './ownership.ts'
-import { planRestore, type RestorePlan } from './restore.ts'
+import type { ArchiveReader } from './read-archive.ts'
+import { planAround, type RestorePlan } from './restore.ts'
+import { checkRestorable } from './restored-objects.ts'
 import { decideStart } from './start-decision.ts'
 import { type TakeOverOptions, takeOverStore } from './take-over.ts'
 
@@ -20,10 +22,12 @@ export interface RestorableStore {
 }
 
 /** Changes nothing, neither here nor there. */
-export async function lookAtRestore(options: RestoreDirectoryOptions): Promise<RestorableStore> {
-  const { store, signal, atMs } = options
+export async function lookAtRestore(
+  options: ArchiveReader & Pick<TakeOverOptions, 'atMs' | 'acceptsLoss'>,
+): Promise<RestorableStore> {
+  const { store, signal, atMs, acceptsLoss } = options
   const owner = await readOwner(store, signal)
-  const plan = await planRestore(options, { atMs, owner })
+  const plan = await planAround(options, { atMs, acceptsLoss, owner }, found => checkRestorable(options, found))
   if (plan === null) throw nothingThere(store.place)
   return { plan, owner }
 }

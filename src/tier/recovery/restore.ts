@@ -1,4 +1,5 @@
-import { ChronikError } from '#base/errors.ts'
+import { assert } from '#base/assert.ts'
+import { ChronikError, messageOf } from '#base/errors.ts'
 import { decodeState } from '#core/checkpoint.ts'
 import type { Partition, State } from '#core/state.ts'
 import { buildEndMarker } from '#records/build.ts'
@@ -8,7 +9,8 @@ import { type ClosingMarker, type Mended, mendState } from './mend-state.ts'
 import type { OwnerFile } from './owner-format.ts'
 import { type ArchiveReader, readCheckpoint, replayPieces } from './read-archive.ts'
 import { Replay } from './replay.ts'
-import { readTailObjects, tailSegment } from './tail-objects.ts'
+import { CopyUnreadable } from './restored-objects.ts'
+import { isLoss, readTailObjects, tailSegment } from './tail-objects.ts'
 
 // What the store can give back: the state at the end of its log, or at a time, and of which objects the records are that were in no
 // segment then. Changes nothing anywhere; restored-objects.ts and placeCheckpoint make a data directory of it.
@@ -29,39 +31,86 @@ export interface RestorePlan {
   /** Nothing that was answered can be missing but what `mended` says. */
   readonly isComplete: boolean
   readonly mended: Mended
+  /** What should be there and is not, or is damaged: it is left out. */
+  readonly damage: readonly Damage[]
   readonly partitions: readonly RestoredPartition[]
+}
+
+export interface Damage {
+  readonly what: string
+  readonly why: string
 }
 
 export interface RestoreWish {
   /** Null: all there is. */
   readonly atMs: number | null
   readonly owner: OwnerFile | null
+  /** Go on without what is damaged, and what is lost by that. */
+  readonly acceptsLoss: boolean
+  /** By key, copies of records that are known to be damaged. */
+  readonly unreadable: ReadonlyMap<string, string>
 }
 
-/** Null: there is nothing to restore. */
-export async function planRestore(reader: ArchiveReader, { atMs, owner }: RestoreWish): Promise<RestorePlan | null> {
+/** Null: there is nothing to restore. Refused if there is damage that loses something, unless that is accepted. */
+export async function planRestore(reader: ArchiveReader, wish: RestoreWish): Promise<RestorePlan | null> {
   const { report } = reader
+  const { atMs, owner, acceptsLoss } = wish
   const found = await readCheckpoint(reader, atMs)
   if (found === null) return null
   const { generation, position } = found.name
   const replay = new Replay(decodeState(found.object.content), position, atMs)
   report('info', 'restoring: the checkpoint is read', { generation, position })
-  const followed = await replayPieces(reader, generation, replay, () => isCovered(replay))
+  let broken: string | null = null
+  const followed = await replayPieces(reader, generation, replay, () => isCovered(replay)).catch(thrown => {
+    if (!isLoss(thrown)) throw thrown
+    broken = messageOf(thrown)
+    return false
+  })
   const isShort = owner?.generation === generation && replay.position < owner.archivedTo
-  if (atMs === null && (!followed || isShort)) throw missingPiece(reader, replay.position)
+  const isBroken = !replay.isOver && (broken !== null || (atMs === null && (!followed || isShort)))
+  if (isBroken && !acceptsLoss) throw brokenLog(reader, replay, broken)
   const { state } = replay
   report('info', 'restoring: the metadata log is read', { position: replay.position, topics: state.topics.size })
-  const isComplete = atMs === null && isAllThere(owner, generation, replay.position)
-  const takenBy = await copiesOfRest(reader, generation, replay)
+  const isComplete = atMs === null && !isBroken && isAllThere(owner, generation, replay.position)
+  const unreadable = new Map(wish.unreadable)
+  // What became of the last records of that time may be said behind it.
+  if (broken !== null && replay.isOver) unreadable.set('the metadata log behind that time', broken)
+  const takenBy = await copiesOfRest(reader, generation, replay, unreadable)
   const ends = new Map([...takenBy].map(([partition, taken]) => [partition, endOf(partition, taken)]))
   const stateTimeMs = state.timeMs
   const mended = mendState(state, { isComplete, ends, markerBytes: MARKER_BYTES })
+  const damage = [...unreadable].map(([what, why]) => ({ what, why }))
+  if (damage.length > 0 && mended.lostRecords > 0 && !acceptsLoss) throw losesRecords(damage, mended)
+  if (isBroken)
+    damage.push({ what: `the metadata log behind position ${replay.position}`, why: broken ?? MISSING_PIECE })
   const partitions = [...new Set([...takenBy.keys(), ...mended.markers.keys()])].map(partition => ({
     partition,
     taken: takenBy.get(partition) ?? [],
     markers: mended.markers.get(partition) ?? [],
   }))
-  return { state, generation, position: replay.position, stateTimeMs, isComplete, mended, partitions }
+  return { state, generation, position: replay.position, stateTimeMs, isComplete, mended, damage, partitions }
+}
+
+/** The same, and `read` reads what the plan takes: what cannot be read is left out of the next plan. */
+export async function planAround(
+  reader: ArchiveReader,
+  wish: Omit<RestoreWish, 'unreadable'>,
+  read: (plan: RestorePlan) => Promise<void>,
+): Promise<RestorePlan | null> {
+  const unreadable = new Map<string, string>()
+  for (;;) {
+    const plan = await planRestore(reader, { ...wish, unreadable })
+    if (plan === null) return null
+    try {
+      await read(plan)
+      return plan
+    } catch (thrown) {
+      if (!(thrown instanceof CopyUnreadable)) throw thrown
+      assert(!unreadable.has(thrown.key), 'what is known to be unreadable is not taken again')
+      unreadable.set(thrown.key, messageOf(thrown.cause))
+      reader.report('warn', `${thrown.message}: it is tried without it`)
+    }
+  }
 }
 
 const MARKER_BYTES = buildEndMarker('abort', {
@@ -78,11 +127,24 @@ export function isAllThere(owner: OwnerFile | null, generation: number, position
   return owner.durability === 'bucket'
 }
 
-function missingPiece({ store }: ArchiveReader, position: number): ChronikError {
+const MISSING_PIECE = 'a piece of it is missing'
+
+function brokenLog({ store }: ArchiveReader, { position, state }: Replay, broken: string | null): ChronikError {
+  const missing = `${store.place} misses a piece of the metadata log behind position ${position}: put it back from a copy of the store`
   const message =
-    `${store.place} misses a piece of the metadata log behind position ${position}: put it back from a copy of the store, or ` +
-    "restore to a time before it with 'chronik restore --at'"
+    `${broken ?? missing}. Without it 'chronik restore --accept-loss' gives the state of ${new Date(state.timeMs).toISOString()}; ` +
+    'what came behind is lost then'
   return new ChronikError('ARCHIVE_DAMAGED', 'corrupt', message)
+}
+
+function losesRecords(damage: readonly Damage[], { lostRecords, cutPartitions }: Mended): ChronikError {
+  const [first] = damage
+  assert(first !== undefined, 'there is damage')
+  const others = damage.length > 1 ? ` and ${damage.length - 1} others` : ''
+  const message =
+    `${first.what}${others} cannot be read (${first.why}), and ${lostRecords} records at the end of ${cutPartitions.length} partitions ` +
+    "are nowhere else: put it back from a copy of the store. 'chronik restore --accept-loss' restores what is there without them"
+  return new ChronikError('RESTORE_LOSES_RECORDS', 'corrupt', message)
 }
 
 /** Of those that have records in no segment. */
@@ -102,11 +164,12 @@ function isCovered({ isOver, state, laterSegments }: Replay): boolean {
   return true
 }
 
-/** Of each partition that has records in no segment, where in the store there are copies of them. */
+/** Of each partition that has records in no segment, where in the store there are copies of them; adds what cannot be read to the unreadable. */
 export async function copiesOfRest(
   reader: ArchiveReader,
   generation: number,
   { state, laterSegments }: Replay,
+  unreadable: Map<string, string>,
 ): Promise<Map<Partition, Taken[]>> {
   const taken = new Map<Partition, Taken[]>()
   const wanted = [...unsealed(state)]
@@ -117,9 +180,10 @@ export async function copiesOfRest(
       known.push({ segment, key: storedSegment(partition, segment).key })
     }
   }
-  const objects = await readTailObjects(reader, generation, (key, why) =>
-    reader.report('warn', `${key} of the record tail cannot be read, its records may be lost: ${why}`),
-  )
+  const objects = await readTailObjects(reader, generation, (key, why) => {
+    reader.report('warn', `${key} of the record tail cannot be read: ${why}`)
+    unreadable.set(key, why)
+  })
   for (const object of objects) {
     for (const part of object.parts) {
       const partition = state.topicsById.get(part.topicId)?.partitions[part.partition]
@@ -127,7 +191,10 @@ export async function copiesOfRest(
       copies.get(partition)?.push({ segment: tailSegment(object, part), key: object.key })
     }
   }
-  for (const [partition, known] of copies) taken.set(partition, takeCopies(partition, known))
+  for (const [partition, known] of copies) {
+    const readable = known.filter(({ key }) => !unreadable.has(key))
+    taken.set(partition, takeCopies(partition, readable))
+  }
   return taken
 }
 

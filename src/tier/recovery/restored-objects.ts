@@ -1,11 +1,11 @@
 import { assert } from '#base/assert.ts'
-import { ChronikError } from '#base/errors.ts'
+import { ChronikError, messageOf } from '#base/errors.ts'
 import { BufferPool } from '#bytes/buffer-pool.ts'
 import { holdObject } from '#core/garbage.ts'
 import { NO_NUMBERS } from '#core/packed-fields.ts'
 import type { Segment } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
-import type { ObjectStore } from '#object-store/object-store.ts'
+import type { ObjectReader, ObjectStore } from '#object-store/object-store.ts'
 import { baseOffsetOf, batchSizeBytesOf, computeCrc, crcOf, lastOffsetDeltaOf, leaderEpochOf } from '#records/batch.ts'
 import { buildEndMarker } from '#records/build.ts'
 import { readPartIndex } from '#segments/segment-index.ts'
@@ -13,6 +13,7 @@ import { segmentKey } from '#segments/segment-names.ts'
 import { SegmentWriter } from '#segments/segment-writer.ts'
 import { isWhole, type Taken } from './coverage.ts'
 import type { RestoredPartition, RestorePlan } from './restore.ts'
+import { isLoss } from './tail-objects.ts'
 
 // Puts the records that were in no segment where the restored state has them: copies that are taken as they are become segments
 // where they are; what is cut out of others, and the markers of aborted transactions, is written into shared objects of the new
@@ -39,6 +40,26 @@ interface MadePart {
   readonly to: number
   readonly createdMs: number
   batches(): Promise<Batch[]>
+}
+
+/** A copy of records does not give what its name and its index say. */
+export class CopyUnreadable extends ChronikError {
+  readonly key: string
+
+  constructor(key: string, cause: unknown) {
+    super('COPY_UNREADABLE', 'corrupt', `${key} cannot be read: ${messageOf(cause)}`, { cause })
+    this.key = key
+  }
+}
+
+/** Reads what would have to be cut out. */
+export async function checkRestorable(
+  { store, signal }: { store: ObjectReader; signal: AbortSignal },
+  plan: RestorePlan,
+): Promise<void> {
+  for (const { partition, taken } of plan.partitions) {
+    for (const one of taken) if (!isWhole(one)) await cutOut(store, signal, { partition, taken: one }).batches()
+  }
 }
 
 export async function placeRestored(
@@ -124,27 +145,39 @@ class ObjectMaker {
 
 /** The batches of a copy that are wanted: a batch begins, and one ends, where the range does. */
 function cutOut(
-  store: ObjectStore,
+  store: ObjectReader,
   signal: AbortSignal,
   { partition, taken }: { partition: Partition; taken: Taken },
 ): MadePart {
   const { copy, from, to } = taken
   const { createdMs } = copy.segment
   const batches = async (): Promise<Batch[]> => {
-    const { key, segment } = copy
-    const { indexPlace, indexBytes, place } = segment
-    const of = { topicId: partition.topic.id, partition: partition.index }
-    const index = readPartIndex(await store.getRange(key, indexPlace, indexBytes, signal), key, { ...segment, ...of })
-    const begin = index.placeOf(from)
-    const end = to === segment.nextOffset ? segment.sizeBytes : index.placeBehind(index.placeOf(to))
-    const bytes = await store.getRange(key, place + begin, end - begin, signal)
-    const found = [...wholeBatches(bytes)].filter(batch => batch.baseOffset >= from && batch.baseOffset < to)
-    const last = found.at(-1)
-    const isRange = found[0]?.baseOffset === from && last !== undefined && nextOffsetOf(last) === to
-    if (!isRange) throw unfit(key, from, to)
-    return found
+    try {
+      return await batchesOf(store, signal, { partition, taken })
+    } catch (thrown) {
+      throw isLoss(thrown) ? new CopyUnreadable(copy.key, thrown) : thrown
+    }
   }
   return { partition, from, to, createdMs, batches }
+}
+
+async function batchesOf(
+  store: ObjectReader,
+  signal: AbortSignal,
+  { partition, taken: { copy, from, to } }: { partition: Partition; taken: Taken },
+): Promise<Batch[]> {
+  const { key, segment } = copy
+  const { indexPlace, indexBytes, place } = segment
+  const of = { topicId: partition.topic.id, partition: partition.index }
+  const index = readPartIndex(await store.getRange(key, indexPlace, indexBytes, signal), key, { ...segment, ...of })
+  const begin = index.placeOf(from)
+  const end = to === segment.nextOffset ? segment.sizeBytes : index.placeBehind(index.placeOf(to))
+  const bytes = await store.getRange(key, place + begin, end - begin, signal)
+  const found = [...wholeBatches(bytes)].filter(batch => batch.baseOffset >= from && batch.baseOffset < to)
+  const last = found.at(-1)
+  const isRange = found[0]?.baseOffset === from && last !== undefined && nextOffsetOf(last) === to
+  if (!isRange) throw unfit(key, from, to)
+  return found
 }
 
 function nextOffsetOf({ bytes, at, baseOffset }: Batch): number {

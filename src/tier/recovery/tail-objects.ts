@@ -36,7 +36,8 @@ export async function readTailObjects(
       return { key: facts.key, name, parts: await readParts(store, facts, signal) }
     } catch (thrown) {
       if (!isLoss(thrown)) throw thrown
-      unreadable(facts.key, messageOf(thrown))
+      // One that is gone since it was listed was not needed any more.
+      if (!isMissing(thrown)) unreadable(facts.key, messageOf(thrown))
       return null
     }
   })
@@ -45,7 +46,11 @@ export async function readTailObjects(
 
 /** It will not come back by asking again. */
 export function isLoss(thrown: unknown): boolean {
-  return thrown instanceof ChronikError && (thrown.kind === 'corrupt' || thrown.code === 'OBJECT_MISSING')
+  return isMissing(thrown) || (thrown instanceof ChronikError && thrown.kind === 'corrupt')
+}
+
+function isMissing(thrown: unknown): boolean {
+  return thrown instanceof ChronikError && thrown.code === 'OBJECT_MISSING'
 }
 
 async function readParts(

@@ -4,7 +4,7 @@ import { placeCheckpoint } from '#log/place-checkpoint.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
 import type { Unpack } from './archive-format.ts'
 import { awaitSilence, createGeneration, readOwner } from './ownership.ts'
-import { planRestore, type RestorePlan } from './restore.ts'
+import { planAround, type RestorePlan } from './restore.ts'
 import { placeRestored } from './restored-objects.ts'
 import type { StartDecision, StoreFacts } from './start-decision.ts'
 
@@ -24,6 +24,8 @@ export interface TakeOverOptions {
   readonly id: string
   /** To which time; null: all there is. */
   readonly atMs: number | null
+  /** Go on without what is damaged, and what is lost by that. */
+  readonly acceptsLoss: boolean
   report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
 }
 
@@ -33,7 +35,7 @@ export async function takeOverStore(
   facts: StoreFacts,
   { generation, awaitsSilence }: Extract<StartDecision, { kind: 'restore' }>,
 ): Promise<RestorePlan | null> {
-  const { store, signal, id, host, clock, atMs, report } = options
+  const { store, signal, id, host, clock, atMs, acceptsLoss, report } = options
   const { newest } = facts
   assert(newest !== null, 'a store that is taken over had an owner')
   const beganMs = clock.monotonicMs()
@@ -42,9 +44,9 @@ export async function takeOverStore(
   if (awaitsSilence) await awaitSilence(options, newest)
   // It may have stopped in good order while it was waited for.
   const owner = await readOwner(store, signal)
-  const plan = await planRestore(options, { atMs, owner })
+  const place = { store, signal, generation }
+  const plan = await planAround(options, { atMs, owner, acceptsLoss }, found => placeRestored(place, found))
   if (plan === null) return null
-  await placeRestored({ store, signal, generation }, plan)
   await placeCheckpoint({ ...options, writtenMs: clock.nowMs() }, plan.position, plan.state)
   report('info', `restored from ${store.place}`, {
     ...summaryOf(plan),
@@ -54,7 +56,7 @@ export async function takeOverStore(
 }
 
 /** For people. */
-export function summaryOf({ state, mended, ...plan }: RestorePlan): Record<string, unknown> {
+export function summaryOf({ state, mended, damage, ...plan }: RestorePlan): Record<string, unknown> {
   let records = 0
   for (const partition of state.partitions)
     if (partition !== undefined) records += partition.nextOffset - partition.logStart
@@ -69,5 +71,6 @@ export function summaryOf({ state, mended, ...plan }: RestorePlan): Record<strin
     lostRecords: mended.lostRecords,
     cutPartitions: mended.cutPartitions.length,
     abortedTransactions: mended.abortedTransactions,
+    ...(damage.length === 0 ? {} : { damage: damage.map(({ what }) => what) }),
   }
 }

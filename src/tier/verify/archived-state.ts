@@ -27,7 +27,8 @@ export async function archivedState(reader: ArchiveReader, owner: OwnerFile | nu
   const isWhole = await unlessLost(() => replayPieces(reader, generation, replay, () => false), false)
   const findings: Finding[] = []
   if (isWhole) {
-    const copies = await copiesOfRest(reader, generation, replay)
+    // What of the tail cannot be read was told of, too.
+    const copies = await copiesOfRest(reader, generation, replay, new Map())
     const isComplete = isAllThere(owner, generation, replay.position)
     findings.push(...findLost(tailFolder(generation), copies, isComplete))
   } else {

@@ -98,7 +98,7 @@ describe('the store that the settings choose', () => {
       const { openObjectStore } = await import('#object-store/object-store.ts')
       const { systemDisk: disk } = await import('#system/disk.ts')
       const { systemRandom: random } = await import('#system/random.ts')
-      await openObjectStore({ storageBackend: 'local', localStoragePath: '${directory}' }, { disk, random })
+      await openObjectStore({ storageBackend: 'local', localStoragePath: '${directory}' }, { disk, random }, 'write')
       console.log(loaded.filter(url => /aws|azure|google|smithy/.test(url)).length, loaded.length > 5)`
     const args = ['--disable-warning=ExperimentalWarning', '--input-type=module-typescript', '--eval', script]
     const { stdout } = await promisify(execFile)(process.execPath, args)

@@ -1,0 +1,177 @@
+import { describe, expect, it } from 'vitest'
+import { type Machine, RecoveryLab } from '#test/support/recovery-lab.ts'
+
+// What a restore does about objects that are damaged or missing: it says what would be lost, and goes on without it when told to.
+
+const DAY_MS = 86_400_000
+
+/** Five records, in two objects of the record tail; its machine is gone. */
+async function withTail(): Promise<{ lab: RecoveryLab; tail: string[]; content: string[] }> {
+  const lab = new RecoveryLab()
+  const first = await lab.machine()
+  await first.start()
+  const { lab: log } = first.running
+  await log.topic('topic')
+  await log.appendMany(log.partition(), 3)
+  await lab.clock.runFor(2000)
+  await log.appendMany(log.partition(), 2)
+  await lab.clock.runFor(2000)
+  const content = await first.content(log.partition())
+  first.kill()
+  await lab.clock.runFor(12_000)
+  return { lab, content, tail: lab.keys.filter(key => key.startsWith('tail/')) }
+}
+
+/** Turns a bit so many bytes from the begin, or from the end. */
+function damage(lab: RecoveryLab, key: string, at: number): void {
+  const bytes = Buffer.from(lab.bucket.peek(key))
+  bytes[at < 0 ? bytes.length + at : at]! ^= 1
+  lab.bucket.poke(key, bytes)
+}
+
+async function contentOf(machine: Machine): Promise<string[]> {
+  await machine.start({ restoreWindowMs: DAY_MS })
+  return machine.content(machine.running.lab.partition())
+}
+
+const EVERYTHING = { atMs: null }
+const DIRECTORY = -20
+
+describe('a damaged object of the record tail', () => {
+  it('stops a restore with what would be lost, and how to go on', async () => {
+    const { lab, tail } = await withTail()
+    damage(lab, tail[1]!, DIRECTORY)
+    const second = await lab.machine()
+    const refusal = { code: 'RESTORE_LOSES_RECORDS', message: expect.stringContaining(tail[1]!) }
+    await expect(second.start()).rejects.toMatchObject(refusal)
+    await expect(second.lookAtRestore(EVERYTHING)).rejects.toMatchObject(refusal)
+    await expect(second.restore(EVERYTHING)).rejects.toMatchObject(refusal)
+    await expect(second.start()).rejects.toThrow(/2 records at the end of 1 partitions.*chronik restore --accept-loss/s)
+  })
+
+  it.each([
+    [0, 0],
+    [1, 3],
+  ])('can be left out, object %i, with what is behind it', async (index, kept) => {
+    const { lab, tail, content } = await withTail()
+    damage(lab, tail[index]!, DIRECTORY)
+    const second = await lab.machine()
+    const wish = { ...EVERYTHING, acceptsLoss: true }
+    const { mended, damage: found } = await second.lookAtRestore(wish)
+    expect(mended.lostRecords).toBe(5 - kept)
+    expect(found).toMatchObject([{ what: tail[index] }])
+    await second.restore(wish)
+    expect(await contentOf(second)).toEqual(content.slice(0, kept))
+    expect(second.running.lab.partition().leaderEpoch).toBe(1)
+  })
+
+  it('is no reason to stop when its records are in segments', async () => {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    await first.start()
+    const { lab: log } = first.running
+    await log.topic('topic')
+    await log.appendMany(log.partition(), 3)
+    await lab.clock.runFor(2000)
+    const [tail] = lab.keys.filter(key => key.startsWith('tail/'))
+    const bytes = lab.bucket.peek(tail!)
+    await first.seal([log.partition()])
+    const content = await first.content(log.partition())
+    await lab.clock.runFor(3000)
+    first.kill()
+    await lab.clock.runFor(12_000)
+    lab.bucket.poke(tail!, bytes)
+    damage(lab, tail!, DIRECTORY)
+    const second = await lab.machine()
+    expect(await contentOf(second)).toEqual(content)
+  })
+})
+
+describe('a damaged copy of records of which a part is wanted', () => {
+  const RECORDS = 6
+  const WANTED = 4
+
+  /** A record a second, all of them sealed together at the end: records of a time before are cut out of that segment. */
+  async function sealedLater() {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    await first.start({ restoreWindowMs: DAY_MS })
+    const { lab: log } = first.running
+    await log.topic('topic')
+    let atMs = 0
+    const tail = new Map<string, Buffer>()
+    for (let i = 0; i < RECORDS; i++) {
+      await log.append(log.partition())
+      if (i === WANTED - 1) atMs = lab.clock.nowMs()
+      await lab.clock.runFor(1500)
+      for (const key of lab.keys) if (key.startsWith('tail/')) tail.set(key, lab.bucket.peek(key))
+    }
+    await first.seal([log.partition()])
+    const content = (await first.content(log.partition())).slice(0, WANTED)
+    await lab.clock.runFor(3000)
+    await first.stop()
+    expect(lab.keys.some(key => key.startsWith('tail/'))).toBe(false)
+    const [segment] = lab.keys.filter(key => key.startsWith('segments/'))
+    return { lab, atMs, content, tail, segment: segment! }
+  }
+
+  const FIRST_RECORD = 63
+
+  it.each(['damaged', 'missing'])('that is %s stops the restore, or loses them', async how => {
+    const { lab, atMs, segment } = await sealedLater()
+    if (how === 'damaged') damage(lab, segment, FIRST_RECORD)
+    else lab.bucket.remove(segment)
+    const second = await lab.machine()
+    const refusal = { code: 'RESTORE_LOSES_RECORDS', message: expect.stringContaining(segment) }
+    await expect(second.lookAtRestore({ atMs })).rejects.toMatchObject(refusal)
+    await expect(second.restore({ atMs })).rejects.toMatchObject(refusal)
+    const wish = { atMs, acceptsLoss: true }
+    expect((await second.lookAtRestore(wish)).mended.lostRecords).toBe(WANTED)
+    await second.restore(wish)
+    expect(await contentOf(second)).toEqual([])
+  })
+
+  it('is left for another one that has them', async () => {
+    const { lab, atMs, content, tail, segment } = await sealedLater()
+    damage(lab, segment, FIRST_RECORD)
+    for (const [key, bytes] of tail) lab.bucket.poke(key, bytes)
+    const second = await lab.machine()
+    expect((await second.restore({ atMs })).damage).toMatchObject([{ what: segment }])
+    expect(await contentOf(second)).toEqual(content)
+  })
+})
+
+describe('a damaged piece of the metadata log', () => {
+  async function withPieces() {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    await first.start()
+    for (const name of ['first', 'second', 'third']) {
+      await first.running.lab.topic(name)
+      await lab.clock.runFor(2000)
+    }
+    first.kill()
+    await lab.clock.runFor(12_000)
+    const pieces = lab.keys.filter(key => key.startsWith('metalog/'))
+    return { lab, last: pieces.at(-1)! }
+  }
+
+  it.each(['damaged', 'missing'])('that is %s can be left out, with everything behind it', async how => {
+    const { lab, last } = await withPieces()
+    if (how === 'damaged') damage(lab, last, -1)
+    else lab.bucket.remove(last)
+    const second = await lab.machine()
+    // What is missing at the very end only the owner knows of, if it has said so.
+    if (how === 'damaged') {
+      await expect(second.lookAtRestore(EVERYTHING)).rejects.toThrow(
+        /chronik restore --accept-loss' gives the state of 20/,
+      )
+    }
+    const plan = await second.lookAtRestore({ ...EVERYTHING, acceptsLoss: true })
+    expect([...plan.state.topics.keys()]).toEqual(['first', 'second'])
+    expect(plan.isComplete).toBe(false)
+    await second.restore({ ...EVERYTHING, acceptsLoss: true })
+    await second.start()
+    expect([...second.log.state.topics.keys()]).toEqual(['first', 'second'])
+  })
+})
