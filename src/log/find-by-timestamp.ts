@@ -2,7 +2,7 @@ import { assert } from '#base/assert.ts'
 import type { Extent } from '#core/extents.ts'
 import type { Segment } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
-import { findByTimestamp, readRecords } from '#records/read.ts'
+import { findByTimestamp, readRecords, STORED_LIMIT_BYTES } from '#records/read.ts'
 import type { Log } from './log.ts'
 import { batchesFrom, readLog, release } from './read-log.ts'
 import { segmentAt, segmentBatches } from './read-segments.ts'
@@ -17,8 +17,6 @@ export interface TimedOffset {
 }
 
 const NO_TIMESTAMP = -1
-/** What is stored was held against the limit when it came, and the setting may have been lowered since. */
-const DECOMPRESS_LIMIT_BYTES = 2 ** 31 - 1
 
 /** The first record whose time is not before that time; null if there is none. */
 export async function offsetForTimestamp(
@@ -28,7 +26,7 @@ export async function offsetForTimestamp(
 ): Promise<TimedOffset | null> {
   for await (const batch of batchesNotBefore(log, partition, { offset: 0, timestampMs })) {
     const found = await inBatchAt(log, partition, batch.baseOffset, bytes =>
-      findByTimestamp(bytes, 0, { timestampMs, minOffset: partition.logStart }, DECOMPRESS_LIMIT_BYTES),
+      findByTimestamp(bytes, 0, { timestampMs, minOffset: partition.logStart }, STORED_LIMIT_BYTES),
     )
     if (found !== null) return found
   }
@@ -68,7 +66,7 @@ async function newestLeftIn(log: Log, partition: Partition, batch: TimedBatch): 
   if (batch.baseOffset >= partition.logStart) return batch.maxTimestampMs
   const newestMs = await inBatchAt(log, partition, batch.baseOffset, async bytes => {
     let newest = NO_TIMESTAMP
-    for (const { offset, timestampMs } of await readRecords(bytes, 0, DECOMPRESS_LIMIT_BYTES)) {
+    for (const { offset, timestampMs } of await readRecords(bytes, 0, STORED_LIMIT_BYTES)) {
       if (offset >= partition.logStart) newest = Math.max(newest, timestampMs)
     }
     return newest

@@ -17,6 +17,9 @@ import {
 
 // The records of a stored batch as objects: for whoever looks at few of them.
 
+/** What is stored was held against the limit when it came, and the setting may have been lowered since. */
+export const STORED_LIMIT_BYTES = 2 ** 31 - 1
+
 export interface RecordHeader {
   readonly key: string
   readonly value: Buffer | null

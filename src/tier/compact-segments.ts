@@ -3,6 +3,7 @@ import { OWN_OBJECT } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 import { AbortedTransactions } from '#core/transactions.ts'
 import { baseOffsetOf, batchSizeBytesOf } from '#records/batch.ts'
+import { STORED_LIMIT_BYTES } from '#records/read.ts'
 import { type StoredSegment, storedSegment } from '#segments/segment-names.ts'
 import { SegmentWriter } from '#segments/segment-writer.ts'
 import { buildOffsetMap } from './compaction/build-offset-map.ts'
@@ -21,7 +22,6 @@ export interface CompactionOptions {
   readonly segmentBytes: number
   /** For the offsets of keys. */
   readonly mapBytes: number
-  readonly decompressLimitBytes: number
   /** What nobody can guess: keys are told apart with it. */
   readonly secret: Buffer
 }
@@ -43,10 +43,9 @@ export async function compactSegments(
 ): Promise<CompactionResult> {
   const { log } = rewriting
   const nextTurn = (): Promise<void> => new Promise(resolve => log.clock.soon(resolve))
-  const { decompressLimitBytes } = options
   const segments = segmentsOf(partition).filter(({ baseOffset }) => baseOffset < plan.to)
   const map = new OffsetMap(options.mapBytes, options.secret)
-  const common = { map, aborted: partition.aborted, decompressLimitBytes, nextTurn }
+  const common = { map, aborted: partition.aborted, decompressLimitBytes: STORED_LIMIT_BYTES, nextTurn }
   const dirty = segments.filter(({ nextOffset }) => nextOffset > plan.dirtyFrom)
   const mapTo = await buildOffsetMap(chunksOf(rewriting, dirty, signal), {
     ...common,

@@ -1,8 +1,18 @@
 import { NO_NUMBERS } from '#core/packed-fields.ts'
-import { storedSegment } from '#segments/segment-names.ts'
+import type { Log } from '#log/log.ts'
+import { type StoredSegment, storedSegment } from '#segments/segment-names.ts'
 import { SegmentWriter } from '#segments/segment-writer.ts'
 import type { MergePlan } from './merge-plan.ts'
-import { addBatches, beginPart, type Rewriting, replaceBy, revisionAfter, segmentOf, segmentsOf } from './rewrite.ts'
+import {
+  addBatches,
+  beginPart,
+  onPartition,
+  type Rewriting,
+  replaceBy,
+  revisionAfter,
+  segmentOf,
+  segmentsOf,
+} from './rewrite.ts'
 
 // Small segments that lie one behind the other become one. Records stay byte for byte; several partitions share the new object, too, as
 // long as their parts are small.
@@ -20,10 +30,7 @@ export async function mergeSegments(
   try {
     for (const { partition, replaced } of parts) {
       beginPart(writer, partition, replaced[0]!)
-      for (const segment of replaced) {
-        for await (const chunk of log.segments.chunks(segment)) addBatches(writer, chunk)
-        signal.throwIfAborted()
-      }
+      await onPartition(partition, copy(log, replaced, writer, signal))
       const [first, last] = [replaced[0]!, replaced.at(-1)!]
       writer.endPart(last.nextOffset, partition.aborted?.rowsBetween(first.baseOffset, last.nextOffset) ?? NO_NUMBERS)
     }
@@ -41,5 +48,17 @@ export async function mergeSegments(
     return outcomes.filter(isReplaced => isReplaced).length
   } finally {
     writer.release()
+  }
+}
+
+async function copy(
+  log: Log,
+  segments: readonly StoredSegment[],
+  writer: SegmentWriter,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const segment of segments) {
+    for await (const chunk of log.segments.chunks(segment)) addBatches(writer, chunk)
+    signal.throwIfAborted()
   }
 }

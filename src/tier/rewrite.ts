@@ -1,3 +1,4 @@
+import { ChronikError } from '#base/errors.ts'
 import type { BufferPool } from '#bytes/buffer-pool.ts'
 import type { CleanedPart } from '#core/segment-fields.ts'
 import type { Segment } from '#core/segments.ts'
@@ -19,6 +20,27 @@ export interface Rewriting {
   readonly log: Log
   readonly store: SegmentStore
   readonly pieces: BufferPool
+}
+
+/** Segments of a partition cannot be read: others need not wait for it. */
+export class PartitionDamaged extends ChronikError {
+  readonly partition: Partition
+
+  constructor(partition: Partition, cause: ChronikError) {
+    const { topic, index } = partition
+    super('PARTITION_DAMAGED', 'corrupt', `${topic.name}-${index} cannot be written anew: ${cause.message}`, { cause })
+    this.partition = partition
+  }
+}
+
+/** Work on the segments of a partition; that they are damaged is said of it. */
+export async function onPartition<T>(partition: Partition, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (thrown) {
+    const isDamaged = thrown instanceof ChronikError && thrown.kind === 'corrupt'
+    throw isDamaged ? new PartitionDamaged(partition, thrown) : thrown
+  }
 }
 
 export type ObjectName = Pick<Segment, 'generation' | 'revision' | 'sharedAt' | 'hash'>

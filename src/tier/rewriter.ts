@@ -9,10 +9,10 @@ import { type CompactionResult, compactSegments } from './compact-segments.ts'
 import { byUrgency, type CompactionPlan, planCompaction } from './compaction/plan.ts'
 import { planMerges } from './merge-plan.ts'
 import { mergeSegments } from './merge-segments.ts'
-import { type Rewriting, segmentsOf } from './rewrite.ts'
+import { onPartition, PartitionDamaged, type Rewriting, segmentsOf } from './rewrite.ts'
 
 // Writes segments anew in the background: topics that are compacted lose what newer records have replaced, and small segments become one.
-// One object at a time, so that memory and the store are left to others.
+// One object at a time, so that memory and the store are left to others. A partition that cannot be read waits alone.
 
 /** Kafka: log.cleaner.backoff.ms */
 const INTERVAL_MS = 15_000
@@ -22,6 +22,8 @@ const LEAST_MAP_BYTES = 1 << 20
 const BYTES_PER_KEY = 32
 const SECRET_BYTES = 16
 const KEPT_PIECES_BYTES = 16 << 20
+/** What cannot be read is looked at again after so long: somebody may have put it back. */
+const ASIDE_MS = 600_000
 /** A merged object has about so many bytes at most. */
 const MERGED_BYTES = 64 << 20
 
@@ -51,6 +53,8 @@ export class Rewriter {
   #sharedAt = Number.POSITIVE_INFINITY
   #revision = Number.POSITIVE_INFINITY
   #isFailing = false
+  /** Those that cannot be read, and until when they are left alone. */
+  readonly #aside = new Map<Partition, number>()
 
   constructor(options: RewriterOptions) {
     this.#options = options
@@ -81,6 +85,8 @@ export class Rewriter {
 
   /** Compacts and merges what is due. */
   async work(): Promise<void> {
+    const nowMs = this.#options.clock.monotonicMs()
+    for (const [partition, untilMs] of this.#aside) if (untilMs <= nowMs) this.#aside.delete(partition)
     await this.#compactAll()
     await this.#mergeAll()
     this.#isFailing = false
@@ -100,13 +106,13 @@ export class Rewriter {
     for (const { partition } of due.sort((a, b) => byUrgency(a.plan, b.plan))) {
       // Since it was found others were compacted, which takes time.
       const plan = this.#planFor(partition)
-      if (plan !== null) await this.#unlessGone(() => this.#compact(partition, plan))
+      if (plan !== null) await this.#tryOut(() => this.#compact(partition, plan))
     }
   }
 
   #planFor(partition: Partition): CompactionPlan | null {
     const { log, topicRules, clock } = this.#options
-    if (log.state.partitions[partition.ordinal] !== partition) return null
+    if (log.state.partitions[partition.ordinal] !== partition || this.#aside.has(partition)) return null
     const { cleanedTo, cleanHorizonMs, lastStableOffset } = partition
     const segments = segmentsOf(partition)
     const compactable = { segments, cleanedTo, lastStableOffset, lastHorizonMs: cleanHorizonMs }
@@ -115,23 +121,23 @@ export class Rewriter {
 
   async #compact(partition: Partition, plan: CompactionPlan): Promise<void> {
     const { topicRules, clock, random, metrics, report, segmentBytes } = this.#options
-    const { config, decompressLimitBytes } = topicRules.of(partition.topic)
+    const { config } = topicRules.of(partition.topic)
     const beganMs = clock.monotonicMs()
     // A key an offset at most.
     const wantedBytes = (plan.to - plan.dirtyFrom) * BYTES_PER_KEY
     this.#revision = Math.floor(clock.nowMs())
-    const result = await compactSegments(
+    const compacting = compactSegments(
       this.#rewriting,
       { partition, plan },
       {
         deleteRetentionMs: config.deleteRetentionMs,
         segmentBytes: Math.min(segmentBytes, config.segmentBytes),
         mapBytes: Math.max(LEAST_MAP_BYTES, Math.min(MAP_BYTES, wantedBytes)),
-        decompressLimitBytes,
         secret: random.bytes(SECRET_BYTES),
       },
       this.#ended.signal,
     )
+    const result = await onPartition(partition, compacting)
     const seconds = (clock.monotonicMs() - beganMs) / 1000
     metrics.compacted(result, seconds)
     const { topic, index } = partition
@@ -141,26 +147,34 @@ export class Rewriter {
 
   async #mergeAll(): Promise<void> {
     const { log, clock, metrics } = this.#options
-    const partitions = [...log.state.partitions].filter(partition => partition !== undefined)
+    const partitions = log.state.partitions
+      .filter(partition => partition !== undefined)
+      .filter(partition => !this.#aside.has(partition))
     for (const runs of planMerges(partitions, MERGED_BYTES)) {
       this.#sharedAt = runs.length === 1 ? Number.POSITIVE_INFINITY : log.commits.position
       this.#revision = Math.floor(clock.nowMs())
       const sharedAt = runs.length === 1 ? OWN_OBJECT : log.commits.position
-      await this.#unlessGone(async () => {
+      await this.#tryOut(async () => {
         metrics.merged(await mergeSegments(this.#rewriting, { runs, sharedAt }, this.#ended.signal))
       })
       await this.#turn()
     }
   }
 
-  /** Retention or the deletion of a topic may take segments away while they are read. */
-  async #unlessGone(work: () => Promise<void>): Promise<void> {
+  #putAside({ partition, message }: PartitionDamaged): void {
+    this.#options.report('warn', `${message}; it is tried again in ${ASIDE_MS / 60_000} minutes`)
+    this.#aside.set(partition, this.#options.clock.monotonicMs() + ASIDE_MS)
+  }
+
+  /** Retention or the deletion of a topic may take segments away while they are read; or they are damaged. */
+  async #tryOut(work: () => Promise<void>): Promise<void> {
     try {
       await work()
     } catch (thrown) {
       const isGone =
         thrown instanceof ChronikError && (thrown.code === 'OBJECT_MISSING' || thrown.code === 'LOG_TRIMMED')
-      if (!isGone) throw thrown
+      if (thrown instanceof PartitionDamaged) this.#putAside(thrown)
+      else if (!isGone) throw thrown
     } finally {
       this.#sharedAt = Number.POSITIVE_INFINITY
       this.#revision = Number.POSITIVE_INFINITY
