@@ -1,4 +1,5 @@
 import { createMetrics, metricsToExpose, NO_GROUPS } from '#observe/product-metrics.ts'
+import { NO_RECOVERY } from '#observe/recovery-metrics.ts'
 import { NO_TIERS } from '#observe/tier-metrics.ts'
 
 /** docs/METRICS.md */
@@ -19,6 +20,7 @@ export function metricsPage(): string {
     unsealedBytes: () => 0,
     cacheUsedBytes: () => 0,
     cacheDiskBytes: () => 0,
+    recovery: () => NO_RECOVERY,
     snapshotSizeBytes: () => 0,
     uploadLagSeconds: () => 0,
     uploadLagBytes: () => 0,

@@ -147,6 +147,13 @@ export class State {
     return count
   }
 
+  /** Those that can be read. */
+  recordCount(): number {
+    let count = 0
+    for (const partition of this.partitions) if (partition) count += partition.nextOffset - partition.logStart
+    return count
+  }
+
   /** The group of this name, made if there is none. */
   group(id: string): Group {
     let group = this.groups.get(id)

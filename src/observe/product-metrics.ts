@@ -2,7 +2,13 @@
 
 import { type CacheReadings, cacheGauges, createCacheMetrics } from './cache-metrics.ts'
 import { Counter, type Exposable, Family, Gauge, Histogram, type Series, SeriesGauge } from './metrics.ts'
-import { createRecoveryMetrics, type RecoveryReadings, recoveryGauges } from './recovery-metrics.ts'
+import {
+  createRecoveryMetrics,
+  type RecoveryFigures,
+  type RecoveryReadings,
+  recoveryGauges,
+  recoveryProgressGauges,
+} from './recovery-metrics.ts'
 import { createStoreMetrics } from './store-metrics.ts'
 import { createTierMetrics, type TierReadings, tierGauges } from './tier-metrics.ts'
 
@@ -104,6 +110,11 @@ export interface Readings extends TierReadings, RecoveryReadings, CacheReadings 
   checkpointSizeBytes: () => number
   groups: () => GroupFigures
   eventLoopDelay: () => { p99Seconds: number; maxSeconds: number }
+}
+
+/** Before there is a broker to read anything else of. */
+export function metricsToExposeAtFirst(metrics: Metrics, recovery: () => RecoveryFigures): Exposable[] {
+  return [...Object.values(metrics), ...recoveryProgressGauges(recovery)]
 }
 
 /** All of them, in the order of the documentation. */

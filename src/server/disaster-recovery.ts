@@ -8,6 +8,7 @@ import type { Logger } from '#observe/log.ts'
 import type { Metrics } from '#observe/product-metrics.ts'
 import { systemProcess } from '#system/process.ts'
 import { packerOf, unpack } from '#tier/recovery/pack.ts'
+import type { RecoveryProgress } from '#tier/recovery/progress.ts'
 import { prepareRecovery, type Recovery } from '#tier/recovery/recovery.ts'
 import { isSealedWithin } from '#tier/seal-plan.ts'
 import type { OpenedStore } from './open-store.ts'
@@ -19,6 +20,7 @@ export interface DisasterRecoveryOptions extends OpenedStore {
   readonly random: Random
   readonly logger: Logger
   readonly metrics: Metrics
+  readonly progress: RecoveryProgress
   failed(error: ChronikError): void
 }
 

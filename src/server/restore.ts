@@ -7,6 +7,7 @@ import { lockDirectory } from '#system/lock.ts'
 import { systemProcess } from '#system/process.ts'
 import { systemRandom } from '#system/random.ts'
 import { unpack } from '#tier/recovery/pack.ts'
+import { RecoveryProgress, tellingOf } from '#tier/recovery/progress.ts'
 import type { RestorePlan } from '#tier/recovery/restore.ts'
 import {
   describeOwnerOf,
@@ -36,29 +37,29 @@ export interface RestoreReport {
 }
 
 export async function restoreFromStore(request: RestoreRequest): Promise<RestoreReport> {
-  return request.executes ? restore(request) : look(request)
+  const progress = new RecoveryProgress()
+  const work = request.executes ? restore(request, progress) : look(request, progress)
+  return tellingOf({ progress, clock: systemClock }, request.report, work)
 }
 
 /** Beside a broker that goes on: nothing is written, here or there. */
-async function look(request: RestoreRequest): Promise<RestoreReport> {
+async function look(request: RestoreRequest, progress: RecoveryProgress): Promise<RestoreReport> {
   const store = await openStoreToRead(surroundingsOf(request), createStoreMetrics())
   try {
     const { atMs, acceptsLoss } = request
-    return describe(
-      store,
-      await lookAtRestore({ ...reportingTo(request), store, signal: UNENDING, unpack, atMs, acceptsLoss }),
-    )
+    const reader = { ...reportingTo(request), store, signal: UNENDING, unpack, progress }
+    return describe(store, await lookAtRestore({ ...reader, atMs, acceptsLoss }))
   } finally {
     await store.close()
   }
 }
 
-async function restore(request: RestoreRequest): Promise<RestoreReport> {
+async function restore(request: RestoreRequest, progress: RecoveryProgress): Promise<RestoreReport> {
   const { dataDir } = request.settings
   await systemDisk.makeDirectory(dataDir)
   const lock = await lockDirectory(dataDir)
   try {
-    return await withStore(request, async options => {
+    return await withStore(request, progress, async options => {
       const found = describe(options.store, await lookAtRestore(options))
       return { ...found, plan: await restoreDirectory(options) }
     })
@@ -83,6 +84,7 @@ function reportingTo({ report }: RestoreRequest): Pick<RestoreDirectoryOptions, 
 
 async function withStore(
   request: RestoreRequest,
+  progress: RecoveryProgress,
   call: (options: RestoreDirectoryOptions) => Promise<RestoreReport>,
 ): Promise<RestoreReport> {
   const { settings, atMs, takeOver, acceptsLoss } = request
@@ -99,6 +101,7 @@ async function withStore(
       random: systemRandom,
       signal: UNENDING,
       unpack,
+      progress,
       dataDir: settings.dataDir,
       host: systemProcess.hostName,
       ...reportingTo(request),

@@ -4,32 +4,21 @@ import { BufferPool } from '#bytes/buffer-pool.ts'
 import type { SettingSources } from '#config/load-settings.ts'
 import { PRODUCE_PROFILES, type Settings } from '#config/settings.ts'
 import { PRODUCE_RECORD, RECORD_TYPE_NAMES } from '#core/change-records.ts'
-import type { State } from '#core/state.ts'
-import { type Health, listenControl, listenHttp, operationsRoutes } from '#http/http.ts'
-import { ConnectionHub, type KafkaListener, listenKafka } from '#kafka/kafka.ts'
+import { listenControl, type Route } from '#http/http.ts'
+import { ConnectionHub, listenKafka } from '#kafka/kafka.ts'
 import { apis } from '#kafka/protocol/protocol.ts'
-import {
-  checkpointDirectory,
-  type Log,
-  type LogOptions,
-  openLog,
-  TopicRules,
-  WITHOUT_COPY,
-  walDirectory,
-} from '#log/log.ts'
+import { type Log, type LogOptions, openLog, TopicRules, WITHOUT_COPY } from '#log/log.ts'
 import { type RangeSource, sourceOf } from '#object-store/object-store.ts'
 import type { RangeCache } from '#object-store/range-cache.ts'
-import { createExposition, type Exposition } from '#observe/exposition.ts'
 import type { Logger } from '#observe/log.ts'
-import { createMetrics, type Metrics, metricsToExpose, NO_GROUPS } from '#observe/product-metrics.ts'
-import { NO_TIERS } from '#observe/tier-metrics.ts'
-import { monitorEventLoop } from '#system/event-loop.ts'
+import { createMetrics, type Metrics } from '#observe/product-metrics.ts'
 import { lockDirectory } from '#system/lock.ts'
+import { RecoveryProgress, tellingOf } from '#tier/recovery/progress.ts'
 import type { Recovery } from '#tier/recovery/recovery.ts'
-import { startTier, type Tier, type TierOptions } from '#tier/tier.ts'
+import { startTier, type TierOptions } from '#tier/tier.ts'
 import { openRecovery, restoreWindowMs } from './disaster-recovery.ts'
 import { type OpenedStore, openCache, openStore, READ_BUFFER_BYTES } from './open-store.ts'
-import { StorageUsage } from './storage-usage.ts'
+import { Operations, type RunningBroker } from './operations.ts'
 
 // Builds the whole broker, starts it part by part, and stops it in reverse order. Nothing is built anywhere else.
 
@@ -56,55 +45,25 @@ export interface Server {
 }
 
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { settings, disk, logger, random } = options
+  const { settings, disk, clock, logger } = options
   await makeDataDirectory(disk, settings.dataDir)
   const stops: Stop[] = []
-  // They end side by side: a slow client of one does not take the time that the others have to finish.
-  const listeners: Listener[] = []
-  const stopListening = () => Promise.all(listeners.map(listener => listener.close(settings.drainTimeoutMs)))
   try {
     const lock = await lockDirectory(settings.dataDir)
     stops.push(() => lock.release())
     const metrics = createMetrics(metricLabels())
-    const hub = new ConnectionHub()
-    const opened = await openStore({ ...options, notes: logger }, metrics)
-    stops.push(() => opened.store.close())
-    const cache = openCache(opened, options, metrics)
-    stops.push(() => cache?.close())
-    const failed = (error: ChronikError) => {
-      hub.logFailed()
-      options.failed(error)
-    }
-    const recovery = await openRecovery({ ...options, ...opened, metrics, failed })
-    const copying = recovery?.forLog ?? WITHOUT_COPY
-    const log = await openLog({
-      ...logOptions(options, {
-        metrics,
-        hub,
-        segments: cache ?? sourceOf(opened.store, new BufferPool(READ_BUFFER_BYTES)),
-      }),
-      failed,
-      ...copying,
-    })
-    stops.push(() => log.close())
-    if (recovery !== null) {
-      stops.push(() => recovery.close(RELEASE_MS))
-      await recovery.begin(log)
-    }
-    const topicRules = new TopicRules(log.state, settings, options.sources)
-    const tier = startTier(tierOptions(options, opened, { log, topicRules, metrics, recovery, cache }))
-    stops.push(() => tier.close(settings.drainMs ?? (opened.isBucket ? BUCKET_DRAIN_MS : 0)))
-    const clusterId = await ensureClusterId(log, random)
-    stops.push(async () => void (await stopListening()))
-    const kafka = await listenKafka({ ...options, metrics, log, topicRules, hub })
-    listeners.push(kafka)
-    let metricsPort: number | null = null
-    if (options.operations) {
-      const eventLoop = monitorEventLoop()
-      stops.push(() => eventLoop.stop())
-      const exposition = expose(options, { metrics, log, hub, kafka, tier, recovery, cache, eventLoop })
-      metricsPort = await listenOperations(options, { log, recovery, tier, kafka, exposition }, listeners)
-    }
+    const progress = new RecoveryProgress()
+    const operations = options.operations ? new Operations(options, metrics, progress) : null
+    stops.push(() => operations?.close())
+    const metricsPort = (await operations?.listen()) ?? null
+    const starting = startBroker({ ...options, metrics, progress, routes: operations?.routes ?? null }, stops)
+    const tell = (text: string): void => logger.info(`starting: ${text}`)
+    const broker = await tellingOf({ progress, clock }, tell, starting)
+    progress.step = 'done'
+    operations?.serving(broker)
+    stops.push(() => operations?.stopping())
+    const { kafka, log } = broker
+    const { clusterId } = log.state
     logger.info('started', { kafkaPort: kafka.port, metricsPort, dataDir: settings.dataDir, clusterId })
     let closing: Promise<void> | null = null
     return {
@@ -120,6 +79,59 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     await stopAll(stops).catch((error: unknown) => logger.warn('a start that failed left something behind', { error }))
     throw thrown
   }
+}
+
+interface BrokerOptions extends Omit<ServerOptions, 'operations'> {
+  readonly metrics: Metrics
+  readonly progress: RecoveryProgress
+  /** For the control socket; null: there is none. */
+  readonly routes: readonly Route[] | null
+}
+
+/** What ends it is added to the stops part by part. */
+async function startBroker(options: BrokerOptions, stops: Stop[]): Promise<RunningBroker> {
+  const { settings, clock, logger, metrics, progress, routes } = options
+  const hub = new ConnectionHub()
+  const store = await openStore({ ...options, notes: logger }, metrics)
+  stops.push(() => store.store.close())
+  const cache = openCache(store, options, metrics)
+  stops.push(() => cache?.close())
+  const failed = (error: ChronikError) => {
+    hub.logFailed()
+    options.failed(error)
+  }
+  progress.step = 'ownership'
+  const recovery = await openRecovery({ ...options, ...store, failed })
+  const copying = recovery?.forLog ?? WITHOUT_COPY
+  progress.step = 'log'
+  const log = await openLog({
+    ...logOptions(options, {
+      metrics,
+      hub,
+      segments: cache ?? sourceOf(store.store, new BufferPool(READ_BUFFER_BYTES)),
+    }),
+    failed,
+    ...copying,
+  })
+  stops.push(() => log.close())
+  if (recovery !== null) {
+    stops.push(() => recovery.close(RELEASE_MS))
+    await recovery.begin(log)
+  }
+  const topicRules = new TopicRules(log.state, settings, options.sources)
+  const tier = startTier(tierOptions(options, store, { log, topicRules, metrics, recovery, cache }))
+  stops.push(() => tier.close(settings.drainMs ?? (store.isBucket ? BUCKET_DRAIN_MS : 0)))
+  await ensureClusterId(log, options.random)
+  // They end side by side: a slow client of one does not take the time that the others have to finish.
+  const listeners: Listener[] = []
+  stops.push(async () => void (await Promise.all(listeners.map(one => one.close(settings.drainTimeoutMs)))))
+  const kafka = await listenKafka({ ...options, log, topicRules, hub })
+  listeners.push(kafka)
+  if (routes !== null) {
+    const forOwner = [...routes, ...kafka.ownerRoutes]
+    listeners.push(await listenControl({ routes: forOwner, clock, log: logger, dataDirectory: settings.dataDir }))
+  }
+  return { log, hub, kafka, tier, store, recovery, cache }
 }
 
 type Stop = () => Promise<void> | void
@@ -176,7 +188,7 @@ interface TierParts {
 }
 
 function tierOptions(
-  { settings, clock, logger, random }: ServerOptions,
+  { settings, clock, logger, random }: BrokerOptions,
   { store, isBucket }: OpenedStore,
   { log, topicRules, metrics, recovery, cache }: TierParts,
 ): TierOptions {
@@ -221,7 +233,7 @@ function tierOptions(
 }
 
 function logOptions(
-  options: ServerOptions,
+  options: BrokerOptions,
   { metrics, hub, segments }: { metrics: Metrics; hub: ConnectionHub; segments: RangeSource },
 ): Omit<LogOptions, 'failed' | 'committed' | 'mayAnswer'> {
   const { settings, disk, clock, logger } = options
@@ -258,98 +270,7 @@ function logOptions(
 }
 
 /** The id of the cluster is made once, with the log. */
-async function ensureClusterId(log: Log, random: Random): Promise<string> {
-  if (log.state.clusterId === '') {
-    await log.propose({ kind: 'cluster-created', clusterId: random.bytes(16).toString('base64url') })
-  }
-  return log.state.clusterId
-}
-
-function expose(
-  options: ServerOptions,
-  parts: {
-    metrics: Metrics
-    log: Log
-    hub: ConnectionHub
-    kafka: KafkaListener
-    tier: Tier
-    recovery: Recovery | null
-    cache: RangeCache | null
-    eventLoop: ReturnType<typeof monitorEventLoop>
-  },
-): Exposition {
-  const { settings, disk, clock } = options
-  const { metrics, log, hub, kafka, tier, recovery, cache, eventLoop } = parts
-  const storage = new StorageUsage(disk, [walDirectory(settings.dataDir), checkpointDirectory(settings.dataDir)])
-  let groups = NO_GROUPS
-  let tiers = NO_TIERS
-  const exposition = createExposition(
-    metricsToExpose(metrics, {
-      activeConnections: () => hub.size,
-      storageUsageBytes: () => storage.sizeBytes,
-      produceProfile: () => PRODUCE_PROFILES[settings.produceProfile].index,
-      walSyncIntervalSeconds: () => (settings.walSync.kind === 'always' ? 0 : settings.walSync.intervalMs / 1000),
-      openTransactions: () => log.state.openTransactions.size,
-      oldestTransactionSeconds: () => oldestTransactionMs(log.state, clock.nowMs()) / 1000,
-      transactionalIds: () => log.state.transactions.size,
-      checkpointAgeSeconds: () => (clock.nowMs() - log.maintenance.checkpoint.writtenMs) / 1000,
-      checkpointSizeBytes: () => log.maintenance.checkpoint.sizeBytes,
-      groups: () => groups,
-      tiers: () => tiers,
-      unsealedBytes: () => log.unsealed.sizeBytes,
-      cacheUsedBytes: () => cache?.usedBytes ?? 0,
-      cacheDiskBytes: () => cache?.diskBytes ?? 0,
-      snapshotSizeBytes: () => recovery?.checkpointSizeBytes ?? 0,
-      uploadLagSeconds: () => (recovery?.lag.ms ?? 0) / 1000,
-      uploadLagBytes: () => recovery?.lag.bytes ?? 0,
-      sealFailingSeconds: () => tier.failingMs / 1000,
-      eventLoopDelay: () => eventLoop.read(),
-    }),
-    clock,
-  )
-  return {
-    contentType: exposition.contentType,
-    text: async () => {
-      await storage.measure()
-      groups = await kafka.measureGroups()
-      tiers = await tier.measure(settings.metricsMaxTopics)
-      return exposition.text()
-    },
-  }
-}
-
-const SILENCED = 'the ownership of the object store could not be renewed: nothing is acknowledged until it is'
-
-/** Adds to the listeners what listens; returns the port. */
-async function listenOperations(
-  options: ServerOptions,
-  parts: { log: Log; recovery: Recovery | null; tier: Tier; kafka: KafkaListener; exposition: Exposition },
-  listeners: Listener[],
-): Promise<number> {
-  const { settings, clock, logger } = options
-  const { log, recovery, tier, kafka, exposition } = parts
-  const routes = operationsRoutes(exposition, () => healthOf(log, tier, recovery))
-  const forOwner = [...routes, ...kafka.ownerRoutes]
-  const control = await listenControl({ routes: forOwner, clock, log: logger, dataDirectory: settings.dataDir })
-  listeners.push(control)
-  const http = await listenHttp({ routes, clock, log: logger, host: settings.bindAddr, port: settings.metricsPort })
-  listeners.push(http)
-  return http.port
-}
-
-function healthOf(log: Log, { failingMs }: Tier, recovery: Recovery | null): Health {
-  const { refusal, unsealed, options, commits } = log
-  const warning =
-    `nothing could be sealed into the object store for ${Math.round(failingMs / 1000)} s: ${unsealed.sizeBytes} bytes wait in the ` +
-    `write-ahead log, which has ${commits.files.sizeBytes} of at most ${options.walLimitBytes} bytes; records are taken until then, ` +
-    'and read as far as they are on this machine'
-  const reasons = refusal === null ? [] : [refusal.message]
-  if (recovery?.isSilenced) reasons.push(SILENCED)
-  return { reasons, warnings: failingMs === 0 ? [] : [warning] }
-}
-
-function oldestTransactionMs({ openTransactions }: State, nowMs: number): number {
-  let oldestMs = 0
-  for (const { startedMs } of openTransactions) oldestMs = Math.max(oldestMs, nowMs - startedMs)
-  return oldestMs
+async function ensureClusterId(log: Log, random: Random): Promise<void> {
+  if (log.state.clusterId !== '') return
+  await log.propose({ kind: 'cluster-created', clusterId: random.bytes(16).toString('base64url') })
 }

@@ -21,6 +21,8 @@ export interface BrokerProcessOptions {
   dataDir?: string
   /** A port to come back to after a restart. */
   kafkaPort?: number
+  /** A port to be asked at while it starts. */
+  metricsPort?: number
   /** Further flags of `chronik start`. */
   flags?: readonly string[]
   environment?: Readonly<Record<string, string>>
@@ -71,7 +73,7 @@ export async function startBrokerProcess(options: BrokerProcessOptions = {}): Pr
   const [freePort, otherPort] = await freePorts(2)
   const kafkaPort = options.kafkaPort ?? freePort!
   // The port to come back to is as free as any.
-  const metricsPort = otherPort === kafkaPort ? freePort! : otherPort!
+  const metricsPort = options.metricsPort ?? (otherPort === kafkaPort ? freePort! : otherPort!)
   const beganAtMs = performance.now()
   const child = spawnBroker({ dataDir, kafkaPort, metricsPort, options })
   const address = `${HOST}:${kafkaPort}`

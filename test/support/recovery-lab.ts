@@ -7,6 +7,7 @@ import type { ObjectFacts, ObjectStore } from '#object-store/object-store.ts'
 import { StoreError } from '#object-store/store-errors.ts'
 import type { Packer, Unpack } from '#tier/recovery/archive-format.ts'
 import { PatientStore } from '#tier/recovery/patient-store.ts'
+import { RecoveryProgress } from '#tier/recovery/progress.ts'
 import { prepareRecovery, type Recovery, type RecoverySettings } from '#tier/recovery/recovery.ts'
 import type { RestorePlan } from '#tier/recovery/restore.ts'
 import { lookAtRestore, type RestoreDirectoryOptions, restoreDirectory } from '#tier/recovery/restore-directory.ts'
@@ -127,6 +128,7 @@ export class Machine {
   readonly lab: RecoveryLab
   readonly host: string
   readonly reports: string[] = []
+  progress = new RecoveryProgress()
   disk!: SimDisk
   #running: Running | null = null
   #failures: ChronikError[] = []
@@ -183,6 +185,7 @@ export class Machine {
         settings: { ...SETTINGS, ...settings },
         packer,
         unpack,
+        progress: this.progress,
         metrics: { created() {}, uploaded() {}, failed() {}, copied() {} },
         isTailed: () => true,
         report: (level, message) => this.reports.push(`${level}: ${message}`),
@@ -222,6 +225,7 @@ export class Machine {
       random: { bytes: count => Buffer.from(Array.from({ length: count }, () => random.between(0, 255))) },
       signal: new AbortController().signal,
       unpack,
+      progress: this.progress,
       dataDir: '/data',
       host: this.host,
       report: (level, message) => this.reports.push(`${level}: ${message}`),

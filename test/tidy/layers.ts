@@ -71,6 +71,7 @@ export const verbs: Record<string, string[]> = {
     'recovery/restore',
     'recovery/restore-directory',
     'recovery/pack',
+    'recovery/progress',
     'verify/verify',
   ],
   server: ['restore', 'verify'],

@@ -129,6 +129,8 @@ export class Archive {
   checkpointSizeBytes = 0
   /** Since when nothing can be archived, by the monotonic clock; null: it can. */
   failingSinceMs: number | null = null
+  /** The same of checkpoints alone. */
+  checkpointFailingSinceMs: number | null = null
 
   // ---- when
 
@@ -165,16 +167,19 @@ export class Archive {
   }
 
   #worked(): void {
-    if (this.failingSinceMs !== null) this.#options.report('info', 'the archive of the log is written again')
+    if (this.failingSinceMs === null) return
+    const forMs = Math.round(this.#options.clock.monotonicMs() - this.failingSinceMs)
+    this.#options.report('info', 'the archive of the log is written again', { forMs })
     this.failingSinceMs = null
   }
 
   #failed(thrown: unknown): void {
     for (const { reject } of this.#waiters.splice(0)) reject(thrown)
     if (this.#ended.signal.aborted) return
-    const { clock, report } = this.#options
+    const { clock, report, settings } = this.#options
     if (this.failingSinceMs === null) {
-      report('warn', `the archive of the log cannot be written, it is tried again: ${messageOf(thrown)}`)
+      const works = settings.isAwaited ? 'nothing is acknowledged until it is' : 'records are taken and read meanwhile'
+      report('warn', `the archive of the log cannot be written, it is tried again, ${works}: ${messageOf(thrown)}`)
       this.failingSinceMs = clock.monotonicMs()
     }
     const failingMs = clock.monotonicMs() - this.failingSinceMs
@@ -219,6 +224,7 @@ export class Archive {
     const records = tape.recordCount - this.#checkpointRecords
     const apartMs = nowMs - this.#checkpointMs
     if (this.#waiters.some(({ forCheckpoint }) => forCheckpoint)) return true
+    if (this.checkpointFailingSinceMs !== null && apartMs >= CHECKPOINT_APART_MS) return true
     if (records >= settings.checkpointRecords && apartMs >= CHECKPOINT_APART_MS) return true
     return records > 0 && apartMs >= settings.checkpointMs
   }
@@ -271,8 +277,10 @@ export class Archive {
       const about = { kind: 'checkpoint', from: job.position, to: job.position } as const
       this.checkpointSizeBytes = await this.#put(job, about, signal)
       metrics.uploaded()
+      this.checkpointFailingSinceMs = null
     } catch (thrown) {
       metrics.failed()
+      this.checkpointFailingSinceMs ??= this.#options.clock.monotonicMs()
       throw thrown
     }
   }

@@ -1,5 +1,5 @@
 import { ChronikError } from '#base/errors.ts'
-import type { ObjectReader } from '#object-store/object-store.ts'
+import type { ObjectFacts, ObjectReader } from '#object-store/object-store.ts'
 import {
   ARCHIVE_HEADER_BYTES,
   type ArchivedObject,
@@ -18,6 +18,7 @@ import {
   parseMetalogKey,
 } from './archive-names.ts'
 import { mapAtOnce } from './map-at-once.ts'
+import type { RecoveryProgress } from './progress.ts'
 import { inOrder } from './pruning.ts'
 import type { Replay } from './replay.ts'
 import { isLoss } from './tail-objects.ts'
@@ -31,6 +32,7 @@ export interface ArchiveReader {
   readonly store: ObjectReader
   readonly signal: AbortSignal
   readonly unpack: Unpack
+  readonly progress: RecoveryProgress
   report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
 }
 
@@ -53,9 +55,10 @@ export async function readCheckpoint(reader: ArchiveReader, atMs: number | null)
   const names = await listCheckpoints(reader)
   const usable = atMs === null ? names : await notBehind(reader, names, atMs)
   for (const name of usable.toReversed()) {
-    const key = checkpointKey(name)
     try {
-      return { name, object: await readObject(reader, key) }
+      const facts = await factsOf(reader, checkpointKey(name))
+      reader.progress.expect(1, facts.sizeBytes)
+      return { name, object: await readObject(reader, facts) }
     } catch (thrown) {
       if (!isLoss(thrown)) throw thrown
       reader.report('warn', `${(thrown as Error).message}: the checkpoint before it is used`)
@@ -93,10 +96,18 @@ async function stateTimeOf({ store, signal }: ArchiveReader, name: CheckpointNam
   }
 }
 
-async function readObject({ store, signal, unpack }: ArchiveReader, key: string): Promise<ArchivedObject> {
+async function factsOf({ store, signal }: ArchiveReader, key: string): Promise<ObjectFacts> {
   const facts = await store.head(key, signal)
   if (facts === null) throw new ChronikError('OBJECT_MISSING', 'invalid', `${key} is not in ${store.place}`)
-  const bytes = await store.getRange(key, 0, Math.max(1, facts.sizeBytes), signal)
+  return facts
+}
+
+async function readObject(
+  { store, signal, unpack, progress }: ArchiveReader,
+  { key, sizeBytes }: ObjectFacts,
+): Promise<ArchivedObject> {
+  const bytes = await store.getRange(key, 0, Math.max(1, sizeBytes), signal)
+  progress.did(sizeBytes)
   return decodeArchived(key, bytes, unpack)
 }
 
@@ -110,34 +121,37 @@ export async function replayPieces(
   replay: Replay,
   isDone: () => boolean,
 ): Promise<boolean> {
-  const { store, signal, report } = reader
-  let keys: string[] = []
-  let followed = true
-  const readThem = async (): Promise<void> => {
-    for (const [i, piece] of (await mapAtOnce(keys, PIECES_AT_ONCE, key => readPiece(reader, key))).entries()) {
+  const listed = await listPieces(reader, generation, replay.position)
+  for (let at = 0; at < listed.length && !isDone(); at += PIECES_AT_ONCE) {
+    const some = listed.slice(at, at + PIECES_AT_ONCE)
+    for (const [i, piece] of (await mapAtOnce(some, PIECES_AT_ONCE, facts => readPiece(reader, facts))).entries()) {
+      if (isDone()) return true
       if ('lost' in piece) throw piece.lost
-      followed &&= addPiece(replay, keys[i]!, piece)
-      if (!followed || isDone()) return
+      if (addPiece(replay, some[i]!.key, piece)) continue
+      reader.report('warn', `the metadata log has a gap at position ${replay.position}: what is behind it is left out`)
+      return false
     }
-    keys = []
   }
-  const before = metalogKeyBefore(generation, replay.position)
-  for await (const { key } of store.list(metalogFolder(generation), before, signal)) {
-    if (parseMetalogKey(key) === null) continue
-    keys.push(key)
-    if (keys.length < PIECES_AT_ONCE) continue
-    await readThem()
-    if (!followed || isDone()) break
-  }
-  if (followed && !isDone()) await readThem()
-  if (!followed)
-    report('warn', `the metadata log has a gap at position ${replay.position}: what is behind it is left out`)
-  return followed
+  return true
 }
 
-async function readPiece(reader: ArchiveReader, key: string): Promise<ArchivedObject | { lost: unknown }> {
+async function listPieces(
+  { store, signal, progress }: ArchiveReader,
+  generation: number,
+  position: number,
+): Promise<ObjectFacts[]> {
+  const listed: ObjectFacts[] = []
+  for await (const facts of store.list(metalogFolder(generation), metalogKeyBefore(generation, position), signal)) {
+    if (parseMetalogKey(facts.key) === null) continue
+    listed.push(facts)
+    progress.expect(1, facts.sizeBytes)
+  }
+  return listed
+}
+
+async function readPiece(reader: ArchiveReader, facts: ObjectFacts): Promise<ArchivedObject | { lost: unknown }> {
   try {
-    return await readObject(reader, key)
+    return await readObject(reader, facts)
   } catch (thrown) {
     if (!isLoss(thrown)) throw thrown
     return { lost: thrown }

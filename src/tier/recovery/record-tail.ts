@@ -11,6 +11,7 @@ import type { SegmentPart } from '#segments/segment-format.ts'
 import { segmentKey } from '#segments/segment-names.ts'
 import { SegmentWriter } from '#segments/segment-writer.ts'
 import { PIECE_MS, type RecordTail } from './archive.ts'
+import { RecoveryProgress } from './progress.ts'
 import { readTailObjects, type TailObject } from './tail-objects.ts'
 
 // Copies records that are in no segment into the store, so that they survive the disk: of each partition what came since the last
@@ -212,7 +213,8 @@ export async function openRecordTail(
   generation: number,
   signal: AbortSignal,
 ): Promise<StoreRecordTail> {
-  const found = await readTailObjects({ store: options.store, signal }, generation, () => {})
+  const progress = new RecoveryProgress()
+  const found = await readTailObjects({ store: options.store, signal, progress }, generation, () => {})
   return new StoreRecordTail(options, found)
 }
 

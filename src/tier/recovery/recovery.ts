@@ -13,6 +13,7 @@ import type { Durability } from './owner-format.ts'
 import { OwnerLease } from './owner-lease.ts'
 import { createGeneration, inspectStore, type OwnershipOptions } from './ownership.ts'
 import { PatientStore } from './patient-store.ts'
+import type { RecoveryProgress } from './progress.ts'
 import { NO_RECORD_TAIL, openRecordTail, type RecordTailMetrics } from './record-tail.ts'
 import { decideStart, type StartDecision, type StoreFacts } from './start-decision.ts'
 import { takeOverStore } from './take-over.ts'
@@ -50,6 +51,7 @@ export interface RecoveryOptions {
   readonly packer: Packer
   readonly unpack: Unpack
   readonly metrics: ArchiveMetrics & RecordTailMetrics
+  readonly progress: RecoveryProgress
   /** Are its records that are in no segment to be copied into the store? */
   isTailed(log: Log, partition: Partition): boolean
   report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
@@ -127,9 +129,23 @@ export class Recovery {
     return this.#archive?.lag ?? { bytes: 0, ms: 0 }
   }
 
-  /** Since when nothing can be archived, by the monotonic clock; null: it can. */
-  get failingSinceMs(): number | null {
-    return this.#archive?.failingSinceMs ?? null
+  /** How long nothing could be archived; 0: it can be. */
+  get failingMs(): number {
+    return this.#since(this.#archive?.failingSinceMs ?? null)
+  }
+
+  /** The same of checkpoints alone. */
+  get checkpointFailingMs(): number {
+    return this.#since(this.#archive?.checkpointFailingSinceMs ?? null)
+  }
+
+  #since(sinceMs: number | null): number {
+    return sinceMs === null ? 0 : this.#options.clock.monotonicMs() - sinceMs
+  }
+
+  /** Answers wait until what they answer for is archived. */
+  get isAwaited(): boolean {
+    return this.#options.settings.durability === 'bucket'
   }
 
   /** Nothing is answered, because another one might own the store by now. */
@@ -168,6 +184,7 @@ export class Recovery {
   /** From here on what is committed is archived and answered. */
   async begin(log: Log): Promise<void> {
     this.#log = log
+    this.#options.progress.step = 'ownership'
     const { generation, goesOn, losesSegments } = await this.#own(log)
     const lease = new OwnerLease({
       ...this.#options,

@@ -53,13 +53,15 @@ export interface RestoreWish {
 
 /** Null: there is nothing to restore. Refused if there is damage that loses something, unless that is accepted. */
 export async function planRestore(reader: ArchiveReader, wish: RestoreWish): Promise<RestorePlan | null> {
-  const { report } = reader
+  const { report, progress } = reader
   const { atMs, owner, acceptsLoss } = wish
+  progress.step = 'checkpoint'
   const found = await readCheckpoint(reader, atMs)
   if (found === null) return null
   const { generation, position } = found.name
   const replay = new Replay(decodeState(found.object.content), position, atMs)
   report('info', 'restoring: the checkpoint is read', { generation, position })
+  progress.step = 'metalog'
   let broken: string | null = null
   const followed = await replayPieces(reader, generation, replay, () => isCovered(replay)).catch(thrown => {
     if (!isLoss(thrown)) throw thrown
@@ -75,10 +77,12 @@ export async function planRestore(reader: ArchiveReader, wish: RestoreWish): Pro
   const unreadable = new Map(wish.unreadable)
   // What became of the last records of that time may be said behind it.
   if (broken !== null && replay.isOver) unreadable.set('the metadata log behind that time', broken)
+  progress.step = 'tail'
   const takenBy = await copiesOfRest(reader, generation, replay, unreadable)
   const ends = new Map([...takenBy].map(([partition, taken]) => [partition, endOf(partition, taken)]))
   const stateTimeMs = state.timeMs
   const mended = mendState(state, { isComplete, ends, markerBytes: MARKER_BYTES })
+  progress.records = state.recordCount()
   const damage = [...unreadable].map(([what, why]) => ({ what, why }))
   if (damage.length > 0 && mended.lostRecords > 0 && !acceptsLoss) throw losesRecords(damage, mended)
   if (isBroken)

@@ -12,6 +12,7 @@ import { readPartIndex } from '#segments/segment-index.ts'
 import { segmentKey } from '#segments/segment-names.ts'
 import { SegmentWriter } from '#segments/segment-writer.ts'
 import { isWhole, type Taken } from './coverage.ts'
+import type { ArchiveReader } from './read-archive.ts'
 import type { RestoredPartition, RestorePlan } from './restore.ts'
 import { isLoss } from './tail-objects.ts'
 
@@ -63,16 +64,27 @@ export async function checkRestorable(
 }
 
 export async function placeRestored(
-  { store, signal, generation }: { store: ObjectStore; signal: AbortSignal; generation: number },
+  {
+    store,
+    signal,
+    generation,
+    progress,
+  }: Pick<ArchiveReader, 'signal' | 'progress'> & { store: ObjectStore; generation: number },
   plan: RestorePlan,
 ): Promise<void> {
+  progress.step = 'objects'
+  const cuts = plan.partitions.flatMap(({ taken }) => taken.filter(one => !isWhole(one)))
+  progress.expect(cuts.length, 0)
   const maker = new ObjectMaker(store, signal, { generation, sharedAt: plan.position })
   const rows: (() => { partition: Partition; segment: Segment })[] = []
   for (const restored of plan.partitions) {
     const { partition, taken, markers } = restored
     for (const one of taken) {
       if (isWhole(one)) rows.push(() => ({ partition, segment: one.copy.segment }))
-      else rows.push(await maker.add(cutOut(store, signal, { partition, taken: one })))
+      else {
+        rows.push(await maker.add(cutOut(store, signal, { partition, taken: one })))
+        progress.did(0)
+      }
     }
     if (markers.length > 0) rows.push(await maker.add(closing(restored, plan.stateTimeMs)))
   }

@@ -4,6 +4,7 @@ import type { ObjectFacts, ObjectReader } from '#object-store/object-store.ts'
 import { readDirectory, readTrailer, type SegmentPart, TRAILER_BYTES } from '#segments/segment-format.ts'
 import { parseSegmentKey, type SegmentName, TAIL_PREFIX } from '#segments/segment-names.ts'
 import { mapAtOnce } from './map-at-once.ts'
+import type { RecoveryProgress } from './progress.ts'
 
 // The objects of the record tail of one owner, and what is in them: their directories, not their records.
 
@@ -23,12 +24,15 @@ export function tailFolder(generation: number): string {
 
 /** In the order in which they were written. What cannot be read is told of and left out. */
 export async function readTailObjects(
-  { store, signal }: { store: ObjectReader; signal: AbortSignal },
+  { store, signal, progress }: { store: ObjectReader; signal: AbortSignal; progress: RecoveryProgress },
   generation: number,
   unreadable: (key: string, why: string) => void,
 ): Promise<TailObject[]> {
   const found: ObjectFacts[] = []
-  for await (const facts of store.list(tailFolder(generation), '', signal)) found.push(facts)
+  for await (const facts of store.list(tailFolder(generation), '', signal)) {
+    found.push(facts)
+    progress.expect(1, Math.min(facts.sizeBytes, LIKELY_BYTES))
+  }
   const read = await mapAtOnce(found, READS_AT_ONCE, async facts => {
     const name = parseSegmentKey(facts.key)
     if (name === null) return null
@@ -39,6 +43,8 @@ export async function readTailObjects(
       // One that is gone since it was listed was not needed any more.
       if (!isMissing(thrown)) unreadable(facts.key, messageOf(thrown))
       return null
+    } finally {
+      progress.did(Math.min(facts.sizeBytes, LIKELY_BYTES))
     }
   })
   return read.filter(object => object !== null)

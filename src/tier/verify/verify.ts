@@ -8,6 +8,7 @@ import type { ObjectReader } from '#object-store/object-store.ts'
 import { parseSegmentKey } from '#segments/segment-names.ts'
 import type { Unpack } from '#tier/recovery/archive-format.ts'
 import { OWNER_KEY, parseCheckpointKey, parseGenerationKey, parseMetalogKey } from '#tier/recovery/archive-names.ts'
+import { RecoveryProgress } from '#tier/recovery/progress.ts'
 import { decideStart } from '#tier/recovery/start-decision.ts'
 import { type ArchivedState, archivedState } from './archived-state.ts'
 import { type CheckedArchive, checkArchive } from './check-archive.ts'
@@ -110,7 +111,10 @@ function stateOf(
   owner: CheckedArchive['owner'],
 ): Promise<ArchivedState | null> {
   // What it would tell was found by who checked the archive.
-  return archivedState({ store, signal: inspector.signal, unpack, report() {} }, owner)
+  return archivedState(
+    { store, signal: inspector.signal, unpack, progress: new RecoveryProgress(), report() {} },
+    owner,
+  )
 }
 
 async function isStillTrue(

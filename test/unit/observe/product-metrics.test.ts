@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createExposition } from '#observe/exposition.ts'
 import { createMetrics, type GroupFigures, metricsToExpose, NO_GROUPS } from '#observe/product-metrics.ts'
+import { NO_RECOVERY } from '#observe/recovery-metrics.ts'
 import { NO_TIERS } from '#observe/tier-metrics.ts'
 import { systemClock } from '#system/clock.ts'
 
@@ -24,6 +25,7 @@ function exposed(overrides: { produceProfile?: number; storageUsageBytes?: numbe
     unsealedBytes: () => 0,
     cacheUsedBytes: () => 0,
     cacheDiskBytes: () => 0,
+    recovery: () => NO_RECOVERY,
     snapshotSizeBytes: () => 0,
     uploadLagSeconds: () => 0,
     uploadLagBytes: () => 0,
