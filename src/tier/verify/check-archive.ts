@@ -59,19 +59,34 @@ type Listed<Name> = ObjectFacts & { readonly name: Name }
 export async function checkArchive(options: ArchiveToCheck): Promise<CheckedArchive> {
   const { inspector } = options
   inspector.begins('archive', 0)
+  // What it speaks of was there before.
+  const owner = await readOwner(options)
   const newest = await checkGenerations(options)
-  const owner = await checkOwner(options, newest)
+  if (owner !== null) checkOwner(options, owner, newest)
   const before = await listNamed(options, CHECKPOINT_PREFIX, parseCheckpointKey)
   const pieces = await listNamed(options, METALOG_PREFIX, parseMetalogKey)
-  // What a broker took away meanwhile, first a checkpoint and then the pieces behind it, does not count.
-  const kept = new Set((await listNamed(options, CHECKPOINT_PREFIX, parseCheckpointKey)).map(({ key }) => key))
-  const checkpoints = before.filter(({ key }) => kept.has(key))
+  const checkpoints = together(before, pieces, await listNamed(options, CHECKPOINT_PREFIX, parseCheckpointKey))
   const sizeBytes = [...checkpoints, ...pieces].reduce((sum, facts) => sum + facts.sizeBytes, 0)
   inspector.begins('archive', sizeBytes)
   await mapAtOnce(checkpoints, OBJECTS_AT_ONCE, facts => checkObject(options, facts, checkCheckpoint))
   await mapAtOnce(pieces, OBJECTS_AT_ONCE, facts => checkObject(options, facts, checkPiece))
   const archivedTo = checkChains(options, { checkpoints, pieces, newest, owner })
   return { owner, newest, checkpoints: checkpoints.length, pieces: pieces.length, sizeBytes, archivedTo }
+}
+
+/**
+ * Of the checkpoints that were listed before the pieces and after them, those that belong together with these, whatever a broker did
+ * meanwhile: it takes away a checkpoint first and then the pieces behind it, and writes a piece first and then the checkpoint at its end.
+ */
+function together(
+  before: readonly Listed<CheckpointName>[],
+  pieces: readonly Listed<MetalogName>[],
+  after: readonly Listed<CheckpointName>[],
+): Listed<CheckpointName>[] {
+  const known = new Set(before.map(({ key }) => key))
+  const ends = new Map<number, number>()
+  for (const { name } of pieces) ends.set(name.generation, Math.max(name.to, ends.get(name.generation) ?? 0))
+  return after.filter(({ key, name }) => known.has(key) || name.position <= (ends.get(name.generation) ?? -1))
 }
 
 async function listNamed<Name>(
@@ -100,17 +115,19 @@ async function checkGenerations(options: ArchiveToCheck): Promise<GenerationFile
   return newest
 }
 
-async function checkOwner(options: ArchiveToCheck, newest: GenerationFile | null): Promise<OwnerFile | null> {
-  const { store, inspector } = options
-  if ((await store.head(OWNER_KEY, inspector.signal)) === null) return null
-  const owner = await readSmall(options, OWNER_KEY, decodeOwnerFile)
-  if (owner === null) return null
+async function readOwner(options: ArchiveToCheck): Promise<OwnerFile | null> {
+  const isThere = (await options.store.head(OWNER_KEY, options.inspector.signal)) !== null
+  return isThere ? readSmall(options, OWNER_KEY, decodeOwnerFile) : null
+}
+
+function checkOwner({ inspector }: ArchiveToCheck, owner: OwnerFile, newest: GenerationFile | null): void {
   const isUnknown = newest === null || owner.generation > newest.generation
   const isOther = newest?.generation === owner.generation && newest.ownerId !== owner.ownerId
-  if (!isUnknown && !isOther) return owner
-  const message = `${OWNER_KEY} speaks of generation ${owner.generation} of data directory ${owner.ownerId}, and no object in ${GENERATION_PREFIX} does: ${PUT_BACK}`
+  if (!isUnknown && !isOther) return
+  const message =
+    `${OWNER_KEY} speaks of generation ${owner.generation} of data directory ${owner.ownerId}, and no object in ${GENERATION_PREFIX} ` +
+    `does: ${PUT_BACK}`
   inspector.found(damage(OWNER_KEY, message))
-  return owner
 }
 
 async function readSmall<T>(

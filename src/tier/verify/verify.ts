@@ -85,24 +85,24 @@ async function checkStoreAlone(options: VerifyOptions, { owner }: CheckedArchive
   const { inspector, store } = options
   inspector.begins('state in the archive', 0)
   const archived = await stateOf(options, owner)
-  if (archived === null) {
-    const message = `${store.place} has no checkpoint that can be read: objects are checked, and not whether any is missing`
-    inspector.found({ kind: 'notice', where: store.place, message, affected: [] })
-  } else {
-    for (const finding of archived.findings) inspector.found(finding)
-    for (const finding of checkState(archived.state)) inspector.found(finding)
-  }
   const suspicions: Finding[] = []
   const suspect = (finding: Finding): void => {
     if (suspicions.length < KEPT_SUSPICIONS) suspicions.push(finding)
     else inspector.found(finding)
   }
-  const held = archived === null ? null : new HeldObjects(archived.state)
-  const counts = await checkSegments({ store, inspector, held, suspect })
-  if (suspicions.length === 0) return counts
-  const later = archived === null ? null : await stateOf(options, owner)
-  const stillHeld = later === null ? held : new HeldObjects(later.state)
-  for (const finding of suspicions) if (await isStillTrue(options, finding, stillHeld)) inspector.found(finding)
+  if (archived === null) {
+    const message = `${store.place} has no checkpoint that can be read: objects are checked, and not whether any is missing`
+    inspector.found({ kind: 'notice', where: store.place, message, affected: [] })
+    return checkSegments({ store, inspector, held: null, suspect: finding => inspector.found(finding) })
+  }
+  for (const finding of checkState(archived.state)) inspector.found(finding)
+  const counts = await checkSegments({ store, inspector, held: new HeldObjects(archived.state), suspect })
+  if (suspicions.length + archived.findings.length === 0) return counts
+  const later = (await stateOf(options, owner)) ?? archived
+  const said = new Set(later.findings.map(({ message }) => message))
+  for (const finding of archived.findings) if (said.has(finding.message)) inspector.found(finding)
+  const held = new HeldObjects(later.state)
+  for (const finding of suspicions) if (await isStillTrue(options, finding, held)) inspector.found(finding)
   return counts
 }
 
@@ -120,11 +120,11 @@ function stateOf(
 async function isStillTrue(
   { store, inspector }: VerifyOptions,
   { where: key, affected }: Finding,
-  held: HeldObjects | null,
+  held: HeldObjects,
 ): Promise<boolean> {
   if (affected.length === 0) return (await store.head(key, inspector.signal)) !== null
   const name = parseSegmentKey(key)
-  return held === null || name === null || held.find(key, name).length > 0
+  return name === null || held.find(key, name).length > 0
 }
 
 /** Would a start with this directory and this store go on? */
