@@ -89,12 +89,13 @@ export function recoveryGauges(readings: RecoveryReadings): Exposable[] {
     ),
     new Gauge(
       'chronik_upload_lag_seconds',
-      'Age of the oldest change that a restore from the object store would not know; 0 if it would know all.',
+      'Age of the oldest change that a restore from the object store would not know, 0 if it would know all; without copies of ' +
+        'records (tail-upload-ms is 0) it would not have those that are in no segment either: chronik_unsealed_bytes.',
       readings.uploadLagSeconds,
     ),
     new Gauge(
       'chronik_upload_lag_bytes',
-      'Bytes of the log behind what a restore from the object store would know.',
+      'Bytes of the log behind what a restore from the object store would know; the same goes for them.',
       readings.uploadLagBytes,
     ),
   ]
