@@ -1,7 +1,7 @@
 // The proof: the output as it is, batch by batch, against the input and against what the copiers were told.
 
 import { errorName } from '#kafka/protocol/protocol.ts'
-import { type ReadBatch, readBatches } from '#test/support/batch-reader.ts'
+import { type ReadBatch, readBatches, recordsOf } from '#test/support/batch-reader.ts'
 import type { ResponseBody } from '#test/support/wire-messages.ts'
 import {
   type CopyHistory,
@@ -40,7 +40,7 @@ export async function checkOutput(line: Line, history: CopyHistory): Promise<Com
     const runs = transactionsIn(partition, await readAll(line, partition))
     checkAcknowledged(partition, runs, history.transactions)
     const records = await new Follower(line, partition).toTheEnd()
-    const kept = runs.filter(({ end }) => end === 'commit').flatMap(({ batches }) => batches.flatMap(recordsOf))
+    const kept = runs.filter(({ end }) => end === 'commit').flatMap(({ batches }) => batches.flatMap(textsOf))
     kept.sort((a, b) => a.offset - b.offset)
     demand(
       JSON.stringify(records) === JSON.stringify(kept),
@@ -129,9 +129,10 @@ function transactionsIn(partition: number, batches: readonly ReadBatch[]): Run[]
   return runs
 }
 
-function endOf({ attributes, recordCount, records }: ReadBatch, where: string): 'commit' | 'abort' {
+function endOf(batch: ReadBatch, where: string): 'commit' | 'abort' {
+  const { attributes, recordCount } = batch
   demand((attributes & TRANSACTIONAL) !== 0 && recordCount === 1, `${where}: a marker is one transactional record`)
-  const [marker] = parseRecords(records, 1)
+  const [marker] = recordsOf(batch)
   const { key, value } = marker!
   const type = key.readInt16BE(2)
   demand(key.length === 4 && key.readInt16BE(0) === 0, `${where}: the key of a marker`)
@@ -152,7 +153,7 @@ function checkAcknowledged(partition: number, runs: readonly Run[], transactions
       demand(found !== undefined, `${where}: what was acknowledged to ${producerId}/${epoch} is gone`)
       const { run, batch } = found
       demand(run.producerId === producerId && run.epoch === epoch, `${where}: of another producer`)
-      const is = recordsOf(batch).map(({ value }) => value)
+      const is = textsOf(batch).map(({ value }) => value)
       demand(JSON.stringify(is) === JSON.stringify(values), `${where}: not what was sent`)
       if (end === null) continue
       demand(run.end === end, `${where}: a ${end} was acknowledged, and it is a ${run.end}`)
@@ -250,38 +251,11 @@ function consumed(
     }
     if ((batch.attributes & CONTROL) !== 0) {
       if (endOf(batch, `a marker at ${baseOffset}`) === 'abort') skipped.delete(producerId)
-    } else if (!skipped.has(producerId)) records.push(...recordsOf(batch))
+    } else if (!skipped.has(producerId)) records.push(...textsOf(batch))
   }
   return records
 }
 
-function recordsOf({ records, recordCount, baseOffset }: ReadBatch): OutputRecord[] {
-  return parseRecords(records, recordCount).map(({ value }, i) => ({ offset: baseOffset + i, value: `${value}` }))
-}
-
-function parseRecords(bytes: Buffer, count: number): { key: Buffer; value: Buffer }[] {
-  let at = 0
-  const varint = (): number => {
-    let [value, shift] = [0, 0]
-    for (let more = true; more; shift += 7) {
-      const byte = bytes[at++]!
-      value += (byte & 127) * 2 ** shift
-      more = byte >= 128
-    }
-    return value % 2 === 0 ? value / 2 : -(value + 1) / 2
-  }
-  const sized = (): Buffer => {
-    const length = Math.max(0, varint())
-    at += length
-    return bytes.subarray(at - length, at)
-  }
-  return Array.from({ length: count }, () => {
-    const end = varint() + at
-    at++ // attributes
-    varint() // time
-    varint() // offset
-    const [key, value] = [sized(), sized()]
-    at = end
-    return { key, value }
-  })
+function textsOf(batch: ReadBatch): OutputRecord[] {
+  return recordsOf(batch).map(({ offset, value }) => ({ offset, value: `${value}` }))
 }

@@ -23,6 +23,13 @@ export interface ReadBatch {
   readonly records: Buffer
 }
 
+export interface ReadRecord {
+  readonly offset: number
+  /** Null and empty are told apart in neither. */
+  readonly key: Buffer
+  readonly value: Buffer
+}
+
 /** The whole batches of a record set: the last one may be cut short, which clients tolerate. */
 export function readBatches(recordSet: Buffer | null): ReadBatch[] {
   const batches: ReadBatch[] = []
@@ -88,4 +95,42 @@ function uncompressSnappy(bytes: Buffer): Buffer {
   const chunks: Buffer[] = []
   while (reader.remaining > 0) chunks.push(uncompressSync(reader.view(reader.i32())) as Buffer)
   return Buffer.concat(chunks)
+}
+
+export function recordsOf({ records, recordCount, baseOffset }: ReadBatch): ReadRecord[] {
+  const cursor = new RecordCursor(records)
+  return Array.from({ length: recordCount }, () => {
+    const end = cursor.varint() + cursor.at
+    cursor.at++ // attributes
+    cursor.varint() // time
+    const offset = baseOffset + cursor.varint()
+    const [key, value] = [cursor.sized(), cursor.sized()]
+    cursor.at = end
+    return { offset, key, value }
+  })
+}
+
+class RecordCursor {
+  readonly #bytes: Buffer
+  at = 0
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes
+  }
+
+  varint(): number {
+    let [value, shift] = [0, 0]
+    for (let more = true; more; shift += 7) {
+      const byte = this.#bytes[this.at++]!
+      value += (byte & 127) * 2 ** shift
+      more = byte >= 128
+    }
+    return value % 2 === 0 ? value / 2 : -(value + 1) / 2
+  }
+
+  sized(): Buffer {
+    const length = Math.max(0, this.varint())
+    this.at += length
+    return this.#bytes.subarray(this.at - length, this.at)
+  }
 }

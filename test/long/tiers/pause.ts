@@ -1,0 +1,3 @@
+export function pause(forMs: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, forMs))
+}
