@@ -23,8 +23,8 @@ export interface AuditFigures {
 }
 
 /** In fair weather: of one partition. */
-const READ_WITHIN_MS = 120_000
-const READERS = 4
+const READ_WITHIN_MS = 300_000
+const READERS = 12
 
 /** All is there and nothing else; `mayBeLost` says which of what is missing may be. */
 export async function audit(
@@ -43,7 +43,12 @@ export async function audit(
     for (let place = places.pop(); place !== undefined; place = places.pop()) {
       const reader = new PartitionReader(line, place, !place.isCompacted)
       const found = await reader.readAll(READ_WITHIN_MS)
-      losses.push(...ledger.check(nameOf(place), found.map(record => ({ ...record, key: `${record.key}` }))))
+      losses.push(
+        ...ledger.check(
+          nameOf(place),
+          found.map(record => ({ ...record, key: `${record.key}` })),
+        ),
+      )
       figures.records += found.length
       figures.storageErrors += reader.storageErrors
     }
@@ -59,7 +64,9 @@ export async function audit(
   }
   const broken = losses.filter(loss => !mayBeLost(loss))
   if (broken.length > 0) {
-    const some = broken.slice(0, 20).map(({ what, storedAtMs }) => `${what}, ${Math.round(performance.now() - storedAtMs)} ms ago`)
+    const some = broken
+      .slice(0, 20)
+      .map(({ what, storedAtMs }) => `${what}, ${Math.round(performance.now() - storedAtMs)} ms ago`)
     throw new BrokenPromise(`${broken.length} records are lost:\n${some.join('\n')}`)
   }
   if (losses.length === 0) ledger.checkTransactions()

@@ -150,7 +150,9 @@ export class Rereader {
     try {
       return await reader.read(LONG_POLL_MS)
     } catch (thrown) {
-      throw thrown instanceof Stopped ? thrown : new BrokenPromise(`a reader got ${describe(causeOf(thrown))}`, { cause: thrown })
+      throw thrown instanceof Stopped
+        ? thrown
+        : new BrokenPromise(`a reader got ${describe(causeOf(thrown))}`, { cause: thrown })
     }
   }
 }

@@ -60,7 +60,9 @@ function describeFaults(server: S3Server): void {
     try {
       await test()
     } catch (thrown) {
-      throw new Error(`in ${soak.weather.now}: ${JSON.stringify(soak.figures)}\n${soak.supervisor.printed}`, { cause: thrown })
+      throw new Error(`in ${soak.weather.now}: ${JSON.stringify(soak.figures)}\n${soak.supervisor.printed}`, {
+        cause: thrown,
+      })
     }
   }
 

@@ -164,7 +164,10 @@ export class Ledger {
       // One that is there a second time has been seen in its order.
       if (numbers.has(number) && stream.kind === 'repeated') continue
       const last = lastOf.get(stream) ?? -1
-      demand(number > last, () => `${place} at ${record.offset}: record ${number} of ${stream.name} comes after ${last}`)
+      demand(
+        number > last,
+        () => `${place} at ${record.offset}: record ${number} of ${stream.name} comes after ${last}`,
+      )
       lastOf.set(stream, number)
       numbers.add(number)
       if (record.key !== null) newest.get(stream)!.set(record.key, number)
@@ -183,7 +186,10 @@ export class Ledger {
       const visible = sent.filter(({ stream, number }) => stream.entry(number).offset >= 0)
       const isWhole = visible.length === 0 || visible.length === sent.length
       const { stream, number } = sent[0]!
-      demand(isWhole, () => `the transaction with record ${number} of ${stream.name} has ${visible.length} of ${sent.length} records`)
+      demand(
+        isWhole,
+        () => `the transaction with record ${number} of ${stream.name} has ${visible.length} of ${sent.length} records`,
+      )
     }
   }
 }

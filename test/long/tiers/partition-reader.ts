@@ -73,7 +73,10 @@ export class PartitionReader {
     this.#demand(isCrcRight, `the checksum of the batch at ${baseOffset} is wrong`)
     const isNext = this.#isDense ? baseOffset === this.#offset : nextOffset > this.#offset
     this.#demand(isNext, `a gap or an overlap: the batch at ${baseOffset}`)
-    this.#demand(!this.#isDense || recordCount === lastOffsetDelta + 1, `records of the batch at ${baseOffset} are missing`)
+    this.#demand(
+      !this.#isDense || recordCount === lastOffsetDelta + 1,
+      `records of the batch at ${baseOffset} are missing`,
+    )
     this.#demand(nextOffset <= lastStableOffset, `shows ${baseOffset}, and is stable up to ${lastStableOffset} only`)
     this.#offset = nextOffset
   }

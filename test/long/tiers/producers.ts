@@ -83,7 +83,9 @@ export class Gate {
 function isPassing(thrown: unknown): boolean {
   const { name, message } = thrown as KafkaJSError
   if (/^KafkaJS(Connection|Request|Broker|Number|Lock|Metadata|Group|Timeout|Aggregate)/.test(name)) return true
-  return /ECONN|not connected|disconnected|Closed connection|not host this topic|disk error|KAFKA_STORAGE/i.test(message)
+  return /ECONN|not connected|disconnected|Closed connection|not host this topic|disk error|KAFKA_STORAGE/i.test(
+    message,
+  )
 }
 
 async function untilDone<T>(gate: Gate, work: () => Promise<T>): Promise<T | null> {
@@ -250,5 +252,7 @@ class Unwanted extends Error {
 /** One that was not ended for so long that the broker did it, or that the broker ends at the moment. */
 function mayFailTransaction(thrown: unknown): boolean {
   const { type } = thrown as { type?: string }
-  return isPassing(thrown) || ['INVALID_TXN_STATE', 'INVALID_PRODUCER_EPOCH', 'CONCURRENT_TRANSACTIONS'].includes(type ?? '')
+  return (
+    isPassing(thrown) || ['INVALID_TXN_STATE', 'INVALID_PRODUCER_EPOCH', 'CONCURRENT_TRANSACTIONS'].includes(type ?? '')
+  )
 }

@@ -9,6 +9,7 @@ import {
   startBrokerProcess,
 } from '#test/support/broker-process.ts'
 import { type MetricsPage, scrape } from '#test/support/metrics-page.ts'
+import { until } from '#test/support/until.ts'
 import { pause } from './pause.ts'
 
 export interface SupervisorOptions {
@@ -72,6 +73,13 @@ export class Supervisor {
     this.#options.note(`started after ${Math.round(tookMs)} ms`)
     this.#expectsEnd = false
     const broker = this.#broker
+    // It listens for clients first.
+    await until('its metrics', () =>
+      this.scrape().then(
+        () => true,
+        () => false,
+      ),
+    )
     void broker.ended.then(end => this.#ended(broker, end))
   }
 

@@ -49,7 +49,14 @@ export const PRODUCERS: readonly LoadPlan[] = [
   plan(LEDGER, { name: 'ledger-2', ...once, valueBytes: [5000, 60_000], records: [1, 3], pauseMs: 250 }),
   plan(HASTY, { name: 'hasty-1', ...once, valueBytes: [1000, 20_000], records: [1, 20], pauseMs: 350 }),
   plan(TRICKLE, { name: 'trickle-1', ...once, valueBytes: [10, 200], records: [20, 60], pauseMs: 400 }),
-  plan(TABLE, { name: 'table-1', kind: 'compacted', valueBytes: [100, 1000], records: [5, 60], pauseMs: 300, keys: 500 }),
+  plan(TABLE, {
+    name: 'table-1',
+    kind: 'compacted',
+    valueBytes: [100, 1000],
+    records: [5, 60],
+    pauseMs: 300,
+    keys: 500,
+  }),
   plan(PLAIN, { name: 'plain-1', kind: 'repeated', valueBytes: [100, 3000], records: [1, 20], pauseMs: 200 }),
 ]
 
