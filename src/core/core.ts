@@ -15,6 +15,7 @@ import {
 } from './apply-transactions.ts'
 import { type Change, decodeChange, PRODUCE_RECORD, RECORD_VERSION } from './change-records.ts'
 import { bury } from './garbage.ts'
+import { endOfLeaderBefore } from './leader-epochs.ts'
 import {
   type BatchEntry,
   JOINS_TRANSACTION_BIT,
@@ -23,7 +24,16 @@ import {
   readProduceEntry,
   readProduceHeader,
 } from './produce-record.kernel.ts'
-import { checkSequence, type KeptBatch, NO_PRODUCER, rememberBatch, sequenceAfter } from './producers.ts'
+import {
+  checkSequence,
+  type KeptBatch,
+  mayFollowLost,
+  NO_PRODUCER,
+  type Producer,
+  type ProducerCheck,
+  rememberBatch,
+  sequenceAfter,
+} from './producers.ts'
 import { Partition, type State, Topic } from './state.ts'
 import type { TransactionEnd } from './transaction-fields.ts'
 import type { Marker, Transaction } from './transactions.ts'
@@ -135,7 +145,7 @@ function applyBatch(state: State, partition: Partition, effects: Effects): void 
     }
     // KIP-890: what a transaction begins with in a partition is the first that the producer sends with its epoch.
     const isLate = producer === undefined && joins(entry.attributes) && entry.baseSequence !== 0
-    if (check.kind !== 'accept' || isLate) {
+    if ((check.kind !== 'accept' && !followsLost(partition, producer, check)) || isLate) {
       effects.batch(check.kind === 'fenced' ? FENCED : OUT_OF_ORDER, partition, -1, entry)
       return
     }
@@ -156,6 +166,12 @@ function applyBatch(state: State, partition: Partition, effects: Effects): void 
   })
   if (began) state.holdFile(header.file)
   effects.batch(ACCEPTED, partition, baseOffset, entry)
+}
+
+/** What was lost with a disk is not sent again: its producer goes on behind it. Transactional ones begin anew (mend-state.ts). */
+function followsLost(partition: Partition, producer: Producer | undefined, { kind }: ProducerCheck): boolean {
+  if (kind !== 'out-of-order' || producer === undefined || isTransactional(entry.attributes)) return false
+  return mayFollowLost(producer, entry.producerEpoch, entry.baseSequence, endOfLeaderBefore(partition))
 }
 
 function checkTransaction(state: State, partition: Partition): number {

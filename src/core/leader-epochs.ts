@@ -18,6 +18,11 @@ export function beginEpoch(partition: Partition, startOffset: number): void {
   partition.laterEpochs = [...earlier, { epoch: partition.leaderEpoch, startOffset }]
 }
 
+/** Where the records of the leaders before end; 0 if there was none. */
+export function endOfLeaderBefore({ laterEpochs }: Partition): number {
+  return laterEpochs?.at(-1)?.startOffset ?? 0
+}
+
 function epochsOf({ laterEpochs }: Partition): EpochStart[] {
   return [{ epoch: FIRST_LEADER_EPOCH, startOffset: 0 }, ...(laterEpochs ?? [])]
 }

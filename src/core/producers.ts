@@ -59,6 +59,18 @@ export function checkSequence(
   return OUT_OF_ORDER
 }
 
+/**
+ * Whether a batch that is out of order may follow others that were lost with the disk of the leader before: its producer has written
+ * nothing since that one's records end, and goes forward.
+ */
+export function mayFollowLost(producer: Producer, epoch: number, firstSequence: number, endOfLeader: number): boolean {
+  const last = producer.batches.at(-1)
+  if (last === undefined || lastOffsetOfKept(last) >= endOfLeader) return false
+  if (epoch !== producer.epoch) return epoch > producer.epoch
+  const skipped = firstSequence - sequenceAfter(last.lastSequence, 1)
+  return (skipped < 0 ? skipped + MAX_SEQUENCE + 1 : skipped) < MAX_SEQUENCE / 2
+}
+
 /** Remembers an accepted batch. */
 export function rememberBatch(producer: Producer, epoch: number, batch: KeptBatch, timeMs: number): void {
   if (epoch !== producer.epoch) {

@@ -6,7 +6,8 @@ import { AbortedTransactions, LAST_EPOCH, type Transaction } from '#core/transac
 // Makes a state that was put together from the store one that can go on: pure. What the last owner did in its last moments may be
 // lost: records that were acknowledged, ends of transactions, ids that were given out. So nobody may go on as if it were there:
 //
-//   a partition without its last records   ends where they begin; who produced them is forgotten, with what it would know by them
+//   a partition without its last records   ends where they begin, and its producers stand there
+//   idempotent producers                   may go on behind what they were answered and is lost (core/producers.ts)
 //   consumers                              learn by a new leader epoch that what they have read last may be gone
 //   open transactions                      are aborted, with a marker in each partition: perhaps they were ended
 //   transactional producers                are told to begin anew: perhaps a transaction was open
@@ -94,8 +95,10 @@ function cut(partition: Partition, end: number): ClosingMarker[] {
     }
     partition.aborted = kept.length > 0 ? kept : null
   }
-  for (const [producerId, { batches }] of producers ?? []) {
-    if (batches.some(({ baseOffset }) => baseOffset >= end)) producers?.delete(producerId)
+  for (const [producerId, producer] of producers ?? []) {
+    const kept = producer.batches.filter(({ baseOffset }) => baseOffset < end)
+    if (kept.length === 0 && producer.batches.length > 0) producers?.delete(producerId)
+    producer.batches = kept
   }
   for (const [producerId, firstOffset] of openTransactions ?? []) {
     if (firstOffset >= end) openTransactions?.delete(producerId)

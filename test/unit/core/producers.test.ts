@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { checkSequence, KEPT_BATCHES, type Producer, rememberBatch, sequenceAfter } from '#core/producers.ts'
+import {
+  checkSequence,
+  KEPT_BATCHES,
+  mayFollowLost,
+  type Producer,
+  rememberBatch,
+  sequenceAfter,
+} from '#core/producers.ts'
 
 const LAST = 2147483647
 
@@ -54,6 +61,16 @@ describe('the sequence of a producer', () => {
     expect(offsets).toEqual([1001, 1003, 1006, 1010, 1015])
     // The sixth is forgotten.
     expect(checkSequence(producer, 3, 0, 1).kind).toBe('out-of-order')
+  })
+
+  it('goes forward over what was lost with the leader before, until something is behind it, and never back', () => {
+    const producer = producerAfter(LAST - 9, 5, 5)
+    expect(mayFollowLost(producer, 3, 7, 1010)).toBe(true)
+    expect(mayFollowLost(producer, 4, 7, 1010)).toBe(true)
+    expect(mayFollowLost(producer, 2, 7, 1010)).toBe(false)
+    expect(mayFollowLost(producer, 3, LAST - 12, 1010)).toBe(false)
+    expect(mayFollowLost(producer, 3, 7, 1009)).toBe(false)
+    expect(mayFollowLost(producerAfter(0), 3, 7, 1010)).toBe(false)
   })
 
   it('takes no batch for a retry that only overlaps one', () => {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { ACCEPTED, DUPLICATE, OUT_OF_ORDER } from '#core/core.ts'
 import { endOfEpoch } from '#core/leader-epochs.ts'
+import type { LogLab } from '#test/support/log-lab.ts'
 import { RecoveryLab } from '#test/support/recovery-lab.ts'
 
 const DAY_MS = 86_400_000
@@ -111,11 +113,38 @@ describe('what is lost with the last moments', () => {
     await second.start({ tailUploadMs: 0 })
     const partition = second.running.lab.partition()
     expect(partition.nextOffset).toBe(4)
-    expect([...partition.producers!.keys()]).toEqual([2])
+    expect([...partition.producers!.keys()]).toEqual([1, 2])
     expect(endOfEpoch(partition, 0)).toEqual({ epoch: 0, endOffset: 4 })
     const { baseOffset } = await second.running.lab.append(partition)
     expect(baseOffset).toBe(4)
     expect(endOfEpoch(partition, 1)).toEqual({ epoch: 1, endOffset: 5 })
+  })
+
+  it('is not sent again by an idempotent producer, which goes on behind it, and what it sends again is recognised', async () => {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    await first.start({ tailUploadMs: 0 })
+    const { lab: log } = first.running
+    await log.topic('topic')
+    const send = (to: LogLab, id: number, sequence: number) =>
+      to.clock.run(to.send(to.batch(to.partition(), { producer: { id, epoch: 0, sequence } })))
+    for (let i = 0; i < 3; i++) await send(log, 1, i)
+    await send(log, 2, 0)
+    await first.seal([log.partition()])
+    await lab.clock.runFor(2000)
+    // Of these the store knows nothing.
+    await send(log, 1, 3)
+    await send(log, 2, 1)
+    first.kill()
+    await lab.clock.runFor(12_000)
+    const second = await lab.machine()
+    await second.start({ tailUploadMs: 0 })
+    const { lab: restored } = second.running
+    expect(await send(restored, 1, 2)).toMatchObject({ verdict: DUPLICATE, baseOffset: 2 })
+    expect(await send(restored, 1, 4)).toMatchObject({ verdict: ACCEPTED, baseOffset: 4 })
+    expect(await send(restored, 1, 6)).toMatchObject({ verdict: OUT_OF_ORDER })
+    expect(await send(restored, 1, 5)).toMatchObject({ verdict: ACCEPTED, baseOffset: 5 })
+    expect(await send(restored, 2, 1)).toMatchObject({ verdict: ACCEPTED, baseOffset: 6 })
   })
 
   it('are ends of transactions: open ones are aborted with markers, and their producers go on with another epoch', async () => {
