@@ -1,0 +1,369 @@
+// A bucket that fails, in each of the ways in which buckets do, as clients and operators meet it: nothing acknowledged is lost, who
+// cannot be served is told so in time and why, and all is well again without a restart when the bucket is.
+
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { errorName } from '#kafka/protocol/protocol.ts'
+import { buildBatch } from '#test/support/batch-builder.ts'
+import { readBatches, recordsOf } from '#test/support/batch-reader.ts'
+import {
+  type BrokerProcess,
+  COMMAND_PATH,
+  environmentWithoutSettings,
+  freePorts,
+  startBrokerProcess,
+} from '#test/support/broker-process.ts'
+import { runToEnd } from '#test/support/command-line.ts'
+import { type ChooseFault, type FaultProxy, type ProxyFault, startFaultProxy } from '#test/support/fault-proxy.ts'
+import { scrape } from '#test/support/metrics-page.ts'
+import { type SmallS3, startSmallS3 } from '#test/support/small-s3.ts'
+import { temporaryDirectory } from '#test/support/temporary.ts'
+import { until } from '#test/support/until.ts'
+import { WireClient } from '#test/support/wire-client.ts'
+
+const TOPIC = 'orders'
+const RECORD_BYTES = 10_000
+const HEALS_WITHIN_MS = 60_000
+/** Sealed at once, and never read from memory. */
+const HASTY = {
+  ...{ CHRONIK_SEAL_MAX_MS: '200', CHRONIK_LOG_CACHE_BYTES: '0', CHRONIK_WAL_FILE_BYTES: '262144' },
+  CHRONIK_CACHE_BYTES: '67108864',
+}
+/** Goes on acknowledging however long the bucket is away. */
+const ON_ITS_OWN = { CHRONIK_TAKEOVER_AFTER_MS: '-1' }
+const DENIED: ProxyFault = {
+  kind: 'answer',
+  status: 403,
+  body: '<Error><Code>AccessDenied</Code></Error>',
+  type: 'application/xml',
+}
+const MISSING: ProxyFault = { ...DENIED, status: 404, body: '<Error><Code>NoSuchKey</Code></Error>' }
+const isSegment = (path: string) => path.includes('/segments/')
+
+function environmentOf(endpoint: string, { bucket, credentials }: SmallS3): Record<string, string> {
+  return {
+    ...{ STORAGE_BACKEND: 's3', S3_BUCKET: bucket, S3_ENDPOINT: endpoint },
+    ...{ AWS_ACCESS_KEY_ID: credentials.accessKeyId, AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey },
+  }
+}
+
+/** A broker, its bucket, and what is between them. */
+class Scene {
+  readonly s3: SmallS3
+  readonly #proxy: FaultProxy
+  readonly #dataDir: string
+  readonly #environment: Record<string, string>
+  broker!: BrokerProcess
+  wire!: WireClient
+
+  private constructor(s3: SmallS3, proxy: FaultProxy, dataDir: string, environment: Record<string, string>) {
+    this.s3 = s3
+    this.#proxy = proxy
+    this.#dataDir = dataDir
+    this.#environment = { ...HASTY, ...environment, ...environmentOf(proxy.endpoint, s3) }
+  }
+
+  static async begin(environment: Record<string, string> = {}): Promise<Scene> {
+    const s3 = await startSmallS3()
+    const proxy = await startFaultProxy(s3.endpoint)
+    onTestFinished(async () => {
+      await proxy.close()
+      await s3.close()
+    })
+    const scene = new Scene(s3, proxy, await temporaryDirectory(), environment)
+    await scene.#start()
+    const topics = [{ name: TOPIC, numPartitions: 2, replicationFactor: 1, assignments: [], configs: [] }]
+    await scene.wire.send('CreateTopics', 7, { topics, timeoutMs: 5000 })
+    return scene
+  }
+
+  async #start(): Promise<void> {
+    const broker = await startBrokerProcess({ dataDir: this.#dataDir, environment: this.#environment })
+    onTestFinished(() => broker.remove())
+    this.broker = broker
+    this.wire = await WireClient.connect(broker.kafka)
+  }
+
+  /** What is in the bucket is there alone from now on. */
+  async restartCold(): Promise<void> {
+    await this.broker.kill9()
+    await rm(join(this.#dataDir, 'cache'), { recursive: true, force: true })
+    await this.#start()
+  }
+
+  /** Null: all is well. */
+  faults(choose: ChooseFault | null): void {
+    this.#proxy.onRequest = choose ?? (() => null)
+  }
+
+  async produce(value: string, partition = 0): Promise<string> {
+    const records = buildBatch([{ value: value.padEnd(RECORD_BYTES, '.') }])
+    const topicData = [{ name: TOPIC, partitionData: [{ index: partition, records }] }]
+    const answer = await this.wire.send('Produce', 9, { acks: -1, timeoutMs: 5000, topicData })
+    return errorName(answer.responses[0]!.partitionResponses[0]!.errorCode)
+  }
+
+  async produceAll(values: readonly string[], partition = 0): Promise<void> {
+    for (const value of values) expect(await this.produce(value, partition)).toBe('NONE')
+  }
+
+  /** Of each partition the values from its begin on, as far as they come in one answer, or an error. */
+  async fetch(partitions: readonly number[]): Promise<(string | string[])[]> {
+    const wanted = partitions.map(partition => ({ partition, fetchOffset: 0, partitionMaxBytes: 1 << 20 }))
+    const topics = [{ topic: TOPIC, partitions: wanted }]
+    const { responses } = await this.wire.send('Fetch', 11, { maxWaitMs: 0, minBytes: 1, maxBytes: 8 << 20, topics })
+    const answers = responses[0]!.partitions.toSorted((a, b) => a.partitionIndex - b.partitionIndex)
+    return answers.map(({ errorCode, records }) => {
+      if (errorCode !== 0) return errorName(errorCode)
+      const found = readBatches(records).flatMap(recordsOf)
+      return found.map(({ value }) => `${value}`.replace(/\.*$/, ''))
+    })
+  }
+
+  async untilSealed(): Promise<void> {
+    await until('all is sealed', async () => (await this.metric('chronik_unsealed_bytes')) === 0, HEALS_WITHIN_MS)
+  }
+
+  async metric(name: string): Promise<number> {
+    return (await scrape({ host: this.broker.kafka.host, port: this.broker.metricsPort })).get(name) ?? 0
+  }
+
+  async ready(): Promise<{ status: number; text: string }> {
+    const answer = await fetch(`http://${this.broker.kafka.host}:${this.broker.metricsPort}/health/ready`)
+    return { status: answer.status, text: await answer.text() }
+  }
+
+  /** Keys of segments. */
+  get segments(): string[] {
+    return [...this.s3.objects.keys()].filter(key => key.startsWith('segments/'))
+  }
+}
+
+const numbered = (count: number, from = 0) => Array.from({ length: count }, (_, i) => `value-${from + i}`)
+
+async function took<T>(work: Promise<T>): Promise<{ value: T; ms: number }> {
+  const beganMs = performance.now()
+  const value = await work
+  return { value, ms: performance.now() - beganMs }
+}
+
+describe('a bucket that does not answer', () => {
+  it('delays nobody who does not need it, and others are told in time', async () => {
+    const scene = await Scene.begin(ON_ITS_OWN)
+    await scene.produceAll(numbered(20))
+    await scene.untilSealed()
+    await scene.restartCold()
+    scene.faults(() => ({ kind: 'hang' }))
+    await scene.produceAll(numbered(5, 100), 1)
+
+    const both = await took(scene.fetch([0, 1]))
+    expect(both.value[1]).toEqual(numbered(5, 100))
+    expect(both.ms).toBeLessThan(5000)
+    const archived = took(scene.fetch([0]))
+    const other = await WireClient.connect(scene.broker.kafka)
+    onTestFinished(() => other.close())
+    const archivedWire = scene.wire
+    scene.wire = other
+    for (let i = 0; i < 20; i++) {
+      const live = await took(scene.fetch([1]))
+      expect(live.value).toEqual([numbered(5, 100)])
+      expect(live.ms).toBeLessThan(1000)
+    }
+    scene.wire = archivedWire
+    const { value, ms } = await archived
+    expect(value).toEqual(['KAFKA_STORAGE_ERROR'])
+    expect(ms).toBeLessThan(20_000)
+    expect(scene.broker.output()).toContain(scene.segments[0])
+
+    scene.faults(null)
+    await until('it is read', async () => (await scene.fetch([0]))[0]?.length === 20, HEALS_WITHIN_MS)
+    expect(await scene.fetch([0, 1])).toEqual([numbered(20), numbered(5, 100)])
+  })
+
+  it('lets producers be refused, for a while, when the write-ahead log is full', async () => {
+    const scene = await Scene.begin({ ...ON_ITS_OWN, CHRONIK_WAL_LIMIT_BYTES: '4194304' })
+    await scene.produceAll(['value-0'])
+    await scene.untilSealed()
+    scene.faults(() => ({ kind: 'reset' }))
+    let count = 1
+    for (let verdict = 'NONE'; verdict === 'NONE'; ) {
+      verdict = await scene.produce(`value-${count}`)
+      if (verdict === 'NONE') count++
+      else expect(verdict).toBe('KAFKA_STORAGE_ERROR')
+      expect(count).toBeLessThan(1000)
+    }
+    expect(count).toBeGreaterThan(100)
+    // Again and again, and nothing of it is taken.
+    for (let i = 0; i < 5; i++) expect(await scene.produce('refused')).toBe('KAFKA_STORAGE_ERROR')
+    const { status, text } = await scene.ready()
+    expect(status).toBe(503)
+    expect(text).toContain('the write-ahead log has reached 4194304 bytes')
+    expect(text).toMatch(/nothing could be sealed into the object store for \d+ s/)
+    expect(text).toMatch(/read as far as they are on this machine/)
+    const [read] = await scene.fetch([0])
+    expect(read).toContain('value-1')
+
+    scene.faults(null)
+    await until('records are taken', async () => (await scene.produce(`value-${count}`)) === 'NONE', HEALS_WITHIN_MS)
+    await scene.untilSealed()
+    expect(await allOf(scene)).toEqual(numbered(count + 1))
+    await until('it is ready', async () => (await scene.ready()).status === 200)
+    expect((await scene.ready()).text).not.toContain('sealed')
+    await scene.restartCold()
+    expect(await allOf(scene)).toEqual(numbered(count + 1))
+  })
+
+  it('stops acknowledging when somebody else could take over, and goes on when it is back', async () => {
+    const scene = await Scene.begin({ CHRONIK_TAKEOVER_AFTER_MS: '2000' })
+    await scene.produceAll(['value-0'])
+    scene.faults(() => ({ kind: 'hang' }))
+    await until('it is told', async () => (await scene.ready()).text.includes('nothing is acknowledged'))
+    expect((await scene.ready()).status).toBe(503)
+    const held = scene.produce('value-1')
+    const isHeld = await Promise.race([held, new Promise(resolve => setTimeout(resolve, 1000, 'held'))])
+    expect(isHeld).toBe('held')
+    scene.faults(null)
+    expect(await held).toBe('NONE')
+    await scene.produceAll(['value-2'])
+    expect(await allOf(scene)).toEqual(numbered(3))
+  })
+})
+
+/** Everything in partition 0. */
+async function allOf(scene: Scene): Promise<string[]> {
+  const values: string[] = []
+  for (let fetchOffset = 0; ; ) {
+    const partitions = [{ partition: 0, fetchOffset, partitionMaxBytes: 1 << 20 }]
+    const body = { maxWaitMs: 0, minBytes: 1, maxBytes: 8 << 20, topics: [{ topic: TOPIC, partitions }] }
+    const answer = (await scene.wire.send('Fetch', 11, body)).responses[0]!.partitions[0]!
+    expect(errorName(answer.errorCode)).toBe('NONE')
+    const found = readBatches(answer.records).flatMap(recordsOf)
+    if (found.length === 0) return values
+    values.push(...found.map(({ value }) => `${value}`.replace(/\.*$/, '')))
+    fetchOffset = found.at(-1)!.offset + 1
+  }
+}
+
+describe('an object of a bucket', () => {
+  const half = (bytes: Buffer) => bytes.subarray(0, bytes.length >> 1)
+  const altered = (bytes: Buffer) => {
+    const other = Buffer.from(bytes)
+    other[1000]! ^= 1
+    return other
+  }
+  it.each([
+    ['that is missing', null],
+    ['that was cut off', half],
+    ['of which a bit was altered', altered],
+    ['of which nothing is right', (bytes: Buffer) => Buffer.alloc(bytes.length)],
+  ])('%s is named, nothing of it is handed out, and it is read when it is put back', async (_, damage) => {
+    const scene = await Scene.begin()
+    await scene.produceAll(numbered(5))
+    await scene.untilSealed()
+    await scene.restartCold()
+    const originals = scene.segments.map(key => [key, scene.s3.objects.get(key)!] as const)
+    for (const [key, object] of originals) {
+      if (damage === null) scene.s3.objects.delete(key)
+      else scene.s3.objects.set(key, { ...object, bytes: damage(object.bytes) })
+    }
+    const { value, ms } = await took(scene.fetch([0]))
+    expect(value).toEqual(['KAFKA_STORAGE_ERROR'])
+    expect(ms).toBeLessThan(15_000)
+    const line = scene.broker
+      .output()
+      .split('\n')
+      .find(text => text.includes(`could not read ${TOPIC}-0`))
+    expect(originals.some(([key]) => line?.includes(key))).toBe(true)
+    // Others are served.
+    await scene.produceAll(['value-100'], 1)
+    expect(await scene.fetch([1])).toEqual([['value-100']])
+    for (const [key, object] of originals) scene.s3.objects.set(key, object)
+    expect(await allOf(scene)).toEqual(numbered(5))
+  })
+
+  it('that was written and is not to be seen yet is read when it is', async () => {
+    const scene = await Scene.begin()
+    scene.faults(({ method, path }) => (method === 'GET' && isSegment(path) ? MISSING : null))
+    await scene.produceAll(numbered(5))
+    await scene.untilSealed()
+    await scene.restartCold()
+    expect(await scene.fetch([0])).toEqual(['KAFKA_STORAGE_ERROR'])
+    scene.faults(null)
+    expect(await allOf(scene)).toEqual(numbered(5))
+  })
+
+  it('that was written though nobody said so is written once, and each record is there once', async () => {
+    const scene = await Scene.begin()
+    let lost = 0
+    scene.faults(({ method, path }) => {
+      const isLost = method === 'PUT' && isSegment(path) && lost < 3
+      if (isLost) lost++
+      return isLost ? { kind: 'lose' } : null
+    })
+    await scene.produceAll(numbered(5))
+    await scene.untilSealed()
+    expect(lost).toBe(3)
+    const places = new Set(scene.segments)
+    await scene.restartCold()
+    expect(await allOf(scene)).toEqual(numbered(5))
+    expect(new Set(scene.segments)).toEqual(places)
+    expect(await scene.metric('chronik_orphan_objects_found_total')).toBe(0)
+  })
+})
+
+describe('a bucket whose rights were taken away', () => {
+  it('costs nobody anything that is acknowledged, is told, and is used when they are given back', async () => {
+    const scene = await Scene.begin(ON_ITS_OWN)
+    await scene.produceAll(['value-0'])
+    await scene.untilSealed()
+    scene.faults(({ method }) => (method === 'PUT' ? DENIED : null))
+    await scene.produceAll(['value-1'])
+    const isTold = async () => (await scene.ready()).text.includes('nothing could be sealed')
+    await until('it is told', isTold)
+    expect((await scene.ready()).status).toBe(200)
+    expect(scene.broker.output()).toMatch(/sealing failed, it is tried again: .*no right/)
+    scene.faults(null)
+    await scene.untilSealed()
+    expect(await allOf(scene)).toEqual(numbered(2))
+    expect(await isTold()).toBe(false)
+  })
+})
+
+describe('a broker is not started, and says why in one line,', () => {
+  async function refusal(change: Record<string, string>, fault: ChooseFault = () => null): Promise<string> {
+    const s3 = await startSmallS3()
+    const proxy = await startFaultProxy(s3.endpoint)
+    proxy.onRequest = fault
+    onTestFinished(async () => {
+      await proxy.close()
+      await s3.close()
+    })
+    const environment = { ...environmentWithoutSettings(), ...environmentOf(proxy.endpoint, s3), ...change }
+    const ports = ['--kafka-port', '0', '--metrics-port', '0', '--bind-addr', '127.0.0.1', '--log-level', 'fatal']
+    const argv = [COMMAND_PATH, 'start', '--data-dir', await temporaryDirectory(), ...ports]
+    const { code, stderr } = await runToEnd(process.execPath, argv, { env: environment })
+    expect(code).toBe(1)
+    expect(stderr.trimEnd().split('\n')).toHaveLength(1)
+    return stderr.trimEnd()
+  }
+
+  it('with an access key that nobody knows', async () => {
+    expect(await refusal({ AWS_ACCESS_KEY_ID: 'NOBODY' })).toMatch(/^chronik: cannot write to .*AWS_ACCESS_KEY_ID/)
+  })
+
+  it('with a bucket that is not there', async () => {
+    expect(await refusal({ S3_BUCKET: 'nowhere' })).toMatch(/^chronik: cannot write to .*there is no bucket nowhere/)
+  })
+
+  it('with a bucket that it may not write to', async () => {
+    const readOnly: ChooseFault = ({ method }) => (method === 'PUT' ? DENIED : null)
+    expect(await refusal({}, readOnly)).toMatch(/^chronik: cannot write to .*let it read, write, list and delete there/)
+  })
+
+  it('with a bucket that nobody answers for', async () => {
+    const [port] = await freePorts(1)
+    const said = await refusal({ S3_ENDPOINT: `http://127.0.0.1:${port}` })
+    expect(said).toMatch(/^chronik: cannot write to .*nobody listens there: check S3_ENDPOINT .*tried \d+ times/)
+  })
+})
