@@ -18,6 +18,9 @@ const BLOCKS_AT_ONCE = 8
 /** A store that takes longer does not answer now: the reader is told so in time to try again. */
 const PATIENCE_MS = 10_000
 
+/** Of the body: from a block on, so many bytes. */
+type Piece = Pick<BlockRun, 'first' | 'sizeBytes'>
+
 export class SegmentReader {
   readonly #source: RangeSource
   readonly #clock: Clock
@@ -32,12 +35,14 @@ export class SegmentReader {
 
   index(segment: StoredSegment): Promise<PartIndex> {
     const { key, indexPlace, indexBytes } = segment
-    return this.#indexes.get(`${key}:${indexPlace}`, indexBytes, async () => {
-      const { bytes, release } = await this.#read(key, indexPlace, indexBytes)
-      const index = readPartIndex(Buffer.from(bytes), key, segment)
-      release()
-      return index
-    })
+    return this.#indexes.get(`${key}:${indexPlace}`, indexBytes, () =>
+      this.#checked(key, async () => {
+        const { bytes, release } = await this.#read(key, indexPlace, indexBytes)
+        const index = readPartIndex(Buffer.from(bytes), key, segment)
+        release()
+        return index
+      }),
+    )
   }
 
   /** The batches of a segment from a place on, whole blocks, at least up to `to`. */
@@ -70,10 +75,22 @@ export class SegmentReader {
     return run
   }
 
-  async #readBlocks(segment: StoredSegment, index: PartIndex, { first, sizeBytes }: BlockRun): Promise<RangeBytes> {
-    const read = await this.#read(segment.key, segment.place + first * BLOCK_BYTES, sizeBytes)
-    checkBlocks(segment, index, first, read.bytes)
-    return read
+  #readBlocks(segment: StoredSegment, index: PartIndex, { first, sizeBytes }: Piece): Promise<RangeBytes> {
+    return this.#checked(segment.key, async () => {
+      const read = await this.#read(segment.key, segment.place + first * BLOCK_BYTES, sizeBytes)
+      checkBlocks(segment, index, first, read.bytes)
+      return read
+    })
+  }
+
+  /** What is damaged may be a copy that was kept of the object, and that be put back meanwhile. */
+  async #checked<T>(key: string, load: () => Promise<T>): Promise<T> {
+    try {
+      return await load()
+    } catch (thrown) {
+      if (thrown instanceof ChronikError && thrown.kind === 'corrupt') await this.#source.forget(key)
+      throw thrown
+    }
   }
 
   /** Readers that do not let go hold more than what is kept for them. */
@@ -87,8 +104,8 @@ export class SegmentReader {
     const { key, place, sizeBytes } = segment
     let rest: Buffer = Buffer.alloc(0)
     for (let from = 0; from < sizeBytes; from += BLOCKS_AT_ONCE * BLOCK_BYTES) {
-      const { bytes } = await this.#read(key, place + from, Math.min(BLOCKS_AT_ONCE * BLOCK_BYTES, sizeBytes - from))
-      checkBlocks(segment, index, from / BLOCK_BYTES, bytes)
+      const piece = { first: from / BLOCK_BYTES, sizeBytes: Math.min(BLOCKS_AT_ONCE * BLOCK_BYTES, sizeBytes - from) }
+      const { bytes } = await this.#readBlocks(segment, index, piece)
       const joined = rest.length === 0 ? bytes : Buffer.concat([rest, bytes])
       const end = endOfBatches(joined)
       if (end > 0) yield joined.subarray(0, end)

@@ -12,6 +12,8 @@ export interface RangeBytes {
 export interface RangeSource {
   /** As the store's getRange. */
   readRange(key: string, from: number, length: number, signal: AbortSignal): Promise<RangeBytes>
+  /** What is kept of the object, if anything, is not right: the next one who asks gets what the store has. */
+  forget(key: string): Promise<void>
 }
 
 /** A store without a cache. */
@@ -24,5 +26,6 @@ export function sourceOf(store: ObjectStore, buffers: BufferPool): RangeSource {
       const count = await store.readInto(key, from, memory.subarray(0, length), signal)
       return { bytes: memory.subarray(0, count), release: () => buffers.give(memory) }
     },
+    async forget() {},
   }
 }

@@ -144,6 +144,7 @@ export class Tiers {
         const bytes = Buffer.from(bucket.peek(key).subarray(from, from + length))
         return { bytes, release: () => bytes.fill(0) }
       },
+      forget: async () => {},
     }
   }
 

@@ -16,5 +16,6 @@ export function scribblingSource(store: ObjectStore): RangeSource {
       }
       return { bytes, release: scribble }
     },
+    forget: key => source.forget(key),
   }
 }
