@@ -75,6 +75,7 @@ function describeFaults(server: S3Server): void {
         await soak.audit('where it is')
         await soak.untilSealed()
         await soak.supervisor.kill()
+        await soak.supervisor.wipeCache()
         await soak.supervisor.start()
         expect(await soak.tiers()).toMatchObject({ wal: 0 })
         await soak.audit('from the store alone')

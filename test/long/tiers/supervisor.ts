@@ -1,6 +1,7 @@
 // Keeps a broker running as a service manager does: who is killed, or cannot start because the store is away, is started again.
 
 import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { BrokenPromise } from '#test/crash/history.ts'
 import {
   type BrokerProcess,
@@ -101,6 +102,11 @@ export class Supervisor {
   /** What the machine had is gone. */
   async wipe(): Promise<void> {
     await rm(this.#options.dataDir, { recursive: true })
+  }
+
+  /** What is in no other place than the store is read from there. */
+  async wipeCache(): Promise<void> {
+    await rm(join(this.#options.dataDir, 'cache'), { recursive: true, force: true })
   }
 
   scrape(): Promise<MetricsPage> {
