@@ -20,6 +20,7 @@ export class Administrator {
   readonly #administration: Administration
   readonly #gate: Gate
   changes = 0
+  #isOver = false
 
   constructor(gate: Gate, prng: Prng) {
     // Records are none of its business: a topic without any.
@@ -38,6 +39,7 @@ export class Administrator {
   async run(address: Address): Promise<void> {
     let client: WireClient | null = null
     for await (const _ of this.#gate.turns()) {
+      if (this.#isOver) break
       client ??= await this.#connect(address)
       if (client !== null && !(await this.#changeOnce(client))) {
         client.close()
@@ -46,6 +48,11 @@ export class Administrator {
       await pause(PACE_MS)
     }
     client?.close()
+  }
+
+  /** After what it is about. */
+  stop(): void {
+    this.#isOver = true
   }
 
   /** On a connection of its own. */

@@ -180,6 +180,13 @@ export class Ledger {
     return losses
   }
 
+  /** With the disk what was not acknowledged may have gone, too; with `all`, and what was acknowledged last: nobody knows where it is. */
+  forgetPlaces(all: boolean): void {
+    for (const { entries } of this.streams) {
+      for (const entry of entries) if (all || entry.fate !== 'stored') entry.offset = -1
+    }
+  }
+
   /** After all partitions were checked. */
   checkTransactions(): void {
     for (const sent of this.#transactions) {

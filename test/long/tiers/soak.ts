@@ -4,9 +4,9 @@
 import { Prng } from '#test/support/sim/prng.ts'
 import { until } from '#test/support/until.ts'
 import { Administrator } from './administrator.ts'
-import { type AuditFigures, audit } from './audit.ts'
+import { type AuditFigures, type AuditWish, audit } from './audit.ts'
 import { GroupReader, Rereader } from './consumers.ts'
-import { Ledger, type Loss } from './ledger.ts'
+import { Ledger } from './ledger.ts'
 import { Offsets } from './offsets.ts'
 import { pause } from './pause.ts'
 import { type Client, clientOf, Gate, produce, transact } from './producers.ts'
@@ -92,6 +92,21 @@ export class Soak {
     await this.#unlessFailed(until('everything is answered', isSettled, SETTLED_WITHIN_MS))
   }
 
+  /** Consumers and administrators go away: with the disk they would lose what they know. Producers stay. */
+  async dismiss(): Promise<void> {
+    this.#administrator.stop()
+    for (const reader of this.#rereaders) reader.stop()
+    await this.#group.close()
+  }
+
+  /** Killed in the middle of everything, and the machine is gone with its disk. */
+  async lose(all: boolean): Promise<void> {
+    await this.supervisor.kill()
+    await this.supervisor.wipe()
+    this.ledger.forgetPlaces(all)
+    await this.supervisor.start()
+  }
+
   goOn(): void {
     this.#gate.open()
   }
@@ -112,10 +127,10 @@ export class Soak {
     return sums
   }
 
-  async audit(what: string, mayBeLost?: (loss: Loss) => boolean): Promise<AuditFigures> {
+  async audit(what: string, wish: AuditWish | null = null): Promise<AuditFigures> {
     const { ledger } = this
     const promised = { ledger, offsets: this.#offsets, administrator: this.#administrator, topics: TOPICS }
-    const auditing = audit(this.address, promised, mayBeLost)
+    const auditing = audit(this.address, promised, wish)
     const figures = await this.#unlessFailed(auditing)
     this.#options.note(`audit ${what}: ${JSON.stringify(figures)}, tiers ${JSON.stringify(await this.tiers())}`)
     return figures
