@@ -135,7 +135,8 @@ export const SETTINGS = {
     type: optional(duration(0, DAY)),
     default: null,
     about:
-      'When the broker stops it seals what is left, for so long at most. Unset: 30 s with a bucket; with a local store nothing, ' +
+      'When the broker stops it seals what is left, for so long at most. Then the store gets the rest of what is needed to begin ' +
+      'again, for as long, or 10 s if that is more. Unset: 30 s with a bucket; with a local store nothing, ' +
       'since the write-ahead log lies beside it.',
   }),
   logCacheBytes: setting({

@@ -100,6 +100,7 @@ async function startBroker(options: BrokerOptions, stops: Stop[]): Promise<Runni
     hub.logFailed()
     options.failed(error)
   }
+  const drainMs = settings.drainMs ?? (store.isBucket ? BUCKET_DRAIN_MS : 0)
   progress.step = 'ownership'
   const recovery = await openRecovery({ ...options, ...store, failed })
   const copying = recovery?.forLog ?? WITHOUT_COPY
@@ -115,12 +116,12 @@ async function startBroker(options: BrokerOptions, stops: Stop[]): Promise<Runni
   })
   stops.push(() => log.close())
   if (recovery !== null) {
-    stops.push(() => recovery.close(RELEASE_MS))
+    stops.push(() => recovery.close(Math.max(LEAST_RELEASE_MS, drainMs)))
     await recovery.begin(log)
   }
   const topicRules = new TopicRules(log.state, settings, options.sources)
   const tier = startTier(tierOptions(options, store, { log, topicRules, metrics, recovery, cache }))
-  stops.push(() => tier.close(settings.drainMs ?? (store.isBucket ? BUCKET_DRAIN_MS : 0)))
+  stops.push(() => tier.close(drainMs))
   await ensureClusterId(log, options.random)
   // They end side by side: a slow client of one does not take the time that the others have to finish.
   const listeners: Listener[] = []
@@ -149,8 +150,8 @@ async function stopAll(stops: Stop[]): Promise<void> {
   if (failures.length > 0) throw failures[0]
 }
 
-/** On the way out the store gets the rest of the log, and the ownership back, within so long. */
-const RELEASE_MS = 30_000
+/** On the way out the store gets the rest of the log, and the ownership back, within as long as it was drained, or this. */
+const LEAST_RELEASE_MS = 10_000
 
 /** Those that two checkpoints need, the one that is written, and those that are made before they are needed. */
 const LEAST_WAL_FILES = 9
