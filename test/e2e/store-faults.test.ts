@@ -72,13 +72,13 @@ class Scene {
       await s3.close()
     })
     const scene = new Scene(s3, proxy, await temporaryDirectory(), environment)
-    await scene.#start()
+    await scene.restart()
     const topics = [{ name: TOPIC, numPartitions: 2, replicationFactor: 1, assignments: [], configs: [] }]
     await scene.wire.send('CreateTopics', 7, { topics, timeoutMs: 5000 })
     return scene
   }
 
-  async #start(): Promise<void> {
+  async restart(): Promise<void> {
     const broker = await startBrokerProcess({ dataDir: this.#dataDir, environment: this.#environment })
     onTestFinished(() => broker.remove())
     this.broker = broker
@@ -91,7 +91,7 @@ class Scene {
   async restartCold(): Promise<void> {
     await this.broker.kill9()
     await rm(join(this.#dataDir, 'cache'), { recursive: true, force: true })
-    await this.#start()
+    await this.restart()
   }
 
   /** Null: all is well. */
@@ -176,7 +176,7 @@ describe('a bucket that does not answer', () => {
     const { value, ms } = await archived
     expect(value).toEqual(['KAFKA_STORAGE_ERROR'])
     expect(ms).toBeLessThan(20_000)
-    expect(scene.broker.output()).toContain(scene.segments[0])
+    await until('the log names it', () => scene.broker.output().includes(scene.segments[0]!))
 
     scene.faults(null)
     await until('it is read', async () => (await scene.fetch([0]))[0]?.length === 20, HEALS_WITHIN_MS)
@@ -309,6 +309,19 @@ describe('an object of a bucket', () => {
     expect(await allOf(scene)).toEqual(numbered(5))
     expect(new Set(scene.segments)).toEqual(places)
     expect(await scene.metric('chronik_orphan_objects_found_total')).toBe(0)
+  })
+})
+
+describe('a broker that is stopped while its bucket does not answer', () => {
+  it('ends in time, says what it leaves, and has it when it is started again', async () => {
+    const scene = await Scene.begin({ CHRONIK_SEAL_MAX_MS: '60000', CHRONIK_DRAIN_MS: '1000' })
+    await scene.produceAll(numbered(5))
+    scene.faults(() => ({ kind: 'hang' }))
+    await scene.broker.stop()
+    expect(scene.broker.output()).toMatch(/\d+ bytes stay unsealed in the write-ahead log/)
+    scene.faults(null)
+    await scene.restart()
+    expect(await allOf(scene)).toEqual(numbered(5))
   })
 })
 
