@@ -1,6 +1,7 @@
 // A broker whose store is a real server behind a bad connection, under the load of real clients, killed again and again; and what
 // must be found then, on its own disk and on none.
 
+import { type FaultLink, startFaultLink } from '#test/support/fault-link.ts'
 import { Prng } from '#test/support/sim/prng.ts'
 import { until } from '#test/support/until.ts'
 import { Administrator } from './administrator.ts'
@@ -22,6 +23,8 @@ export interface SoakOptions extends Omit<SupervisorOptions, 'environment'> {
   environment(endpoint: string): Readonly<Record<string, string>>
 }
 
+/** The connection of a client breaks off after so many bytes, in the middle of requests and answers. */
+const CLIENT_RESET_BYTES = [50_000, 5_000_000] as const
 const KILL_EVERY_MS = 30_000
 const KILL_SPREAD_MS = 5000
 /** Longer than a transaction may be open, and than the store may have been away. */
@@ -38,19 +41,24 @@ export class Soak {
   readonly #group: GroupReader
   readonly #rereaders: readonly Rereader[]
   readonly #client: Client
+  /** Between real clients and the broker. */
+  readonly #clientLink: FaultLink
   readonly #options: SoakOptions
   readonly #prng: Prng
   #working: Promise<unknown> = Promise.resolve()
   readonly #failed = Promise.withResolvers<never>()
 
-  private constructor(options: SoakOptions, weather: Weather, prng: Prng) {
+  private constructor(options: SoakOptions, weather: Weather, clientLink: FaultLink, prng: Prng) {
     this.#options = options
     this.#prng = prng
+    this.#clientLink = clientLink
     this.weather = weather
-    this.supervisor = new Supervisor({ ...options, environment: options.environment(weather.endpoint) })
+    const clientPort = new URL(clientLink.endpoint).port
+    const environment = { ...options.environment(weather.endpoint), CHRONIK_ADVERTISED_PORT: clientPort }
+    this.supervisor = new Supervisor({ ...options, environment })
     this.ledger = new Ledger(prng.fork())
     this.#administrator = new Administrator(this.#gate, prng.fork())
-    const kafka = clientOf(`127.0.0.1:${options.kafkaPort}`, 'soak')
+    const kafka = clientOf(`127.0.0.1:${clientPort}`, 'soak')
     this.#client = { kafka, ledger: this.ledger, offsets: this.#offsets, prng: prng.fork(), gate: this.#gate }
     this.#group = new GroupReader(this.#client, LEDGER.name)
     this.#rereaders = Array.from(
@@ -63,7 +71,10 @@ export class Soak {
   static async begin(options: SoakOptions): Promise<Soak> {
     const prng = new Prng(options.seed)
     const weather = await Weather.before(options.endpoint, prng.fork(), text => options.note(`weather: ${text}`))
-    const soak = new Soak(options, weather, prng)
+    const clientLink = await startFaultLink(`http://127.0.0.1:${options.kafkaPort}`)
+    const resets = prng.fork()
+    await clientLink.change({ kind: 'resets', afterBytes: () => resets.between(...CLIENT_RESET_BYTES) })
+    const soak = new Soak(options, weather, clientLink, prng)
     await soak.supervisor.start()
     await soak.#administrator.create(soak.address, TOPICS)
     soak.#work()
@@ -158,6 +169,7 @@ export class Soak {
     await this.supervisor.close()
     await this.#working.catch(() => {})
     await this.weather.close()
+    await this.#clientLink.close()
   }
 
   #work(): void {
