@@ -14,6 +14,8 @@ export type LinkState =
   | { readonly kind: 'slow'; readonly bytesPerSecond: number }
   /** Each connection is reset when so many bytes have passed, either way: in the middle of a request, or of an answer. */
   | { readonly kind: 'resets'; afterBytes(): number }
+  /** The same, but with the next answer: what was asked for has been done. */
+  | { readonly kind: 'losing answers'; afterBytes(): number }
 
 export interface FaultLink {
   readonly endpoint: string
@@ -102,7 +104,7 @@ class Pair {
 
   obey(state: LinkState): void {
     this.#state = state
-    this.#leftBytes = state.kind === 'resets' ? state.afterBytes() : Number.POSITIVE_INFINITY
+    this.#leftBytes = 'afterBytes' in state ? state.afterBytes() : Number.POSITIVE_INFINITY
     for (const socket of this.#sockets) {
       if (state.kind === 'hanging') socket.pause()
       else socket.resume()
@@ -124,6 +126,11 @@ class Pair {
   }
 
   #pass(chunk: Buffer, from: Socket, to: Socket): void {
+    if (this.#state.kind === 'losing answers' && chunk.length > this.#leftBytes) {
+      if (from === this.#sockets[1]) this.reset()
+      else to.write(chunk)
+      return
+    }
     if (chunk.length > this.#leftBytes) {
       to.write(chunk.subarray(0, this.#leftBytes), () => this.reset())
       from.pause()

@@ -61,6 +61,8 @@ function describeFaults(server: S3Server): void {
     try {
       await test()
     } catch (thrown) {
+      // At once: the others may take half an hour.
+      process.stderr.write(`failed: ${thrown}\n`)
       throw new Error(`in ${soak.weather.now}: ${JSON.stringify(soak.figures)}\n${soak.supervisor.printed}`, {
         cause: thrown,
       })

@@ -23,13 +23,13 @@ export interface SoakOptions extends Omit<SupervisorOptions, 'environment'> {
   environment(endpoint: string): Readonly<Record<string, string>>
 }
 
-/** The connection of a client breaks off after so many bytes, in the middle of requests and answers. */
-const CLIENT_RESET_BYTES = [50_000, 5_000_000] as const
+/** The connection of a client breaks off after so many bytes, instead of an answer. */
+const CLIENT_RESET_BYTES = [10_000, 3_000_000] as const
 const KILL_EVERY_MS = 30_000
 const KILL_SPREAD_MS = 5000
 /** Longer than a transaction may be open, and than the store may have been away. */
-const SETTLED_WITHIN_MS = 120_000
-const SEALED_WITHIN_MS = 180_000
+const SETTLED_WITHIN_MS = 300_000
+const SEALED_WITHIN_MS = 300_000
 
 export class Soak {
   readonly supervisor: Supervisor
@@ -73,7 +73,7 @@ export class Soak {
     const weather = await Weather.before(options.endpoint, prng.fork(), text => options.note(`weather: ${text}`))
     const clientLink = await startFaultLink(`http://127.0.0.1:${options.kafkaPort}`)
     const resets = prng.fork()
-    await clientLink.change({ kind: 'resets', afterBytes: () => resets.between(...CLIENT_RESET_BYTES) })
+    await clientLink.change({ kind: 'losing answers', afterBytes: () => resets.between(...CLIENT_RESET_BYTES) })
     const soak = new Soak(options, weather, clientLink, prng)
     await soak.supervisor.start()
     await soak.#administrator.create(soak.address, TOPICS)

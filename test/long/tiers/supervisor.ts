@@ -27,8 +27,8 @@ export interface SupervisorFigures {
 }
 
 const AGAIN_MS = 500
-/** The probe of the store has a minute. */
-const START_TIMEOUT_MS = 150_000
+/** The probe of the store has a minute, and the machine may be busy. */
+const START_TIMEOUT_MS = 300_000
 /** What a start may end with while the way to the store is bad. */
 const REFUSALS = /chronik: .*(object store|s3:\/\/|take-over)/
 /** Of what a broker printed, for people. */
