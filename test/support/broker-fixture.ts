@@ -3,11 +3,13 @@
 
 import { assert } from '#base/assert.ts'
 import type { ChronikError } from '#base/errors.ts'
+import { BufferPool } from '#bytes/buffer-pool.ts'
 import { ByteReader } from '#bytes/cursor.ts'
 import { settingsFrom } from '#config/load-settings.ts'
 import type { Settings } from '#config/settings.ts'
 import { ACCEPTED, DUPLICATE } from '#core/core.ts'
 import { JOINS_TRANSACTION_BIT, newBatchEntry } from '#core/produce-record.kernel.ts'
+import { OWN_OBJECT } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 import type { Broker, RequestContext } from '#kafka/broker.ts'
 import { handlers } from '#kafka/handlers/handlers.ts'
@@ -23,14 +25,17 @@ import {
   MessageWriter,
 } from '#kafka/protocol/protocol.ts'
 import { openLog, TopicRules, WITHOUT_COPY } from '#log/log.ts'
+import { sourceOf } from '#object-store/range-source.ts'
 import { createLogger } from '#observe/log.ts'
 import { createMetrics } from '#observe/product-metrics.ts'
 import * as batch from '#records/batch.ts'
+import { sealSegment } from '#tier/seal-segment.ts'
 import { type BatchFields, buildBatch, type RecordFields } from './batch-builder.ts'
 import { NO_STORE } from './no-store.ts'
 import { Prng } from './sim/prng.ts'
 import { SimClock } from './sim/sim-clock.ts'
 import { SimDisk } from './sim/sim-disk.ts'
+import { SimBucket } from './sim/sim-object-store.ts'
 import { requestFrame } from './wire-client.ts'
 import { type ApiName, type RequestBody, type ResponseBody, wireMessages } from './wire-messages.ts'
 
@@ -46,6 +51,8 @@ interface FixtureOptions {
   readonly overrides: Partial<Settings>
   /** How often the broker was started on its disk: each time it makes other ids. */
   readonly starts: number
+  /** Where its segments are. */
+  readonly bucket: SimBucket | null
 }
 
 export class BrokerFixture {
@@ -61,15 +68,29 @@ export class BrokerFixture {
     this.#options = options
   }
 
-  static async start(overrides: Partial<Settings> = {}): Promise<BrokerFixture> {
+  static start(overrides: Partial<Settings> = {}): Promise<BrokerFixture> {
+    return BrokerFixture.#new(new SimClock(), overrides, null)
+  }
+
+  /** One whose records can be sealed. */
+  static startWithBucket(overrides: Partial<Settings> = {}): Promise<BrokerFixture> {
     const clock = new SimClock()
-    const fixture = await BrokerFixture.#on(new SimDisk({ clock }), clock, { overrides, starts: 1 })
+    return BrokerFixture.#new(clock, overrides, new SimBucket({ clock, latencyMs: () => 5 }))
+  }
+
+  static async #new(clock: SimClock, overrides: Partial<Settings>, bucket: SimBucket | null): Promise<BrokerFixture> {
+    const disk = new SimDisk({ clock, latencyMs: () => 0.1, prng: new Prng(7) })
+    const fixture = await BrokerFixture.#on(bucket === null ? new SimDisk({ clock }) : disk, clock, {
+      overrides,
+      starts: 1,
+      bucket,
+    })
     await fixture.propose({ kind: 'cluster-created', clusterId: CLUSTER_ID })
     return fixture
   }
 
   static async #on(disk: SimDisk, clock: SimClock, options: FixtureOptions): Promise<BrokerFixture> {
-    const { overrides, starts } = options
+    const { overrides, starts, bucket } = options
     const loaded = settingsFrom({ ...SMALL, ...overrides })
     if (!loaded.ok) throw new Error(loaded.errors.join('\n'))
     const { settings, sources } = loaded
@@ -83,7 +104,7 @@ export class BrokerFixture {
       gather: { batches: 1, delayMs: 0, whenIdle: false },
       sync: 'always',
       walLimitBytes: Number.POSITIVE_INFINITY,
-      segments: NO_STORE,
+      segments: bucket === null ? NO_STORE : sourceOf(bucket.connect(), new BufferPool(0)),
       metrics: { flushed() {}, applied() {}, stored() {} },
       report() {},
       failed() {},
@@ -115,8 +136,8 @@ export class BrokerFixture {
   /** The same broker after kill -9 and a start, with some other settings. */
   async kill(changed: Partial<Settings> = {}): Promise<BrokerFixture> {
     this.clock.forgetAll()
-    const { overrides, starts } = this.#afterThis
-    return BrokerFixture.#on(this.disk.kill(), this.clock, { overrides: { ...overrides, ...changed }, starts })
+    const { overrides, ...rest } = this.#afterThis
+    return BrokerFixture.#on(this.disk.kill(), this.clock, { ...rest, overrides: { ...overrides, ...changed } })
   }
 
   get #afterThis(): FixtureOptions {
@@ -125,6 +146,19 @@ export class BrokerFixture {
 
   get state() {
     return this.broker.log.state
+  }
+
+  /** Of one that was started with it. */
+  get bucket(): SimBucket {
+    assert(this.#options.bucket !== null, 'the broker has a bucket')
+    return this.#options.bucket
+  }
+
+  /** Makes a segment of all that a partition has. */
+  async seal(partition: Partition): Promise<void> {
+    const parts = { log: this.broker.log, store: this.bucket.connect(), pieces: new BufferPool(0) }
+    const job = { wishes: [{ partition, maxBytes: 64 << 20 }], sharedAt: OWN_OBJECT }
+    await this.clock.run(sealSegment(parts, job, new AbortController().signal))
   }
 
   /** What the broker answers to a request. */

@@ -1,3 +1,4 @@
+import { ChronikError, messageOf, systemCodeOf } from '#base/errors.ts'
 import { epochAt } from '#core/leader-epochs.ts'
 import type { Partition } from '#core/state.ts'
 import type { Broker, RequestContext } from '#kafka/broker.ts'
@@ -12,6 +13,15 @@ import { offsetForTimestamp, offsetOfMaxTimestamp } from '#log/find-by-timestamp
 
 type WantedPartition = ListOffsetsRequest['topics'][number]['partitions'][number]
 type PartitionAnswer = ListOffsetsResponse['topics'][number]['partitions'][number]
+type Answers = PartitionAnswer[]
+
+/** What holds for a partition besides what it is asked. */
+interface Asked {
+  readonly topic: string
+  readonly isCommittedOnly: boolean
+  readonly isRepeated: boolean
+  readonly deadlineMs: number
+}
 
 /** Timestamps that are none, and the versions that know them. */
 const LATEST = -1
@@ -33,24 +43,40 @@ const NONE = errorCode('NONE')
 const READ_COMMITTED = 1
 const NOWHERE = { timestamp: -1, offset: -1, leaderEpoch: -1 }
 
+/** Partitions whose records are searched at the same time. */
+const SEARCHES_AT_ONCE = 8
+/** No search begins later: who asked gets what was found in time, and asks for the others again. */
+const SEARCH_MS = 10_000
+
 export const listOffsets = defineHandler(
   { request: ListOffsetsRequest, response: ListOffsetsResponse, versions: [1, 11] },
   async (request, context) => {
     const repeated = repeatedPartitions(request)
-    const topics: ListOffsetsResponse['topics'][number][] = []
-    for (const { name, partitions } of request.topics) {
-      const answers: PartitionAnswer[] = []
-      for (const wanted of partitions) {
-        const isRepeated = repeated.has(`${name}:${wanted.partitionIndex}`)
-        const isCommittedOnly = request.isolationLevel === READ_COMMITTED
-        const place = { topic: name, isCommittedOnly }
-        answers.push(isRepeated ? refused(wanted, 'INVALID_REQUEST') : await answerPartition(place, wanted, context))
+    const isCommittedOnly = request.isolationLevel === READ_COMMITTED
+    const deadlineMs = context.broker.clock.monotonicMs() + SEARCH_MS
+    const topics = request.topics.map(({ name, partitions }) => ({ name, wanted: partitions, answers: [] as Answers }))
+    const work: (() => Promise<void>)[] = []
+    for (const { name, wanted, answers } of topics) {
+      for (const [i, partition] of wanted.entries()) {
+        const isRepeated = repeated.has(`${name}:${partition.partitionIndex}`)
+        const asked = { topic: name, isCommittedOnly, isRepeated, deadlineMs }
+        work.push(async () => {
+          answers[i] = await answerPartition(asked, partition, context)
+        })
       }
-      topics.push({ name, partitions: answers })
     }
-    return { topics }
+    await someAtOnce(work)
+    return { topics: topics.map(({ name, answers }) => ({ name, partitions: answers })) }
   },
 )
+
+async function someAtOnce(work: readonly (() => Promise<void>)[]): Promise<void> {
+  let next = 0
+  const take = async (): Promise<void> => {
+    while (next < work.length) await work[next++]!()
+  }
+  await Promise.all(Array.from({ length: SEARCHES_AT_ONCE }, take))
+}
 
 function repeatedPartitions({ topics }: ListOffsetsRequest): Set<string> {
   const seen = new Set<string>()
@@ -66,11 +92,12 @@ function repeatedPartitions({ topics }: ListOffsetsRequest): Set<string> {
 }
 
 async function answerPartition(
-  { topic, isCommittedOnly }: { topic: string; isCommittedOnly: boolean },
+  { topic, isCommittedOnly, isRepeated, deadlineMs }: Asked,
   wanted: WantedPartition,
   { broker, version }: RequestContext,
 ): Promise<PartitionAnswer> {
   const { timestamp, currentLeaderEpoch, partitionIndex } = wanted
+  if (isRepeated) return refused(wanted, 'INVALID_REQUEST')
   if (timestamp < 0 && version < (KNOWN_FROM.get(timestamp) ?? Number.POSITIVE_INFINITY)) {
     return refused(wanted, 'UNSUPPORTED_VERSION')
   }
@@ -78,9 +105,17 @@ async function answerPartition(
   if (partition === undefined) return refused(wanted, 'UNKNOWN_TOPIC_OR_PARTITION')
   const epochProblem = checkLeaderEpoch(partition, currentLeaderEpoch)
   if (epochProblem !== null) return refused(wanted, epochProblem)
-  const at = await find(broker, partition, timestamp, isCommittedOnly)
-  // Before v4 there is no epoch to tell.
-  return { partitionIndex, errorCode: NONE, ...at, leaderEpoch: version < 4 ? -1 : at.leaderEpoch }
+  const isSearch = timestamp >= 0 || timestamp === MAX_TIMESTAMP
+  if (isSearch && broker.clock.monotonicMs() >= deadlineMs) return refused(wanted, 'KAFKA_STORAGE_ERROR')
+  try {
+    const at = await find(broker, partition, timestamp, isCommittedOnly)
+    // Before v4 there is no epoch to tell.
+    return { partitionIndex, errorCode: NONE, ...at, leaderEpoch: version < 4 ? -1 : at.leaderEpoch }
+  } catch (thrown) {
+    if (!(thrown instanceof ChronikError) && systemCodeOf(thrown) === '') throw thrown
+    broker.logger.error(`could not search ${topic}-${partitionIndex}: ${messageOf(thrown)}`, { error: thrown })
+    return refused(wanted, 'KAFKA_STORAGE_ERROR')
+  }
 }
 
 async function find(

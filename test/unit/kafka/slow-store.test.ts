@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest'
+import { errorCode } from '#kafka/protocol/protocol.ts'
+import { BrokerFixture } from '#test/support/broker-fixture.ts'
+
+const LATEST = -1
+const NONE = errorCode('NONE')
+const STORAGE_ERROR = errorCode('KAFKA_STORAGE_ERROR')
+/** What clients wait for an answer if nothing else is set. */
+const REQUEST_TIMEOUT_MS = 30_000
+
+/** Each partition of the topic has a record in a segment that nobody has read yet. */
+async function coldBroker(partitions: number): Promise<BrokerFixture> {
+  const fixture = await BrokerFixture.startWithBucket()
+  await fixture.createTopic('t', { partitions })
+  for (let partition = 0; partition < partitions; partition++) {
+    await fixture.append('t', [{ timestampMs: 10 }], { partition })
+    await fixture.seal(fixture.partition('t', partition))
+  }
+  return fixture.restart()
+}
+
+async function list(fixture: BrokerFixture, timestamps: readonly number[]) {
+  const partitions = timestamps.map((timestamp, partitionIndex) => ({ partitionIndex, timestamp }))
+  const { topics } = await fixture.ask('ListOffsets', 9, { replicaId: -1, topics: [{ name: 't', partitions }] })
+  return topics[0]!.partitions
+}
+
+describe('offsets by time of a store that', () => {
+  it.each(['denied', 'unavailable', 'truncated'] as const)(
+    'is %s are refused for their partition alone',
+    async fault => {
+      const fixture = await coldBroker(3)
+      const lost = fixture.bucket.keys.find(key => key.includes('/1/'))
+      fixture.bucket.onCall = ({ key }) => (key === lost ? fault : null)
+      const answers = await list(fixture, [5, 5, LATEST])
+      expect(answers.map(answer => answer.errorCode)).toEqual([NONE, STORAGE_ERROR, NONE])
+      expect(answers.map(answer => answer.offset)).toEqual([0, -1, 1])
+      fixture.bucket.onCall = () => null
+      expect((await list(fixture, [5, 5])).map(answer => answer.offset)).toEqual([0, 0])
+    },
+  )
+
+  it('does not answer are refused before a client gives up, however many partitions are asked for', async () => {
+    const fixture = await coldBroker(40)
+    fixture.bucket.onCall = () => 'hanging'
+    const beganMs = fixture.clock.monotonicMs()
+    const answers = await list(fixture, [LATEST, ...Array.from({ length: 39 }, () => 5)])
+    expect(fixture.clock.monotonicMs() - beganMs).toBeLessThan(REQUEST_TIMEOUT_MS / 2)
+    expect(answers[0]!.offset).toBe(1)
+    expect(answers.slice(1).every(answer => answer.errorCode === STORAGE_ERROR)).toBe(true)
+  })
+})
