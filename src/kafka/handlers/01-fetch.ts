@@ -225,7 +225,7 @@ class Fetching {
         () => (broker.fetchedBytes -= limitBytes),
         () => (broker.fetchedBytes -= limitBytes),
       )
-      const found = this.#inTime(read, reading).then(
+      const found = this.#inTime(read, readable[i]!, reading).then(
         slices => {
           take(slices)
           // With records that are gone by now, what tells which of them were aborted is gone, too.
@@ -245,8 +245,14 @@ class Fetching {
    * Nothing if a partition takes long whose records must come from the object store, and there are others in the request: they do
    * not wait for it. What was asked of the store is there for the next fetch.
    */
-  #inTime(read: Promise<LogSlices>, { readable, deadlineMs }: Reading): Promise<LogSlices> {
-    if (readable.length === 1) return read
+  #inTime(
+    read: Promise<LogSlices>,
+    { wanted, partition }: Readable,
+    { readable, deadlineMs }: Reading,
+  ): Promise<LogSlices> {
+    // Its records are in the write-ahead log: what others waited for the store is not its fault.
+    const isLocal = wanted.fetchOffset >= partition.walStart
+    if (isLocal || readable.length === 1) return read
     const { clock, log } = this.#broker
     return new Promise((resolve, reject) => {
       let isLate = false

@@ -50,3 +50,32 @@ describe('offsets by time of a store that', () => {
     expect(answers.slice(1).every(answer => answer.errorCode === STORAGE_ERROR)).toBe(true)
   })
 })
+
+describe('a fetch of a partition whose store does not answer', () => {
+  it('brings what others have in files', async () => {
+    const fixture = await coldBroker(1)
+    await fixture.createTopic('filed')
+    await fixture.append('filed', [{ value: 'here' }])
+    await fillMemory(fixture)
+    fixture.bucket.onCall = () => 'hanging'
+    const wanted = { partition: 0, fetchOffset: 0, partitionMaxBytes: 1 << 20 }
+    const beganMs = fixture.clock.monotonicMs()
+    const { responses } = await fixture.ask('Fetch', 12, {
+      maxWaitMs: 100,
+      minBytes: 1,
+      maxBytes: 1 << 20,
+      topics: ['t', 'filed'].map(topic => ({ topic, partitions: [wanted] })),
+    })
+    expect(fixture.clock.monotonicMs() - beganMs).toBeLessThan(1000)
+    const [cold, filed] = responses.map(({ partitions }) => partitions[0]!)
+    expect(cold).toMatchObject({ errorCode: NONE, highWatermark: 1 })
+    expect(cold!.records?.length ?? 0).toBe(0)
+    expect(filed!.records!.length).toBeGreaterThan(0)
+  })
+})
+
+/** Pushes what was appended before out of memory. */
+async function fillMemory(fixture: BrokerFixture): Promise<void> {
+  await fixture.createTopic('filler')
+  for (let i = 0; i < 40; i++) await fixture.append('filler', [{ value: 'x'.repeat(100_000) }])
+}
