@@ -26,7 +26,8 @@ export class SegmentReader {
   readonly #clock: Clock
   readonly #indexes = new Recent<PartIndex>(KEPT_INDEX_BYTES)
   readonly #blocks = new RecentBlocks(KEPT_BLOCK_BYTES)
-  readonly #ended = new AbortController()
+  readonly #reading = new Set<AbortController>()
+  #isClosed = false
 
   constructor(source: RangeSource, clock: Clock) {
     this.#source = source
@@ -115,26 +116,32 @@ export class SegmentReader {
   }
 
   async #read(key: string, from: number, length: number): Promise<RangeBytes> {
+    if (this.#isClosed) throw closedError()
     const patience = new AbortController()
     const timer = this.#clock.after(PATIENCE_MS, () => patience.abort())
+    this.#reading.add(patience)
     try {
-      const signal = AbortSignal.any([patience.signal, this.#ended.signal])
-      const read = await this.#source.readRange(key, from, length, signal)
+      const read = await this.#source.readRange(key, from, length, patience.signal)
       if (read.bytes.length === length) return read
       throw damagedSegment(key, from + read.bytes.length, 'the object ends there')
     } catch (thrown) {
-      if (this.#ended.signal.aborted)
-        throw new ChronikError('LOG_CLOSED', 'closed', 'the log was closed while it was read')
+      if (this.#isClosed) throw closedError()
       if (patience.signal.aborted) throw slowStore(key, thrown)
       throw thrown
     } finally {
       timer.cancel()
+      this.#reading.delete(patience)
     }
   }
 
   close(): void {
-    this.#ended.abort()
+    this.#isClosed = true
+    for (const patience of this.#reading) patience.abort()
   }
+}
+
+function closedError(): ChronikError {
+  return new ChronikError('LOG_CLOSED', 'closed', 'the log was closed while it was read')
 }
 
 function checkBlocks({ key, place }: StoredSegment, index: PartIndex, first: number, bytes: Buffer): void {

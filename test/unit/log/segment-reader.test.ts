@@ -1,4 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { BufferPool } from '#bytes/buffer-pool.ts'
+import { SegmentReader } from '#log/segment-reader.ts'
+import { CACHE_LIMITS, openRangeCache } from '#object-store/range-cache.ts'
+import { createCacheMetrics } from '#observe/cache-metrics.ts'
+import { type StoredSegment, storedSegment } from '#segments/segment-names.ts'
 import { type Appended, served } from '#test/support/log-lab.ts'
 import { Prng } from '#test/support/sim/prng.ts'
 import { SimClock } from '#test/support/sim/sim-clock.ts'
@@ -119,6 +124,48 @@ describe('a segment whose store', () => {
     }
   })
 })
+
+/** Reads by way of a cache on the disk. */
+function cached({ lab, bucket }: Cold): SegmentReader {
+  const cache = openRangeCache({
+    disk: lab.lab.disk,
+    clock: lab.clock,
+    store: bucket.connect(),
+    directory: '/data/cache',
+    limitBytes: 16 * MIB,
+    limits: { ...CACHE_LIMITS, slabSlots: 4 },
+    buffers: new BufferPool(0),
+    metrics: createCacheMetrics(),
+    report() {},
+  })
+  return new SegmentReader(cache, lab.clock)
+}
+
+describe('a segment that was not what it should be when it came into the cache', () => {
+  it.each(['body', 'index'] as const)('is asked for again: in its %s', async part => {
+    const some = await cold()
+    const { lab, bucket, appended } = some
+    const segment = storedSegment(lab.partition(), lab.partition().segments.at(0))
+    const reader = cached(some)
+    const readAll = () => lab.clock.run(chunksOf(reader, segment))
+    const key = keyOf(some)
+    const bytes = bucket.peek(key)
+    const altered = Buffer.from(bytes)
+    const at = part === 'body' ? segment.place + MIB + 7 : segment.indexPlace + 20
+    altered[at] = altered[at]! ^ 1
+    bucket.poke(key, altered)
+    await expect(readAll()).rejects.toMatchObject({ code: 'SEGMENT_DAMAGED' })
+    await lab.clock.runFor(1000)
+    bucket.poke(key, bytes)
+    expect((await readAll()).equals(served(appended))).toBe(true)
+  })
+})
+
+async function chunksOf(reader: SegmentReader, segment: StoredSegment): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of reader.chunks(segment)) chunks.push(Buffer.from(chunk))
+  return Buffer.concat(chunks)
+}
 
 describe('the segments of a log that is closed', () => {
   it('are read by nobody any more', async () => {
