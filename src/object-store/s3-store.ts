@@ -19,6 +19,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import { assert } from '#base/assert.ts'
+import { abortedWith } from '#base/linked-abort.ts'
 import { assertKey, isKey, LIST_PAGE_OBJECTS } from './keys.ts'
 import type { ObjectFacts, ObjectStore } from './object-store.ts'
 import { missingBucket, notS3, type S3Place, s3ErrorOf } from './s3-errors.ts'
@@ -222,8 +223,7 @@ class S3Store implements ObjectStore {
   async #sendParts(upload: Upload, pieces: readonly Uint8Array[], signal: AbortSignal): Promise<SentPart[]> {
     const count = Math.ceil(bytesOf(pieces) / this.#partBytes)
     const sent: SentPart[] = []
-    const failed = new AbortController()
-    const either = AbortSignal.any([signal, failed.signal])
+    const either = abortedWith(signal)
     let next = 0
     const send = async () => {
       while (next < count) {
@@ -232,7 +232,7 @@ class S3Store implements ObjectStore {
           upload,
           at + 1,
           sliceOf(pieces, at * this.#partBytes, (at + 1) * this.#partBytes),
-          either,
+          either.signal,
         )
       }
     }
@@ -240,9 +240,11 @@ class S3Store implements ObjectStore {
     try {
       await Promise.all(senders)
     } catch (error) {
-      failed.abort(error)
+      either.abort(error)
       await Promise.allSettled(senders)
       throw error
+    } finally {
+      either.letGo()
     }
     return sent
   }

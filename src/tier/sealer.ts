@@ -1,4 +1,5 @@
 import { ChronikError, messageOf } from '#base/errors.ts'
+import { abortedWith } from '#base/linked-abort.ts'
 import type { Clock, Timer } from '#base/ports.ts'
 import { BufferPool } from '#bytes/buffer-pool.ts'
 import { OWN_OBJECT } from '#core/segments.ts'
@@ -138,11 +139,10 @@ export class Sealer {
   async #seal(job: SealJob): Promise<void> {
     const { log, store, clock, metrics, report } = this.#options
     const beganMs = clock.monotonicMs()
-    const patience = new AbortController()
+    const patience = abortedWith(this.#ended.signal)
     const timer = clock.after(PATIENCE_MS, () => patience.abort(slowStore(store)))
     try {
-      const signal = AbortSignal.any([this.#ended.signal, patience.signal])
-      const { parts, sizeBytes } = await sealSegment({ log, store, pieces: this.#pieces }, job, signal)
+      const { parts, sizeBytes } = await sealSegment({ log, store, pieces: this.#pieces }, job, patience.signal)
       metrics.sealed(parts, sizeBytes, (clock.monotonicMs() - beganMs) / 1000)
       if (this.failingSinceMs !== null) report('info', 'sealing works again')
       this.failingSinceMs = null
@@ -155,6 +155,7 @@ export class Sealer {
       else this.#pause(thrown, beganMs)
     } finally {
       timer.cancel()
+      patience.letGo()
     }
   }
 

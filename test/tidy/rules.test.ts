@@ -66,6 +66,14 @@ describe('the rules about imports', () => {
     ])
   })
 
+  it('lets no signal be joined to others for ever', () => {
+    check(rules.signalsAreLetGo, [
+      ['src/log/log.ts', `const signal = AbortSignal.any([one, other])`, /log.ts:1 uses AbortSignal.any/],
+      ['src/log/log.ts', `const { signal } = abortedWith(one)`],
+      ['test/unit/a.test.ts', `const signal = AbortSignal.any([one, other])`],
+    ])
+  })
+
   it('keep the machine behind ports', () => {
     check(rules.systemIsBehindPorts, [
       ['src/log/log.ts', `import { join } from 'node:path'`],

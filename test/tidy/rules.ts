@@ -90,6 +90,14 @@ export const systemIsBehindPorts: Rule = file => {
   return [...modules, ...globals]
 }
 
+/** In Node 20 what joins signals stays with them for as long as they live, and takes longer each time. */
+export const signalsAreLetGo: Rule = file => {
+  if (!file.path.startsWith('src/')) return []
+  return file.globals
+    .filter(({ name }) => name === 'AbortSignal.any')
+    .map(({ line }) => `${file.path}:${line} uses AbortSignal.any: abortedWith can be let go`)
+}
+
 export const filesAreShort: Rule = file => {
   const allowed = tables.longFiles[file.path]
   if (allowed === undefined) {
@@ -216,6 +224,7 @@ export const rulesForEachFile: Record<string, Rule> = {
   'other folders are entered through their door': importsUseDoors,
   'imports are named #folder/file.ts or ./file.ts': importsAreNamedWell,
   'the machine is behind ports': systemIsBehindPorts,
+  'signals are let go': signalsAreLetGo,
   'files are short': filesAreShort,
   'functions are short and take few parameters': functionsAreShort,
   'files have names that say something': filesHaveNames,
