@@ -3,7 +3,7 @@ import type { Clock } from '#base/ports.ts'
 import type { RangeBytes, RangeSource } from '#object-store/object-store.ts'
 import { BATCH_HEADER_BYTES, batchSizeBytesOf } from '#records/batch.ts'
 import { BLOCK_BYTES, damagedSegment } from '#segments/segment-format.ts'
-import { type PartIndex, readPartIndex } from '#segments/segment-index.ts'
+import { INDEX_OBJECT_BYTES, type PartIndex, readPartIndex } from '#segments/segment-index.ts'
 import type { StoredSegment } from '#segments/segment-names.ts'
 import { BlockRun, type Blocks, RecentBlocks, SegmentSpan } from './segment-blocks.ts'
 
@@ -36,10 +36,10 @@ export class SegmentReader {
 
   index(segment: StoredSegment): Promise<PartIndex> {
     const { key, indexPlace, indexBytes } = segment
-    return this.#indexes.get(`${key}:${indexPlace}`, indexBytes, () =>
+    return this.#indexes.get(`${key}:${indexPlace}`, indexBytes + INDEX_OBJECT_BYTES, () =>
       this.#checked(key, async () => {
         const { bytes, release } = await this.#read(key, indexPlace, indexBytes)
-        const index = readPartIndex(Buffer.from(bytes), key, segment)
+        const index = readPartIndex(bytes, key, segment)
         release()
         return index
       }),

@@ -50,7 +50,7 @@ const BLOCK_SUM_BYTES = 4
 /** Of an aborted transaction. */
 export const ABORTED_NUMBERS = 4
 /** What an index takes in memory besides its bytes, as measured. */
-const OBJECT_BYTES = 1200
+export const INDEX_OBJECT_BYTES = 1200
 
 /** What is said of a part besides what its batches say. */
 export interface PartFacts {
@@ -202,7 +202,7 @@ export class PartIndex {
 
   /** About the memory that it takes. */
   get memoryBytes(): number {
-    return OBJECT_BYTES + this.#bytes.length
+    return INDEX_OBJECT_BYTES + this.#bytes.length
   }
 
   /** Where in the body to begin to read so as to come to the batch that holds the offset, or the first one behind it. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { BufferPool } from '#bytes/buffer-pool.ts'
 import { SegmentReader } from '#log/segment-reader.ts'
 import { CACHE_LIMITS, openRangeCache } from '#object-store/range-cache.ts'
+import type { RangeSource } from '#object-store/range-source.ts'
 import { createCacheMetrics } from '#observe/cache-metrics.ts'
 import { type StoredSegment, storedSegment } from '#segments/segment-names.ts'
 import { type Appended, served } from '#test/support/log-lab.ts'
@@ -158,6 +159,32 @@ describe('a segment that was not what it should be when it came into the cache',
     await lab.clock.runFor(1000)
     bucket.poke(key, bytes)
     expect((await readAll()).equals(served(appended))).toBe(true)
+  })
+})
+
+describe('indexes of small segments', () => {
+  it('are kept in as much memory as they take, and not as their bytes do', async () => {
+    const { lab, bucket } = await cold(1, 100)
+    const segment = storedSegment(lab.partition(), lab.partition().segments.at(0))
+    const { indexPlace, indexBytes } = segment
+    const bytes = bucket.peek(segment.key).subarray(indexPlace, indexPlace + indexBytes)
+    const asked: string[] = []
+    const source: RangeSource = {
+      async readRange(key) {
+        asked.push(key)
+        return { bytes, release() {} }
+      },
+      forget() {},
+    }
+    const reader = new SegmentReader(source, lab.clock)
+    const count = Math.ceil((32 * MIB) / 1200)
+    const indexOf = (n: number) => reader.index({ ...segment, key: `${segment.key}-${n}` })
+    for (let n = 0; n < count; n++) await indexOf(n)
+    asked.length = 0
+    await indexOf(count - 1)
+    expect(asked).toHaveLength(0)
+    await indexOf(0)
+    expect(asked).toHaveLength(1)
   })
 })
 
