@@ -48,13 +48,15 @@ export class Unsealed {
   /** Its oldest batches are in a segment now: those behind them came later. */
   sealed(partition: Partition | undefined): void {
     if (partition === undefined) return
-    this.#sizeBytes -= this.#waiting.get(partition.ordinal)?.sizeBytes ?? 0
+    const waiting = this.#waiting.get(partition.ordinal)
+    this.#sizeBytes -= waiting?.sizeBytes ?? 0
     this.#waiting.delete(partition.ordinal)
-    this.recount(partition)
+    const { sealingSinceMs = -1 } = waiting ?? {}
+    this.recount(partition, sealingSinceMs < 0 ? this.#clock.monotonicMs() : sealingSinceMs)
   }
 
   /** Some of its batches were deleted. */
-  recount(partition: Partition | undefined): void {
+  recount(partition: Partition | undefined, sinceMs = this.#clock.monotonicMs()): void {
     if (partition === undefined) return
     const { ordinal, extents } = partition
     const waiting = this.#waiting.get(ordinal)
@@ -62,7 +64,7 @@ export class Unsealed {
     this.#sizeBytes += sizeBytes - (waiting?.sizeBytes ?? 0)
     if (extents.length === 0) this.#waiting.delete(ordinal)
     else if (waiting !== undefined) waiting.sizeBytes = sizeBytes
-    else this.#waiting.set(ordinal, { partition, sizeBytes, sinceMs: this.#clock.monotonicMs(), tellBytes: 0 })
+    else this.#waiting.set(ordinal, { partition, sizeBytes, sinceMs, sealingSinceMs: -1, tellBytes: 0 })
   }
 
   /** A topic is gone. */
@@ -93,6 +95,8 @@ export interface UnsealedPartition {
   readonly partition: Partition
   sizeBytes: number
   readonly sinceMs: number
+  /** Whoever seals has begun with what there was then; negative: it is not being sealed. */
+  sealingSinceMs: number
   /** Whoever seals is told when there are so many bytes. */
   tellBytes: number
 }

@@ -68,6 +68,10 @@ export class SegmentWriter {
     return this.#part === null ? 0 : this.#body.sizeBytes
   }
 
+  get partCount(): number {
+    return this.#parts.length
+  }
+
   beginPart(facts: Omit<PartFacts, 'aborted'>): void {
     assert(!this.#isOver && this.#part === null && this.#parts.length < MAX_PARTS, 'a segment takes one part at a time')
     assert(isTopicId(facts.topicId), 'a topic id is short and without odd characters')

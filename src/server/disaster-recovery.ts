@@ -10,7 +10,7 @@ import { systemProcess } from '#system/process.ts'
 import { packerOf, unpack } from '#tier/recovery/pack.ts'
 import type { RecoveryProgress } from '#tier/recovery/progress.ts'
 import { prepareRecovery, type Recovery } from '#tier/recovery/recovery.ts'
-import { isSealedWithin } from '#tier/seal-plan.ts'
+import { type SealLimits, unsealedFrom } from '#tier/seal-plan.ts'
 import type { OpenedStore } from './open-store.ts'
 
 export interface DisasterRecoveryOptions extends OpenedStore {
@@ -44,12 +44,23 @@ export function tailUploadMs({ tailUploadMs: setMs }: Settings, isBucket: boolea
   return setMs ?? (isBucket ? TAIL_MS : 0)
 }
 
-/** Will its records be in a segment before they would be copied again? */
-function willBeSealed({ settings, clock, isBucket }: DisasterRecoveryOptions, log: Log, partition: Partition): boolean {
+/** When answers wait for copies, everything is copied: then nothing is gained by sealing it early. */
+export function sealLimits(settings: Settings, isBucket: boolean): SealLimits {
+  const tailMs = tailUploadMs(settings, isBucket)
+  const sealsEarly =
+    tailMs > 0 && settings.snapshotEnabled && settings.durability !== 'bucket' && !isInside(settings, isBucket)
+  return {
+    segmentBytes: settings.sealMaxBytes,
+    segmentMs: settings.sealMaxMs,
+    tailMs: sealsEarly ? tailMs : Number.POSITIVE_INFINITY,
+  }
+}
+
+/** Those before it will be in a segment before they would be copied again. */
+function tailedFrom({ settings, clock, isBucket }: DisasterRecoveryOptions, log: Log, partition: Partition): number {
   const unsealed = log.unsealed.find(partition.ordinal)
-  const limits = { segmentBytes: settings.sealMaxBytes, segmentMs: settings.sealMaxMs }
-  const facts = { nowMs: clock.monotonicMs(), limits }
-  return unsealed !== undefined && isSealedWithin(unsealed, tailUploadMs(settings, isBucket), facts)
+  const facts = { nowMs: clock.monotonicMs(), limits: sealLimits(settings, isBucket) }
+  return unsealed === undefined ? partition.walStart : unsealedFrom(unsealed, facts)
 }
 
 /** Before the log is opened. Null: the store is not for that. */
@@ -70,7 +81,7 @@ export async function openRecovery(options: DisasterRecoveryOptions): Promise<Re
       restoreWindowMs: restoreWindowMs(settings, isBucket),
       tailUploadMs: tailUploadMs(settings, isBucket),
     },
-    isTailed: (log, partition) => !willBeSealed(options, log, partition),
+    tailedFrom: (log, partition) => tailedFrom(options, log, partition),
     packer: packerOf(settings.snapshotCompression),
     unpack,
     metrics: {

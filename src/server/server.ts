@@ -16,7 +16,7 @@ import { lockDirectory } from '#system/lock.ts'
 import { RecoveryProgress, tellingOf } from '#tier/recovery/progress.ts'
 import type { Recovery } from '#tier/recovery/recovery.ts'
 import { startTier, type TierOptions } from '#tier/tier.ts'
-import { openRecovery, restoreWindowMs } from './disaster-recovery.ts'
+import { openRecovery, restoreWindowMs, sealLimits } from './disaster-recovery.ts'
 import { type OpenedStore, openCache, openStore, READ_BUFFER_BYTES } from './open-store.ts'
 import { Operations, type RunningBroker } from './operations.ts'
 
@@ -200,7 +200,7 @@ function tierOptions(
     cache,
     clock,
     random,
-    limits: { segmentBytes: settings.sealMaxBytes, segmentMs: settings.sealMaxMs },
+    limits: sealLimits(settings, isBucket),
     walLimitBytes: log.options.walLimitBytes,
     restoreWindowMs: restoreWindowMs(settings, isBucket),
     isArchived: position => recovery?.isArchived(position) ?? true,

@@ -7,8 +7,8 @@ import type { Partition } from '#core/state.ts'
 /** Neighbours that are merged at least. */
 export const MERGED_SEGMENTS = 8
 const FIRST_CLASS_BYTES = 1 << 10
-/** Segments of this size stay as they are. */
-const LARGE_BYTES = 16 << 20
+/** The largest class: larger segments stay as they are. */
+export const MERGED_UP_TO_BYTES = 4 << 20
 
 export interface MergePlan {
   readonly partition: Partition
@@ -19,10 +19,12 @@ export interface MergePlan {
 }
 
 /** The oldest neighbours of the smallest class that are enough; null if there are none. */
-function planMerge(partition: Partition, maxBytes: number): MergePlan | null {
-  const { segments } = partition
+function planMerge(partition: Partition, objectBytes: number): MergePlan | null {
+  const { segments, topic } = partition
   if (segments.length < MERGED_SEGMENTS) return null
-  for (let sizeClass = 0; FIRST_CLASS_BYTES * 8 ** sizeClass <= LARGE_BYTES; sizeClass++) {
+  // Retention removes whole segments.
+  const maxBytes = Math.min(objectBytes, topic.segmentBytes)
+  for (let sizeClass = 0; FIRST_CLASS_BYTES * 8 ** sizeClass <= MERGED_UP_TO_BYTES; sizeClass++) {
     const found = runOf(partition, FIRST_CLASS_BYTES * 8 ** sizeClass, maxBytes)
     if (found !== null) return found
   }

@@ -3,9 +3,11 @@ import { NO_NUMBERS } from '#core/packed-fields.ts'
 import type { Partition } from '#core/state.ts'
 import { copyBatches } from '#log/copy-batches.ts'
 import type { Log } from '#log/log.ts'
+import { MAX_PARTS } from '#segments/segment-format.ts'
 import { storedSegment } from '#segments/segment-names.ts'
 import { type SealedSegment, SegmentWriter } from '#segments/segment-writer.ts'
 import { type Rewriting, type SegmentStore, segmentOf } from './rewrite.ts'
+import type { SealWish } from './seal-plan.ts'
 
 // Sealing: what partitions have in the write-ahead log, up to their last stable offset, becomes one immutable object, of one partition
 // or of several small ones. Data first: the object is in the store before the record that refers to it is proposed. The same
@@ -17,16 +19,10 @@ export interface SealResult {
   readonly parts: number
 }
 
-/** What is sealed, and about how much of it. */
-export interface SealWish {
-  readonly partition: Partition
-  readonly maxBytes: number
-}
-
 /** One object. */
 export interface SealJob {
   readonly wishes: readonly SealWish[]
-  /** About where the log stands, another number for each job; OWN_OBJECT for a single partition. */
+  /** About where the log stands, another number for each job; OWN_OBJECT for a single part. */
   readonly sharedAt: number
 }
 
@@ -49,8 +45,11 @@ export async function sealSegment(
   const { generation } = log.state
   const writer = new SegmentWriter(pieces)
   try {
+    /** Of each part. */
     const partitions: Partition[] = []
-    for (const wish of wishes) if (await addPart(log, writer, wish)) partitions.push(wish.partition)
+    for (const wish of wishes) {
+      for await (const partition of addParts(log, writer, wish)) partitions.push(partition)
+    }
     if (partitions.length === 0) return { sizeBytes: 0, parts: 0 }
     const sealed = writer.end()
     const name = { generation, revision: 0, sharedAt, hash: sealed.hash }
@@ -65,13 +64,35 @@ export async function sealSegment(
   }
 }
 
-/** False if there is nothing to seal, or it went meanwhile. */
-async function addPart(log: Log, writer: SegmentWriter, { partition, maxBytes }: SealWish): Promise<boolean> {
-  const { walStart, lastStableOffset, leaderEpoch, topic, index } = partition
-  if (lastStableOffset <= walStart) return false
-  const { createdMs } = partition.extents.at(0)
-  writer.beginPart({ topicId: topic.id, topicName: topic.name, partition: index, baseOffset: walStart, createdMs })
-  const range = { offset: walStart, endOffset: lastStableOffset, maxBytes }
+/** Says whose it is with each part. Of what went meanwhile there is nothing to seal. */
+async function* addParts(log: Log, writer: SegmentWriter, wish: SealWish): AsyncGenerator<Partition> {
+  const { partition, partBytes } = wish
+  let { walStart: offset } = partition
+  const { lastStableOffset: endOffset } = partition
+  let leftBytes = wish.maxBytes
+  while (offset < endOffset && leftBytes > 0 && writer.partCount < MAX_PARTS) {
+    const maxBytes = Math.min(partBytes, leftBytes)
+    const bodiesBytes = writer.sizeBytes
+    offset = await addPart(log, writer, { partition, offset, endOffset, maxBytes })
+    yield partition
+    if (leftBytes <= partBytes) return
+    leftBytes -= writer.sizeBytes - bodiesBytes
+  }
+}
+
+interface SealRange {
+  readonly partition: Partition
+  readonly offset: number
+  readonly endOffset: number
+  readonly maxBytes: number
+}
+
+/** Returns where it ends. */
+async function addPart(log: Log, writer: SegmentWriter, { partition, ...range }: SealRange): Promise<number> {
+  const { extents, leaderEpoch, topic, index } = partition
+  const { offset: baseOffset } = range
+  const { createdMs } = extents.at(Math.max(0, extents.indexOf(baseOffset)))
+  writer.beginPart({ topicId: topic.id, topicName: topic.name, partition: index, baseOffset, createdMs })
   const nextOffset = await copyBatches(log, partition, range, (bytes, at, batch) =>
     writer.addBatch(bytes, at, batch.sizeBytes, batch.baseOffset, leaderEpoch),
   ).catch(thrown => {
@@ -79,8 +100,8 @@ async function addPart(log: Log, writer: SegmentWriter, { partition, maxBytes }:
     if (thrown instanceof ChronikError && thrown.code === 'LOG_TRIMMED') throw thrown
     throw new PartitionUnreadable(partition, thrown)
   })
-  writer.endPart(nextOffset, partition.aborted?.rowsBetween(walStart, nextOffset) ?? NO_NUMBERS)
-  return true
+  writer.endPart(nextOffset, partition.aborted?.rowsBetween(baseOffset, nextOffset) ?? NO_NUMBERS)
+  return nextOffset
 }
 
 function resultOf(partitions: readonly Partition[], sealed: SealedSegment): SealResult {

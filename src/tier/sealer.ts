@@ -4,21 +4,22 @@ import type { Clock, Timer } from '#base/ports.ts'
 import { BufferPool } from '#bytes/buffer-pool.ts'
 import { OWN_OBJECT } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
-import type { Log, UnsealedPartition } from '#log/log.ts'
+import type { Log } from '#log/log.ts'
 import type { SegmentStore } from './rewrite.ts'
-import { limitsOf, planSeals, type SealLimits } from './seal-plan.ts'
+import { planSeals, type SealLimits, type SealWish } from './seal-plan.ts'
 import { PartitionUnreadable, type SealJob, sealSegment } from './seal-segment.ts'
 
 // Seals what is due, some objects at a time, in the background. It is woken when a partition begins to wait or is full, when a file of
 // the log has ended, and by a timer when the oldest record is due. What fails is tried again, with growing pauses; meanwhile the
 // write-ahead log keeps it. A partition that cannot be read pauses alone.
 
-/** Objects in the making: each has its bodies in memory. */
-const SEALS_AT_ONCE = 2
+/** Objects in the making, and their bodies: they are in memory. A larger one is made alone. */
+const SEALS_AT_ONCE = 4
+const SEALING_BYTES = 64 << 20
 /** Memory that is kept for the next ones. */
 const KEPT_PIECES_BYTES = 32 << 20
 /** Partitions that begin to wait in this time are looked at together. */
-const GATHER_MS = 10
+const GATHER_MS = 50
 /** A store that takes longer for an object does not answer: it is asked again. */
 const PATIENCE_MS = 120_000
 const FIRST_PAUSE_MS = 500
@@ -87,7 +88,7 @@ export class Sealer {
     })
     for (const object of objects) {
       // The next ones are looked for when one of these is done.
-      if (this.#jobs.size === SEALS_AT_ONCE) return
+      if (!this.#hasRoomFor(object)) return
       this.#begin(object)
     }
     if (this.#jobs.size === 0) this.#drained?.()
@@ -114,15 +115,30 @@ export class Sealer {
     return 0
   }
 
-  #begin(object: readonly UnsealedPartition[]): void {
-    for (const { partition } of object) this.#busy.add(partition)
-    const { log, limits } = this.#options
-    const wishes = object.map(({ partition }) => ({ partition, maxBytes: limitsOf(partition, limits).segmentBytes }))
+  #hasRoomFor(object: readonly SealWish[]): boolean {
+    if (this.#jobs.size === 0) return true
+    let sizeBytes = bytesOf(object)
+    for (const { wishes } of this.#jobs.values()) sizeBytes += bytesOf(wishes)
+    return this.#jobs.size < SEALS_AT_ONCE && sizeBytes <= SEALING_BYTES
+  }
+
+  #begin(wishes: readonly SealWish[]): void {
+    const { log, clock } = this.#options
+    for (const { partition } of wishes) {
+      this.#busy.add(partition)
+      log.unsealed.find(partition.ordinal)!.sealingSinceMs = clock.monotonicMs()
+    }
+    const [first] = wishes
+    const isOwn = wishes.length === 1 && first!.maxBytes <= first!.partBytes
     // Two that are begun at once have different names, whatever their hashes.
-    if (object.length > 1) this.#lastSharedAt = Math.max(this.#lastSharedAt + 1, log.commits.position)
-    const job: SealJob = { wishes, sharedAt: object.length === 1 ? OWN_OBJECT : this.#lastSharedAt }
+    if (!isOwn) this.#lastSharedAt = Math.max(this.#lastSharedAt + 1, log.commits.position)
+    const job: SealJob = { wishes, sharedAt: isOwn ? OWN_OBJECT : this.#lastSharedAt }
     const work = this.#seal(job).finally(() => {
-      for (const { partition } of object) this.#busy.delete(partition)
+      for (const { partition } of wishes) {
+        this.#busy.delete(partition)
+        const unsealed = log.unsealed.find(partition.ordinal)
+        if (unsealed !== undefined) unsealed.sealingSinceMs = -1
+      }
       this.#jobs.delete(work)
       this.wake()
     })
@@ -194,6 +210,10 @@ export class Sealer {
     this.#timer?.cancel()
     await Promise.all(this.#jobs.keys())
   }
+}
+
+function bytesOf(wishes: readonly SealWish[]): number {
+  return wishes.reduce((sum, { maxBytes }) => sum + maxBytes, 0)
 }
 
 function slowStore({ place }: SegmentStore): ChronikError {

@@ -10,6 +10,7 @@ export interface TierPlan {
   readonly store: 'directory' | 'bucket'
   readonly segmentBytes: number
   readonly segmentMs: number
+  readonly tailMs: number
   readonly walLimitBytes: number
   readonly slowestRequestMs: number
   readonly faults: Partial<StoreFaults>
@@ -25,6 +26,7 @@ export function tierPlanOf(seed: number, { batchBytes, walFileBytes }: Plan): Ti
     store,
     segmentBytes: batchBytes[1] * prng.pick([1, 4, 20]),
     segmentMs: prng.pick([5, 30, 200, 2000]),
+    tailMs: Number.POSITIVE_INFINITY,
     walLimitBytes: walFileBytes * prng.pick([4, 8, 1000]),
     slowestRequestMs: prng.pick([0.5, 5, 50]),
     faults: store === 'bucket' && prng.chance(0.6) ? someFaults(prng) : {},

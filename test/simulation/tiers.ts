@@ -63,7 +63,7 @@ export class Tiers {
   }
 
   start(log: Log): void {
-    const { segmentBytes, segmentMs, walLimitBytes } = this.plan
+    const { segmentBytes, segmentMs, tailMs, walLimitBytes } = this.plan
     const loaded = settingsFrom({})
     if (!loaded.ok) throw new Error(loaded.errors.join('\n'))
     const { counts } = this
@@ -74,7 +74,7 @@ export class Tiers {
       store: this.store,
       clock: log.clock,
       random: { bytes: count => Buffer.alloc(count, 7) },
-      limits: { segmentBytes, segmentMs },
+      limits: { segmentBytes, segmentMs, tailMs },
       walLimitBytes,
       restoreWindowMs: 0,
       isArchived: () => true,

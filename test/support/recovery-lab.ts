@@ -187,7 +187,7 @@ export class Machine {
         unpack,
         progress: this.progress,
         metrics: { created() {}, uploaded() {}, failed() {}, copied() {} },
-        isTailed: () => true,
+        tailedFrom: () => 0,
         report: (level, message) => this.reports.push(`${level}: ${message}`),
         failed: error => failures.push(error),
       }),
@@ -253,7 +253,7 @@ export class Machine {
   async seal(partitions: readonly Partition[], isShared = partitions.length > 1): Promise<void> {
     const { lab, store } = this.running
     const { log } = lab
-    const wishes = partitions.map(partition => ({ partition, maxBytes: 64 << 20 }))
+    const wishes = partitions.map(partition => ({ partition, maxBytes: 64 << 20, partBytes: 64 << 20 }))
     const job = { wishes, sharedAt: isShared ? log.commits.position : OWN_OBJECT }
     const tools = { log, store: new PatientStore(store, this.lab.clock, 5000), pieces: new BufferPool(1 << 20) }
     await this.lab.clock.run(sealSegment(tools, job, new AbortController().signal))

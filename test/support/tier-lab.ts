@@ -115,7 +115,7 @@ export class TierLab {
   /** The same without letting time pass. */
   sealing(partitions: readonly Partition[], { maxBytes = 64 << 20 }: SealWishes = {}): Promise<SealResult> {
     const parts = { log: this.log, store: this.store, pieces: new BufferPool(0) }
-    const wishes = partitions.map(partition => ({ partition, maxBytes }))
+    const wishes = partitions.map(partition => ({ partition, maxBytes, partBytes: maxBytes }))
     const sharedAt = partitions.length === 1 ? OWN_OBJECT : this.log.commits.position
     return sealSegment(parts, { wishes, sharedAt }, patient)
   }
@@ -125,13 +125,14 @@ export class TierLab {
     while (partition.walStart < partition.lastStableOffset) await this.seal([partition], wishes)
   }
 
-  sealer({ segmentBytes = 64 << 20, segmentMs = 60_000, walLimitBytes = 1 << 30 }: SealerWishes = {}): Sealer {
+  sealer(wishes: SealerWishes = {}): Sealer {
+    const { segmentBytes = 64 << 20, segmentMs = 60_000, tailMs = Infinity, walLimitBytes = 1 << 30 } = wishes
     const { sealed } = this
     return new Sealer({
       log: this.log,
       store: this.store,
       clock: this.clock,
-      limits: { segmentBytes, segmentMs },
+      limits: { segmentBytes, segmentMs, tailMs },
       walLimitBytes,
       metrics: {
         sealed(segments) {

@@ -34,8 +34,8 @@ export interface RecordTailOptions {
   /** Not more often than this, unless it is no more than what pieces of the archive are apart: then with each. */
   readonly intervalMs: number
   readonly metrics: RecordTailMetrics
-  /** Are the records of the partition that are in no segment to be copied? */
-  isTailed(partition: Partition): boolean
+  /** From which offset on records of the partition are to be copied: those before it will be in a segment soon. */
+  tailedFrom(partition: Partition): number
   /** Would a restore know what happened before the position? */
   isArchived(position: number): boolean
   report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
@@ -58,8 +58,8 @@ interface LivingObject {
 export class StoreRecordTail implements RecordTail {
   readonly #options: RecordTailOptions
   readonly #pool = new BufferPool(KEPT_PIECES_BYTES)
-  /** Where the copies of a partition end. */
-  readonly #copiedTo = new Map<Partition, number>()
+  /** The newest records of a partition that are copied. */
+  readonly #copied = new Map<Partition, { readonly from: number; readonly to: number }>()
   #objects: LivingObject[] = []
   #copiedMs = Number.NEGATIVE_INFINITY
 
@@ -72,12 +72,16 @@ export class StoreRecordTail implements RecordTail {
     const { state } = this.#options.log
     const living = parts.map(({ topicId, partition: index, baseOffset, nextOffset }) => {
       const partition = state.topicsById.get(topicId)?.partitions[index]
-      if (partition !== undefined && baseOffset <= Math.max(this.#copiedTo.get(partition) ?? 0, partition.walStart)) {
-        this.#copiedTo.set(partition, Math.max(nextOffset, this.#copiedTo.get(partition) ?? 0))
-      }
+      if (partition !== undefined) this.#copiedOf(partition, baseOffset, nextOffset)
       return { partition, nextOffset }
     })
     this.#objects.push({ key, parts: living, settled: 0, settledAt: null })
+  }
+
+  #copiedOf(partition: Partition, from: number, to: number): void {
+    const before = this.#copied.get(partition)
+    const goesOn = before !== undefined && from >= before.from && from <= before.to
+    this.#copied.set(partition, goesOn ? { from: before.from, to: Math.max(before.to, to) } : { from, to })
   }
 
   async upload(position: number, isLast: boolean, signal: AbortSignal): Promise<void> {
@@ -100,12 +104,11 @@ export class StoreRecordTail implements RecordTail {
   }
 
   async #copyAll(position: number, signal: AbortSignal): Promise<void> {
-    const { log, isTailed } = this.#options
+    const { log } = this.#options
     const waiting = [...log.unsealed.all].map(({ partition }) => partition)
     let filling = new Filling(this.#options, this.#pool, position)
     try {
       for (const partition of waiting) {
-        if (!isTailed(partition)) continue
         for (let from = this.#beginOf(partition); from < partition.nextOffset; ) {
           from = await filling.addPart(partition, from)
           if (!filling.isFull) continue
@@ -120,9 +123,10 @@ export class StoreRecordTail implements RecordTail {
   }
 
   #beginOf(partition: Partition): number {
-    const copiedTo = this.#copiedTo.get(partition) ?? 0
-    // What is sealed is in a segment, what is deleted nobody wants: a batch begins at each of these but the last.
-    return Math.max(copiedTo, partition.walStart)
+    // What is sealed is in a segment, what is deleted nobody wants.
+    const wanted = Math.max(this.#options.tailedFrom(partition), partition.walStart)
+    const copied = this.#copied.get(partition)
+    return copied !== undefined && copied.from <= wanted ? Math.max(copied.to, wanted) : wanted
   }
 
   async #put(filling: Filling, signal: AbortSignal): Promise<void> {
@@ -147,8 +151,8 @@ export class StoreRecordTail implements RecordTail {
       else kept.push(object)
     }
     this.#objects = kept
-    for (const partition of this.#copiedTo.keys()) {
-      if (partition.extents.length === 0) this.#copiedTo.delete(partition)
+    for (const partition of this.#copied.keys()) {
+      if (partition.extents.length === 0) this.#copied.delete(partition)
     }
   }
 }

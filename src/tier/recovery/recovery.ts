@@ -52,8 +52,8 @@ export interface RecoveryOptions {
   readonly unpack: Unpack
   readonly metrics: ArchiveMetrics & RecordTailMetrics
   readonly progress: RecoveryProgress
-  /** Are its records that are in no segment to be copied into the store? */
-  isTailed(log: Log, partition: Partition): boolean
+  /** From which offset on its records are to be copied into the store: those before it will be in a segment soon. */
+  tailedFrom(log: Log, partition: Partition): number
   report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
   /** Nothing more may be answered: the process should end. */
   failed(error: ChronikError): void
@@ -249,7 +249,7 @@ export class Recovery {
       ...this.#options,
       log,
       intervalMs: isAwaited ? 0 : settings.tailUploadMs,
-      isTailed: (partition: Partition) => isAwaited || this.#options.isTailed(log, partition),
+      tailedFrom: (partition: Partition) => (isAwaited ? 0 : this.#options.tailedFrom(log, partition)),
       isArchived: (position: number) => this.isArchived(position),
     }
     const tail = isTailed ? await openRecordTail(tailOptions, generation, this.#ended.signal) : NO_RECORD_TAIL

@@ -55,17 +55,59 @@ describe('a partition is sealed', () => {
     expect(isSealed(partition)).toBe(true)
   })
 
-  it('sooner if its topic has smaller segments, or shorter ones', async () => {
+  it('sooner if its topic has shorter segments', async () => {
     const { lab } = await inBucket()
     lab.sealer()
-    const [small] = (await lab.lab.topic('small', 1, new Map([['segment.bytes', '1500']]))).partitions
+    const [long] = (await lab.lab.topic('long')).partitions
     const [short] = (await lab.lab.topic('short', 1, new Map([['segment.ms', '2000']]))).partitions
-    await lab.appendMany(small!, 3, { sizeBytes: 500 })
+    await lab.appendMany(long!, 1)
     await lab.appendMany(short!, 1)
-    await lab.clock.runFor(1000)
-    expect([isSealed(small!), isSealed(short!)]).toEqual([true, false])
-    await lab.clock.runFor(2000)
-    expect(isSealed(short!)).toBe(true)
+    await lab.clock.runFor(3000)
+    expect([isSealed(long!), isSealed(short!)]).toEqual([false, true])
+  })
+
+  it('into segments as small as its topic wants them, but not into objects as small', async () => {
+    const { lab, calls } = await inBucket({ walFileBytes: 1 << 20 })
+    lab.sealer()
+    const configs = new Map([['segment.bytes', '2000']])
+    const { partitions } = await lab.lab.topic('topic', 2, configs)
+    for (const partition of partitions) await lab.appendMany(partition, 50, { sizeBytes: 600 })
+    await lab.appendMany(partitions[0]!, 50, { sizeBytes: 100_000 })
+    await lab.clock.runFor(MINUTE - 1000)
+    expect([partitions[0]!.walStart, partitions[1]!.walStart]).toEqual([92, 0])
+    await lab.clock.runFor(5000)
+    expect(partitions.map(isSealed)).toEqual([true, true])
+    expect(calls.filter(({ verb }) => verb === 'put')).toHaveLength(2)
+    for (const { segments } of partitions) {
+      for (let i = 0; i < 50; i += 3) expect(segments.at(i / 3).baseOffset).toBe(i)
+    }
+    expect(partitions[0]!.segments.at(20)).toMatchObject({ sizeBytes: 100_000 })
+  })
+
+  it('into a few objects at a time, with so many bytes in memory', async () => {
+    const { lab, bucket } = await inBucket({ walFileBytes: 16 << 20 })
+    lab.sealer({ segmentBytes: 24 << 20 })
+    const { partitions } = await lab.lab.topic('topic', 5)
+    const underWay = new Map<string, number>()
+    let mostBytes = 0
+    bucket.onCall = ({ verb, key, sizeBytes }) => {
+      if (verb !== 'put') return null
+      underWay.set(key, sizeBytes)
+      for (const known of bucket.keys) underWay.delete(known)
+      mostBytes = Math.max(
+        mostBytes,
+        [...underWay.values()].reduce((sum, bytes) => sum + bytes, 0),
+      )
+      return null
+    }
+    for (const partition of partitions) {
+      const batch = lab.lab.batch(partition, { sizeBytes: 1 << 20 })
+      for (let left = 25; left > 0; left--) void lab.lab.send(batch)
+    }
+    await lab.clock.runFor(5000)
+    expect(sealedOf(lab)).toEqual([24, 24, 24, 24, 24])
+    expect(mostBytes).toBeGreaterThan(47 << 20)
+    expect(mostBytes).toBeLessThan(65 << 20)
   })
 
   it('when the log start has moved within it, as if it had not', async () => {

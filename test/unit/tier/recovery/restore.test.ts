@@ -233,7 +233,7 @@ async function tailOf(lab: RecoveryLab, machine: Awaited<ReturnType<RecoveryLab[
     clock: lab.clock,
     intervalMs: 0,
     metrics: { copied() {} },
-    isTailed: () => true,
+    tailedFrom: () => 0,
     isArchived: () => false,
     report() {},
   }
