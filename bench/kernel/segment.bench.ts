@@ -1,4 +1,4 @@
-import { BufferPool } from '#bytes/buffer-pool.ts'
+import { PiecePool } from '#bytes/piece-pool.ts'
 import { baseOffsetOf, recordCountOf, writeBatchHeader } from '#records/batch.ts'
 import { BodyCopy, copyBatch } from '#segments/segment-batch.kernel.ts'
 import { BodyWalk, openBody, walkBody } from '#segments/segment-walk.kernel.ts'
@@ -9,7 +9,7 @@ import { measure } from './kernel-bench.ts'
 // batch.
 
 const BODY_BYTES = 1 << 24
-const pool = new BufferPool(BODY_BYTES * 2)
+const pool = new PiecePool(BODY_BYTES * 2)
 
 function logOf(batchBytes: number, producers: number): Buffer {
   const log = Buffer.alloc(BODY_BYTES, 0xa5)

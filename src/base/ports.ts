@@ -53,6 +53,8 @@ export interface Disk {
   open(path: string, mode: 'create' | 'write' | 'read'): Promise<DiskFile>
   /** A new file of zeros, written and synced: later syncs of writes into it need not change the file system's metadata. */
   createFilled(path: string, sizeBytes: number): Promise<void>
+  /** A new file of the pieces, written and synced. As little as possible of it stands in the way of writes that somebody waits for. */
+  createFrom(path: string, pieces: readonly Uint8Array[]): Promise<void>
   /** Names in a directory, sorted; [] if there is no such directory. */
   list(directory: string): Promise<string[]>
   /** Null if there is nothing of that name. */

@@ -15,6 +15,7 @@ import { assertKey, compareKeys, isKey } from './keys.ts'
 import type { ObjectFacts, ObjectReader, ObjectStore } from './object-store.ts'
 import { type OpenFile, OpenFiles } from './open-files.ts'
 import { objectMissing, StoreError, type StoreErrorCode } from './store-errors.ts'
+import { bytesOf } from './transfer.ts'
 
 export interface LocalStoreOptions {
   readonly disk: Disk
@@ -26,6 +27,7 @@ const ASIDE = '.new'
 const KEPT_OPEN_FILES = 64
 /** What is overwritten by custom is smaller, so that another process that does so is noticed. */
 const KEPT_OPEN_FROM_BYTES = 64 * 1024
+const LARGE_BYTES = 1 << 20
 const KNOWN_DIRECTORIES = 4096
 const FACTS_AT_ONCE = 32
 /** A directory that a write wants may be removed so often in between. */
@@ -55,6 +57,7 @@ class LocalStore implements ObjectStore {
   /** Directories that will be there after a power loss. */
   readonly #known = new Set<string>()
   #changes: Promise<unknown> = Promise.resolve()
+  #lastLarge: Promise<void> = Promise.resolve()
   #written = 0
 
   constructor({ disk, random, directory }: LocalStoreOptions) {
@@ -184,18 +187,14 @@ class LocalStore implements ObjectStore {
     signal.throwIfAborted()
     const aside = `${this.#root}/${ASIDE}/${this.#name}-${++this.#written}`
     return this.#named(async () => {
-      const file = await this.#disk.open(aside, 'create').catch(async (error: unknown) => {
-        await this.#mustBeThere()
-        throw error
-      })
       try {
-        try {
-          await file.writePieces(pieces, 0)
+        await this.#inTurn(pieces, async () => {
           signal.throwIfAborted()
-          await file.sync()
-        } finally {
-          await file.close()
-        }
+          await this.#disk.createFrom(aside, pieces)
+        }).catch(async (error: unknown) => {
+          await this.#mustBeThere()
+          throw error
+        })
         signal.throwIfAborted()
         return await finish(aside)
       } finally {
@@ -203,6 +202,14 @@ class LocalStore implements ObjectStore {
         await this.#disk.remove(aside).catch(() => {})
       }
     })
+  }
+
+  /** Large ones one after the other: a disk that makes writers wait keeps one thread of the pool busy and not all. */
+  #inTurn(pieces: readonly Uint8Array[], write: () => Promise<void>): Promise<void> {
+    if (bytesOf(pieces) < LARGE_BYTES) return write()
+    const written = this.#lastLarge.then(write)
+    this.#lastLarge = written.catch(() => {})
+    return written
   }
 
   async #giveName(aside: string, path: string): Promise<void> {

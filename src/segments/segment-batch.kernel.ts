@@ -40,6 +40,9 @@ export class BodyCopy {
   view = viewOf(NO_BYTES)
   usedBytes = 0
   summedBytes = 0
+  /** For a header that does not fit into the piece. */
+  readonly aside = Buffer.alloc(BATCH_HEADER_BYTES)
+  readonly asideView = viewOf(this.aside)
   baseOffset = 0
   nextOffset = 0
   sizeBytes = 0
@@ -53,6 +56,10 @@ export class BodyCopy {
   readonly entries: number[] = []
   nextEntryPlace = 0
   readonly producers = new ProducerRows()
+
+  get roomBytes(): number {
+    return this.piece.length - this.usedBytes
+  }
 
   begin(baseOffset: number): void {
     assert(this.summedBytes === this.usedBytes, 'the body before it was ended')
@@ -87,7 +94,7 @@ export class BodyCopy {
 
 /**
  * Copies the batch at (bytes, at) behind the others, or what the piece has room for: at least its header. Returns the bytes copied;
- * `copyRest` goes on.
+ * `copyBytes` goes on.
  */
 export function copyBatch(
   body: BodyCopy,
@@ -102,19 +109,45 @@ export function copyBatch(
   assert(roomBytes >= BATCH_HEADER_BYTES && at + sizeBytes <= bytes.length, 'there is a batch, and room for its header')
   const copiedBytes = sizeBytes < roomBytes ? sizeBytes : roomBytes
   bytes.copy(piece, usedBytes, at, at + copiedBytes)
-  const saidBytes = BATCH_LENGTH_ENDS_AT + view.getInt32(usedBytes + BATCH_LENGTH_AT)
-  assert(saidBytes === sizeBytes && sizeBytes >= BATCH_HEADER_BYTES, 'a batch has the size that it says')
-  const high = Math.floor(baseOffset / TWO_32)
-  view.setInt32(usedBytes + BASE_OFFSET_AT, high)
-  view.setUint32(usedBytes + BASE_OFFSET_AT + 4, baseOffset - high * TWO_32)
-  view.setInt32(usedBytes + LEADER_EPOCH_AT, leaderEpoch)
-  noteBatch(body, view, usedBytes, sizeBytes, baseOffset)
+  patch(body, view, usedBytes, sizeBytes, baseOffset, leaderEpoch)
   advance(body, copiedBytes)
   return copiedBytes
 }
 
-/** Copies what is left of a batch that did not fit, as far as the new piece has room. */
-export function copyRest(body: BodyCopy, bytes: Buffer, at: number, sizeBytes: number): number {
+/** The same with the header alone, which comes to lie in `aside`: `copyBytes` copies all of the batch. Returns the bytes of the header. */
+export function patchAside(
+  body: BodyCopy,
+  bytes: Buffer,
+  at: number,
+  sizeBytes: number,
+  baseOffset: number,
+  leaderEpoch: number,
+): number {
+  assert(at + sizeBytes <= bytes.length, 'there is a batch')
+  bytes.copy(body.aside, 0, at, at + BATCH_HEADER_BYTES)
+  patch(body, body.asideView, 0, sizeBytes, baseOffset, leaderEpoch)
+  return BATCH_HEADER_BYTES
+}
+
+function patch(
+  body: BodyCopy,
+  view: DataView,
+  at: number,
+  sizeBytes: number,
+  baseOffset: number,
+  leaderEpoch: number,
+): void {
+  const saidBytes = BATCH_LENGTH_ENDS_AT + view.getInt32(at + BATCH_LENGTH_AT)
+  assert(saidBytes === sizeBytes && sizeBytes >= BATCH_HEADER_BYTES, 'a batch has the size that it says')
+  const high = Math.floor(baseOffset / TWO_32)
+  view.setInt32(at + BASE_OFFSET_AT, high)
+  view.setUint32(at + BASE_OFFSET_AT + 4, baseOffset - high * TWO_32)
+  view.setInt32(at + LEADER_EPOCH_AT, leaderEpoch)
+  noteBatch(body, view, at, sizeBytes, baseOffset)
+}
+
+/** Copies what is left of a batch, as far as the piece has room. */
+export function copyBytes(body: BodyCopy, bytes: Buffer, at: number, sizeBytes: number): number {
   const roomBytes = body.piece.length - body.usedBytes
   const copiedBytes = sizeBytes < roomBytes ? sizeBytes : roomBytes
   bytes.copy(body.piece, body.usedBytes, at, at + copiedBytes)

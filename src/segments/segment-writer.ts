@@ -1,10 +1,10 @@
 import { assert } from '#base/assert.ts'
 import { isWhole } from '#base/numbers.ts'
-import type { BufferPool } from '#bytes/buffer-pool.ts'
 import { crc32c } from '#bytes/crc32c.kernel.ts'
 import { ByteWriter } from '#bytes/cursor.ts'
+import type { PiecePool } from '#bytes/piece-pool.ts'
 import { BATCH_HEADER_BYTES } from '#records/batch.ts'
-import { BodyCopy, copyBatch, copyRest } from './segment-batch.kernel.ts'
+import { BodyCopy, copyBatch, copyBytes, patchAside } from './segment-batch.kernel.ts'
 import {
   FENCE_BYTES,
   fenceOf,
@@ -27,7 +27,6 @@ import { ABORTED_NUMBERS, type PartFacts, writePartIndex } from './segment-index
 // are copied once, into pieces out of the pool; their checksums are taken while they are still in the cache. That the batches are
 // what was stored, by their own checksums, is up to the caller.
 
-export const PIECE_BYTES = 1 << 20
 /** What is behind the bodies is small, unless there are many parts. */
 const TAIL_BYTES = 1 << 14
 
@@ -41,7 +40,7 @@ export interface SealedSegment {
 }
 
 export class SegmentWriter {
-  readonly #pool: BufferPool
+  readonly #pool: PiecePool
   readonly #taken: Buffer[] = []
   readonly #pieces: Buffer[] = []
   readonly #body = new BodyCopy()
@@ -53,7 +52,7 @@ export class SegmentWriter {
   #bodiesBytes = 0
   #isOver = false
 
-  constructor(pool: BufferPool) {
+  constructor(pool: PiecePool) {
     this.#pool = pool
     this.#tail.reserve(FENCE_BYTES)
   }
@@ -87,11 +86,21 @@ export class SegmentWriter {
   addBatch(bytes: Buffer, at: number, sizeBytes: number, baseOffset: number, leaderEpoch: number): void {
     const body = this.#body
     assert(this.#part !== null && body.sizeBytes + sizeBytes <= MAX_BODY_BYTES, 'a body is begun, and has a limit')
-    if (body.piece.length - body.usedBytes < BATCH_HEADER_BYTES) this.#turn()
-    let copiedBytes = copyBatch(body, bytes, at, sizeBytes, baseOffset, leaderEpoch)
-    while (copiedBytes < sizeBytes) {
-      this.#turn()
-      copiedBytes += copyRest(body, bytes, at + copiedBytes, sizeBytes - copiedBytes)
+    let copiedBytes: number
+    if (body.roomBytes >= BATCH_HEADER_BYTES) {
+      copiedBytes = copyBatch(body, bytes, at, sizeBytes, baseOffset, leaderEpoch)
+    } else {
+      // Pieces are full, as direct writes want them: the header goes on in the next one.
+      copiedBytes = patchAside(body, bytes, at, sizeBytes, baseOffset, leaderEpoch)
+      this.#addBytes(body.aside, 0, copiedBytes)
+    }
+    this.#addBytes(bytes, at + copiedBytes, sizeBytes - copiedBytes)
+  }
+
+  #addBytes(bytes: Buffer, from: number, sizeBytes: number): void {
+    for (let copiedBytes = 0; copiedBytes < sizeBytes; ) {
+      if (this.#body.roomBytes === 0) this.#turn()
+      copiedBytes += copyBytes(this.#body, bytes, from + copiedBytes, sizeBytes - copiedBytes)
     }
   }
 
@@ -140,7 +149,7 @@ export class SegmentWriter {
 
   #turn(): void {
     this.#keepPiece()
-    const piece = this.#pool.take(PIECE_BYTES)
+    const piece = this.#pool.take()
     this.#taken.push(piece)
     this.#body.turn(piece)
   }

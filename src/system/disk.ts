@@ -7,6 +7,7 @@ import * as fs from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { assert } from '#base/assert.ts'
 import type { Disk, DiskFile } from '#base/ports.ts'
+import { isInPageMemory, PIECE_BYTES, PiecePool } from '#bytes/piece-pool.ts'
 
 // One system call moves less than 2 GiB whatever it is asked for.
 const LARGEST_CALL_BYTES = 2 ** 30
@@ -16,6 +17,7 @@ const flagsOf = { create: 'wx+', write: 'r+', read: 'r' } as const
 export const systemDisk: Disk = {
   open: async (path, mode) => new SystemFile(path, await call<number>(done => fs.open(path, flagsOf[mode], done))),
   createFilled,
+  createFrom,
   list: async directory => {
     try {
       return (await fs.promises.readdir(directory)).sort()
@@ -81,11 +83,13 @@ async function syncDirectory(path: string): Promise<void> {
 
 // Past the page cache where that is possible: what is dirty there, a sync of another file would wait for
 // (docs/decisions/filling-files.md). Otherwise synced piece by piece.
-const FILL_STEP_BYTES = 2 ** 20
-const PAGE_BYTES = 65536
-
-/** The types of Node leave it out. */
-declare const WebAssembly: { Memory: new (size: { initial: number; maximum: number }) => { buffer: ArrayBuffer } }
+const STEP_BYTES = PIECE_BYTES
+/** Direct writes are of whole blocks, from memory that begins at one. */
+const BLOCK_BYTES = 4096
+/** Smaller files are written through the page cache: that is one call. */
+const DIRECT_FROM_BYTES = 2 ** 20
+/** Steps of several files at once. */
+const steps = new PiecePool(4 * STEP_BYTES)
 
 async function createFilled(path: string, sizeBytes: number): Promise<void> {
   await (await systemDisk.open(path, 'create')).close()
@@ -97,8 +101,64 @@ async function createFilled(path: string, sizeBytes: number): Promise<void> {
   }
 }
 
-/** False where the system or the file system has no such way. */
-async function fillDirectly(path: string, sizeBytes: number): Promise<boolean> {
+function fillDirectly(path: string, sizeBytes: number): Promise<boolean> {
+  const step = steps.take().fill(0)
+  const all = function* () {
+    for (let at = 0; at < sizeBytes; at += STEP_BYTES) yield step
+  }
+  return writeDirectly(path, all(), sizeBytes).finally(() => steps.give(step))
+}
+
+async function createFrom(path: string, pieces: readonly Uint8Array[]): Promise<void> {
+  const sizeBytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
+  const file = await systemDisk.open(path, 'create')
+  try {
+    if (sizeBytes >= DIRECT_FROM_BYTES) {
+      if (await copyDirectly(path, pieces, sizeBytes)) return
+      await file.truncate(0)
+    }
+    await file.writePieces(pieces, 0)
+    await file.sync()
+  } catch (error) {
+    await systemDisk.remove(path)
+    throw error
+  } finally {
+    await file.close()
+  }
+}
+
+function copyDirectly(path: string, pieces: readonly Uint8Array[], sizeBytes: number): Promise<boolean> {
+  const step = steps.take()
+  return writeDirectly(path, wholeBlocks(pieces, step), sizeBytes).finally(() => steps.give(step))
+}
+
+/**
+ * The pieces as what can be written directly, one behind the other: as they are, or as far as that does not do in `step`, which is
+ * used again. The last block has anything at its end.
+ */
+function* wholeBlocks(pieces: readonly Uint8Array[], step: Buffer): Generator<Uint8Array> {
+  let usedBytes = 0
+  for (const piece of pieces) {
+    let at = 0
+    if (usedBytes === 0 && isInPageMemory(piece) && piece.byteOffset % BLOCK_BYTES === 0) {
+      at = piece.length - (piece.length % BLOCK_BYTES)
+      if (at > 0) yield piece.subarray(0, at)
+    }
+    while (at < piece.length) {
+      const end = Math.min(piece.length, at + step.length - usedBytes)
+      step.set(piece.subarray(at, end), usedBytes)
+      usedBytes += end - at
+      at = end
+      if (usedBytes < step.length) continue
+      yield step
+      usedBytes = 0
+    }
+  }
+  if (usedBytes > 0) yield step.subarray(0, Math.ceil(usedBytes / BLOCK_BYTES) * BLOCK_BYTES)
+}
+
+/** Writes blocks, cuts the file to its size and syncs it; false where the system or the file system has no such way. */
+async function writeDirectly(path: string, blocks: Iterable<Uint8Array>, sizeBytes: number): Promise<boolean> {
   const { O_RDWR, O_DIRECT } = fs.constants
   if (O_DIRECT === undefined) return false
   let file: SystemFile
@@ -109,10 +169,11 @@ async function fillDirectly(path: string, sizeBytes: number): Promise<boolean> {
     throw error
   }
   try {
-    // The memory of WebAssembly begins at a page, as direct writes ask for; they also ask for whole blocks.
-    const pages = FILL_STEP_BYTES / PAGE_BYTES
-    const zeros = new Uint8Array(new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer)
-    for (let at = 0; at < sizeBytes; at += FILL_STEP_BYTES) await file.write(zeros, 0, FILL_STEP_BYTES, at)
+    let at = 0
+    for (const block of blocks) {
+      await file.write(block, 0, block.length, at)
+      at += block.length
+    }
     await file.truncate(sizeBytes)
     await file.sync()
     return true
@@ -127,9 +188,9 @@ async function fillDirectly(path: string, sizeBytes: number): Promise<boolean> {
 async function fillInSteps(path: string, sizeBytes: number): Promise<void> {
   const file = await systemDisk.open(path, 'write')
   try {
-    const zeros = new Uint8Array(FILL_STEP_BYTES)
-    for (let at = 0; at < sizeBytes; at += FILL_STEP_BYTES) {
-      await file.write(zeros, 0, Math.min(FILL_STEP_BYTES, sizeBytes - at), at)
+    const zeros = new Uint8Array(STEP_BYTES)
+    for (let at = 0; at < sizeBytes; at += STEP_BYTES) {
+      await file.write(zeros, 0, Math.min(STEP_BYTES, sizeBytes - at), at)
       await file.sync()
     }
   } finally {

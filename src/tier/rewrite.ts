@@ -1,5 +1,5 @@
 import { ChronikError } from '#base/errors.ts'
-import type { BufferPool } from '#bytes/buffer-pool.ts'
+import type { PiecePool } from '#bytes/piece-pool.ts'
 import type { CleanedPart } from '#core/segment-fields.ts'
 import type { Segment } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
@@ -19,7 +19,7 @@ export type SegmentStore = Pick<ObjectStore, 'place' | 'put'>
 export interface Rewriting {
   readonly log: Log
   readonly store: SegmentStore
-  readonly pieces: BufferPool
+  readonly pieces: PiecePool
 }
 
 /** Segments of a partition cannot be read: others need not wait for it. */

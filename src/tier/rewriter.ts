@@ -1,6 +1,6 @@
 import { ChronikError, messageOf } from '#base/errors.ts'
 import type { Clock, Random, Timer } from '#base/ports.ts'
-import { BufferPool } from '#bytes/buffer-pool.ts'
+import { PiecePool } from '#bytes/piece-pool.ts'
 import { OWN_OBJECT } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 import type { Log, TopicRules } from '#log/log.ts'
@@ -58,7 +58,7 @@ export class Rewriter {
 
   constructor(options: RewriterOptions) {
     this.#options = options
-    this.#rewriting = { log: options.log, store: options.store, pieces: new BufferPool(KEPT_PIECES_BYTES) }
+    this.#rewriting = { log: options.log, store: options.store, pieces: new PiecePool(KEPT_PIECES_BYTES) }
     this.#wait()
   }
 

@@ -1,7 +1,7 @@
 import { ChronikError, messageOf } from '#base/errors.ts'
 import { abortedWith } from '#base/linked-abort.ts'
 import type { Clock, Timer } from '#base/ports.ts'
-import { BufferPool } from '#bytes/buffer-pool.ts'
+import { PiecePool } from '#bytes/piece-pool.ts'
 import { OWN_OBJECT } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 import type { Log } from '#log/log.ts'
@@ -16,8 +16,6 @@ import { PartitionUnreadable, type SealJob, sealSegment } from './seal-segment.t
 /** Objects in the making, and their bodies: they are in memory. A larger one is made alone. */
 const SEALS_AT_ONCE = 4
 const SEALING_BYTES = 64 << 20
-/** Memory that is kept for the next ones. */
-const KEPT_PIECES_BYTES = 32 << 20
 /** Partitions that begin to wait in this time are looked at together. */
 const GATHER_MS = 50
 /** A store that takes longer for an object does not answer: it is asked again. */
@@ -43,7 +41,7 @@ export interface SealMetrics {
 
 export class Sealer {
   readonly #options: SealerOptions
-  readonly #pieces = new BufferPool(KEPT_PIECES_BYTES)
+  readonly #pieces = new PiecePool(SEALING_BYTES)
   readonly #busy = new Set<Partition>()
   readonly #jobs = new Map<Promise<void>, SealJob>()
   readonly #ended = new AbortController()

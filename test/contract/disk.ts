@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import type { Disk } from '#base/ports.ts'
+import { PIECE_BYTES, PiecePool } from '#bytes/piece-pool.ts'
 
 /** `place` gives a disk and a new, existing directory on it. */
 export function describeDisk(name: string, place: () => Promise<{ disk: Disk; directory: string }>): void {
@@ -95,6 +96,31 @@ function describeFiles(place: Place): void {
     expect(into.every(byte => byte === 0)).toBe(true)
     await file.close()
     await expect(disk.createFilled(`${directory}/a`, 1)).rejects.toMatchObject({ code: 'EEXIST' })
+  })
+
+  it('makes a new file of pieces of any size and memory, to the byte', async () => {
+    const { disk, directory } = await place()
+    const pool = new PiecePool(4 * PIECE_BYTES)
+    const [one, two, three] = [pool.take().fill(1), pool.take().fill(2), pool.take().fill(3)]
+    const plain = Buffer.alloc(PIECE_BYTES + 1, 4)
+    const contents = [
+      [],
+      [bytesOf(1, 2, 3)],
+      [one, two],
+      [one, two.subarray(0, 4096), three.subarray(0, 100), bytesOf(9)],
+      [one.subarray(1), two, three],
+      [one.subarray(0, 5000), two, plain, three.subarray(4096)],
+      [plain, one, plain.subarray(7), bytesOf(), two.subarray(8192)],
+    ]
+    for (const [i, pieces] of contents.entries()) {
+      await disk.createFrom(`${directory}/${i}`, pieces)
+      const file = await disk.open(`${directory}/${i}`, 'read')
+      const into = Buffer.alloc(await file.sizeBytes())
+      await file.read(into, 0, into.length, 0)
+      expect(into.equals(Buffer.concat(pieces)), `content ${i}`).toBe(true)
+      await file.close()
+    }
+    await expect(disk.createFrom(`${directory}/1`, [])).rejects.toMatchObject({ code: 'EEXIST' })
   })
 
   it('writes nothing through a descriptor for reading', async () => {

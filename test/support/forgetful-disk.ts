@@ -4,6 +4,7 @@ import type { Disk, DiskFile } from '#base/ports.ts'
 export const forgetfulDisk: Disk = {
   open: async path => fileAt(path),
   createFilled: async () => {},
+  createFrom: async () => {},
   list: async () => [],
   facts: async () => null,
   makeDirectory: async () => {},

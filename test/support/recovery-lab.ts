@@ -1,6 +1,6 @@
 import { gunzipSync, gzipSync } from 'node:zlib'
 import type { ChronikError } from '#base/errors.ts'
-import { BufferPool } from '#bytes/buffer-pool.ts'
+import { PiecePool } from '#bytes/piece-pool.ts'
 import { OWN_OBJECT } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 import type { ObjectFacts, ObjectStore } from '#object-store/object-store.ts'
@@ -255,7 +255,7 @@ export class Machine {
     const { log } = lab
     const wishes = partitions.map(partition => ({ partition, maxBytes: 64 << 20, partBytes: 64 << 20 }))
     const job = { wishes, sharedAt: isShared ? log.commits.position : OWN_OBJECT }
-    const tools = { log, store: new PatientStore(store, this.lab.clock, 5000), pieces: new BufferPool(1 << 20) }
+    const tools = { log, store: new PatientStore(store, this.lab.clock, 5000), pieces: new PiecePool(1 << 20) }
     await this.lab.clock.run(sealSegment(tools, job, new AbortController().signal))
   }
 

@@ -1,4 +1,4 @@
-import { BufferPool } from '#bytes/buffer-pool.ts'
+import { PiecePool } from '#bytes/piece-pool.ts'
 import { buildBatch, buildEndMarker } from '#records/build.ts'
 import type { PartFacts } from '#segments/segment-index.ts'
 import { SegmentWriter } from '#segments/segment-writer.ts'
@@ -91,7 +91,7 @@ export const SHARED_SEGMENT: readonly FixturePart[] = [
 ]
 
 export function sealedBytes(parts: readonly FixturePart[]): Buffer {
-  const writer = new SegmentWriter(new BufferPool(0))
+  const writer = new SegmentWriter(new PiecePool(0))
   for (const part of parts) {
     writer.beginPart(part)
     for (const { bytes, baseOffset, leaderEpoch } of part.batches) {

@@ -1,4 +1,4 @@
-import { BufferPool } from '#bytes/buffer-pool.ts'
+import { PiecePool } from '#bytes/piece-pool.ts'
 import { NO_NUMBERS } from '#core/packed-fields.ts'
 import { OWN_OBJECT, type Segment } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
@@ -114,7 +114,7 @@ export class TierLab {
 
   /** The same without letting time pass. */
   sealing(partitions: readonly Partition[], { maxBytes = 64 << 20 }: SealWishes = {}): Promise<SealResult> {
-    const parts = { log: this.log, store: this.store, pieces: new BufferPool(0) }
+    const parts = { log: this.log, store: this.store, pieces: new PiecePool(0) }
     const wishes = partitions.map(partition => ({ partition, maxBytes, partBytes: maxBytes }))
     const sharedAt = partitions.length === 1 ? OWN_OBJECT : this.log.commits.position
     return sealSegment(parts, { wishes, sharedAt }, patient)
@@ -151,7 +151,7 @@ export class TierLab {
     const { segments, topic, index } = partition
     const old = Array.from({ length: end - first }, (_, i) => segments.at(first + i))
     const range = { baseOffset: old[0]!.baseOffset, nextOffset: old.at(-1)!.nextOffset }
-    const writer = new SegmentWriter(new BufferPool(0))
+    const writer = new SegmentWriter(new PiecePool(0))
     const { createdMs } = old[0]!
     writer.beginPart({ topicId: topic.id, topicName: topic.name, partition: index, ...range, createdMs })
     const bytes = await this.lab.readAll(partition, range.baseOffset)

@@ -1,6 +1,6 @@
 import { ChronikError } from '#base/errors.ts'
 import type { Clock } from '#base/ports.ts'
-import { BufferPool } from '#bytes/buffer-pool.ts'
+import { PiecePool } from '#bytes/piece-pool.ts'
 import { NO_NUMBERS } from '#core/packed-fields.ts'
 import { TAIL_REVISION } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
@@ -57,7 +57,7 @@ interface LivingObject {
 
 export class StoreRecordTail implements RecordTail {
   readonly #options: RecordTailOptions
-  readonly #pool = new BufferPool(KEPT_PIECES_BYTES)
+  readonly #pool = new PiecePool(KEPT_PIECES_BYTES)
   /** The newest records of a partition that are copied. */
   readonly #copied = new Map<Partition, { readonly from: number; readonly to: number }>()
   #objects: LivingObject[] = []
@@ -169,7 +169,7 @@ class Filling {
   readonly #position: number
   #parts = 0
 
-  constructor(options: RecordTailOptions, pool: BufferPool, position: number) {
+  constructor(options: RecordTailOptions, pool: PiecePool, position: number) {
     this.#options = options
     this.#writer = new SegmentWriter(pool)
     this.#position = position

@@ -1,6 +1,6 @@
 import { assert } from '#base/assert.ts'
 import { ChronikError, messageOf } from '#base/errors.ts'
-import { BufferPool } from '#bytes/buffer-pool.ts'
+import { PiecePool } from '#bytes/piece-pool.ts'
 import { holdObject } from '#core/garbage.ts'
 import { NO_NUMBERS } from '#core/packed-fields.ts'
 import type { Segment } from '#core/segments.ts'
@@ -106,7 +106,7 @@ class ObjectMaker {
   readonly #store: ObjectStore
   readonly #signal: AbortSignal
   readonly #name: { readonly generation: number; readonly sharedAt: number }
-  readonly #pool = new BufferPool(KEPT_PIECES_BYTES)
+  readonly #pool = new PiecePool(KEPT_PIECES_BYTES)
   #writer = new SegmentWriter(this.#pool)
   #parts: { segment: Segment | null }[] = []
 

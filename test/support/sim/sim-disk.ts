@@ -149,6 +149,16 @@ export class SimDisk implements Disk {
     }
   }
 
+  async createFrom(path: string, pieces: readonly Uint8Array[]): Promise<void> {
+    const file = await this.open(path, 'create')
+    try {
+      await file.writePieces(pieces, 0)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  }
+
   async list(directory: string): Promise<string[]> {
     await this.pass({ kind: 'list', path: directory, sizeBytes: 0 })
     return this.#directories.list(directory)

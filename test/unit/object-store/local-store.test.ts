@@ -241,7 +241,8 @@ describe('a store in a directory', () => {
     ['EIO', 'STORE_UNAVAILABLE', 'see to the disk'],
   ])('says what to do about %s', async (systemCode, code, advice) => {
     const directory = await temporaryDirectory()
-    const failing: Disk = { ...systemDisk, open: () => Promise.reject(failure(systemCode)) }
+    const refuse = () => Promise.reject(failure(systemCode))
+    const failing: Disk = { ...systemDisk, open: refuse, createFrom: refuse }
     const store = await openOn(failing, directory)
     const said = { code, message: expect.stringContaining(advice) }
     await expect(store.put('a', [text('1')], patient)).rejects.toMatchObject(said)

@@ -1,18 +1,18 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { BufferPool } from '#bytes/buffer-pool.ts'
+import { PIECE_BYTES, PiecePool } from '#bytes/piece-pool.ts'
 import { NO_NUMBERS } from '#core/packed-fields.ts'
 import { readDirectory } from '#segments/segment-format.ts'
-import { PIECE_BYTES, SegmentWriter } from '#segments/segment-writer.ts'
+import { SegmentWriter } from '#segments/segment-writer.ts'
 import { fill, type PlainPart, plainSegment, someParts, storedBatch } from '#test/support/plain-segment.ts'
 
-class CountingPool extends BufferPool {
+class CountingPool extends PiecePool {
   taken = 0
   given = 0
 
-  override take(atLeastBytes: number): Buffer {
+  override take(): Buffer {
     this.taken++
-    return super.take(atLeastBytes).fill(this.taken)
+    return super.take().fill(this.taken)
   }
 
   override give(buffer: Buffer): void {
@@ -65,7 +65,7 @@ describe('a segment', () => {
 
   it('has a hash that tells records apart', () => {
     const hashOf = (maxTimestampMs: number, sizeBytes = 100) => {
-      const writer = new SegmentWriter(new BufferPool(0))
+      const writer = new SegmentWriter(new PiecePool(0))
       fill(writer, [{ ...PART, batches: [{ ...BATCH, maxTimestampMs, sizeBytes }] }])
       return writer.end().hash
     }
@@ -74,7 +74,7 @@ describe('a segment', () => {
   })
 
   it('says how large it has become', () => {
-    const writer = new SegmentWriter(new BufferPool(0))
+    const writer = new SegmentWriter(new PiecePool(0))
     const bytes = storedBatch(BATCH)
     writer.beginPart(PART)
     expect([writer.partBytes, writer.sizeBytes]).toEqual([0, 0])
@@ -104,10 +104,10 @@ describe('a segment', () => {
   })
 
   it('is written in order', () => {
-    const writer = new SegmentWriter(new BufferPool(0))
+    const writer = new SegmentWriter(new PiecePool(0))
     const bytes = storedBatch(BATCH)
     expect(() => writer.end()).toThrow(/a segment has parts/)
-    const second = new SegmentWriter(new BufferPool(0))
+    const second = new SegmentWriter(new PiecePool(0))
     expect(() => second.addBatch(bytes, 0, 100, 10, 0)).toThrow(/a body is begun/)
     expect(() => second.endPart(10, NO_NUMBERS)).toThrow(/ends behind its last batch/)
     expect(() => second.beginPart({ ...PART, topicId: 'a/b' })).toThrow(/a topic id/)

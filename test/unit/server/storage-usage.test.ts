@@ -14,6 +14,7 @@ async function fixture(files: Record<string, number>) {
       return sim.open(path, mode)
     },
     createFilled: sim.createFilled.bind(sim),
+    createFrom: sim.createFrom.bind(sim),
     list: sim.list.bind(sim),
     facts: sim.facts.bind(sim),
     makeDirectory: sim.makeDirectory.bind(sim),
