@@ -5,6 +5,7 @@ import { loadRow } from './loads.ts'
 import { manyPartitions } from './partitions.ts'
 import { startAfterKill, startManyPartitions } from './recovery.ts'
 import { atLeast, atLeastTimesKafka, atMost, atMostTimesKafka, type Row } from './row.ts'
+import { sealing } from './sealing.ts'
 import { startEmpty } from './startup.ts'
 
 /** Everything that is measured, in this order: the rows that write most come last. */
@@ -148,6 +149,7 @@ export const ROWS: readonly Row[] = [
     lines: [{ figure: 'records_s' }, { figure: 'of_uncommitted', goal: atLeast(0.9) }],
   }),
   manyPartitions,
+  sealing,
   catchUp,
   catchUpFromBucket,
   startManyPartitions,

@@ -12,6 +12,8 @@ export const FIGURES = {
   commits_s: { title: 'commits/s', digits: 0 },
   of_one_topic: { title: 'of the rate with one topic', digits: 2 },
   of_idempotent: { title: 'of the rate without transactions', digits: 2 },
+  of_unsealed: { title: 'of the rate with nothing sealed', digits: 2 },
+  p99_of_unsealed: { title: 'p99, of that with nothing sealed', digits: 2 },
   of_uncommitted: { title: 'of the rate of uncommitted reads', digits: 2 },
   first_ack_ms: { title: 'ms from exec to the first ack', digits: 0 },
   cpu_percent: { title: '% of a core', digits: 2 },

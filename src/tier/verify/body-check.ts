@@ -1,7 +1,7 @@
 import { assert } from '#base/assert.ts'
 import { ByteWriter } from '#bytes/cursor.ts'
 import { BATCH_HEADER_BYTES, computeCrc, crcOf, leaderEpochOf } from '#records/batch.ts'
-import { BodyCopy, copyBatch, copyRest } from '#segments/segment-batch.kernel.ts'
+import { BodyCopy, copyBatch, copyBytes } from '#segments/segment-batch.kernel.ts'
 import { damagedSegment, type SegmentPart } from '#segments/segment-format.ts'
 import { type PartIndex, writePartIndex } from '#segments/segment-index.ts'
 import { BodyWalk, openBody, walkBody } from '#segments/segment-walk.kernel.ts'
@@ -82,7 +82,7 @@ export class BodyCheck {
     let copiedBytes = copyBatch(copy, bytes, at, sizeBytes, baseOffset, leaderEpochOf(bytes, at))
     while (copiedBytes < sizeBytes) {
       copy.turn(this.#piece)
-      copiedBytes += copyRest(copy, bytes, at + copiedBytes, sizeBytes - copiedBytes)
+      copiedBytes += copyBytes(copy, bytes, at + copiedBytes, sizeBytes - copiedBytes)
     }
   }
 

@@ -2,7 +2,7 @@ import { crc32c } from '@node-rs/crc32'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Finding } from '#base/inspection.ts'
-import { BufferPool } from '#bytes/buffer-pool.ts'
+import { PiecePool } from '#bytes/piece-pool.ts'
 import { NO_NUMBERS } from '#core/packed-fields.ts'
 import { OWN_OBJECT } from '#core/segments.ts'
 import { readDirectory, TRAILER_BYTES } from '#segments/segment-format.ts'
@@ -51,7 +51,7 @@ const batchOf = (baseOffset: number, valueBytes = 100, crc?: number): Batch => {
 }
 
 function segment(batches: readonly Batch[], nextOffset = batches.at(-1)!.baseOffset + 1): Buffer {
-  const writer = new SegmentWriter(new BufferPool(0))
+  const writer = new SegmentWriter(new PiecePool(0))
   writer.beginPart({ topicId: 'id', topicName: 'topic', partition: 2, baseOffset: 0, createdMs: 1 })
   for (const { baseOffset, bytes } of batches) writer.addBatch(bytes, 0, bytes.length, baseOffset, 0)
   writer.endPart(nextOffset, NO_NUMBERS)
