@@ -64,7 +64,10 @@ export class Unsealed {
     this.#sizeBytes += sizeBytes - (waiting?.sizeBytes ?? 0)
     if (extents.length === 0) this.#waiting.delete(ordinal)
     else if (waiting !== undefined) waiting.sizeBytes = sizeBytes
-    else this.#waiting.set(ordinal, { partition, sizeBytes, sinceMs, sealingSinceMs: -1, tellBytes: 0 })
+    else {
+      const waitsSinceMs = this.#clock.monotonicMs()
+      this.#waiting.set(ordinal, { partition, sizeBytes, sinceMs, waitsSinceMs, sealingSinceMs: -1, tellBytes: 0 })
+    }
   }
 
   /** A topic is gone. */
@@ -95,6 +98,8 @@ export interface UnsealedPartition {
   readonly partition: Partition
   sizeBytes: number
   readonly sinceMs: number
+  /** Since when nothing of it has been sealed, or since it has something. */
+  readonly waitsSinceMs: number
   /** Whoever seals has begun with what there was then; negative: it is not being sealed. */
   sealingSinceMs: number
   /** Whoever seals is told when there are so many bytes. */

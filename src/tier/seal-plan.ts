@@ -102,8 +102,8 @@ function limitsOf({ topic }: Partition, { segmentBytes, segmentMs, tailMs }: Sea
 }
 
 function dueMsOf({ sizeBytes, sinceMs }: UnsealedPartition, limits: PartitionLimits, nowMs: number): number {
-  if (sizeBytes >= limits.enoughBytes) return nowMs
-  return sinceMs + (sizeBytes >= EARLY_BYTES ? Math.min(limits.tailMs, limits.segmentMs) : limits.segmentMs)
+  const dueMs = sinceMs + (sizeBytes >= EARLY_BYTES ? Math.min(limits.tailMs, limits.segmentMs) : limits.segmentMs)
+  return sizeBytes >= limits.enoughBytes ? Math.min(nowMs, dueMs) : dueMs
 }
 
 /** At what size of a partition to look again. */
@@ -117,15 +117,16 @@ export function unsealedFrom(
   unsealed: UnsealedPartition,
   { nowMs, limits }: Pick<SealFacts, 'nowMs' | 'limits'>,
 ): number {
-  const { partition, sizeBytes, sinceMs, sealingSinceMs } = unsealed
+  const { partition, sizeBytes, sinceMs, sealingSinceMs, waitsSinceMs } = unsealed
   const { walStart, lastStableOffset } = partition
   if (sealingSinceMs >= 0) return nowMs - sealingSinceMs <= SEALED_IN_MS ? lastStableOffset : walStart
   const { tailMs } = limits
   const ageMs = nowMs - sinceMs
   // With as much as it got until now in each part of the time.
   const expectedBytes = sizeBytes * Math.max(1, tailMs / Math.max(ageMs, tailMs * LEAST_EVIDENCE))
-  const dueInMs = dueMsOf({ ...unsealed, sizeBytes: expectedBytes }, limitsOf(partition, limits), nowMs) - nowMs
-  return dueInMs <= tailMs && dueInMs >= -tailMs ? lastStableOffset : walStart
+  const dueMs = dueMsOf({ ...unsealed, sizeBytes: expectedBytes }, limitsOf(partition, limits), nowMs)
+  const isSoon = dueMs - nowMs <= tailMs && nowMs - Math.max(dueMs, waitsSinceMs) <= tailMs
+  return isSoon ? lastStableOffset : walStart
 }
 
 /** Small partitions that are sealed together as soon as one of them is due. */
