@@ -72,9 +72,18 @@ export class Segments extends PackedRows {
     return this.firstReaching(BASE, offset + 1) - 1
   }
 
+  /** Of one, without all else that is known of it. */
+  sizeBytesAt(index: number): number {
+    return this.values[this.rowAt(index) + SIZE]!
+  }
+
+  baseOffsetAt(index: number): number {
+    return this.values[this.rowAt(index) + BASE]!
+  }
+
   sizeBytes(): number {
     let sizeBytes = 0
-    for (let i = 0; i < this.length; i++) sizeBytes += this.values[this.rowAt(i) + SIZE]!
+    for (let i = 0; i < this.length; i++) sizeBytes += this.sizeBytesAt(i)
     return sizeBytes
   }
 

@@ -25,7 +25,10 @@ export async function mergeSegments(
 ): Promise<number> {
   const { log, store, pieces } = rewriting
   const { generation } = log.state
-  const parts = runs.map(({ partition, from, to }) => ({ partition, replaced: segmentsOf(partition, from, to) }))
+  const parts = runs
+    .map(run => ({ partition: run.partition, replaced: segmentsIn(run) }))
+    .filter(({ replaced }) => replaced.length > 0)
+  if (parts.length === 0) return 0
   const writer = new SegmentWriter(pieces)
   try {
     for (const { partition, replaced } of parts) {
@@ -61,4 +64,13 @@ async function copy(
     for await (const chunk of log.segments.chunks(segment)) addBatches(writer, chunk)
     signal.throwIfAborted()
   }
+}
+
+/** Empty if they are not what was planned any more: retention took some, or compaction made one of them and others. */
+function segmentsIn({ partition, baseOffset, nextOffset }: MergePlan): StoredSegment[] {
+  const { segments } = partition
+  const from = Math.max(0, segments.indexOf(baseOffset))
+  const there = segmentsOf(partition, from, segments.indexOf(nextOffset - 1) + 1)
+  const isRange = there[0]?.baseOffset === baseOffset && there.at(-1)?.nextOffset === nextOffset
+  return isRange ? there : []
 }

@@ -1,5 +1,6 @@
 import { ChronikError, messageOf } from '#base/errors.ts'
 import type { Clock, Random, Timer } from '#base/ports.ts'
+import { Walk } from '#base/walk.ts'
 import { PiecePool } from '#bytes/piece-pool.ts'
 import { OWN_OBJECT } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
@@ -7,9 +8,9 @@ import type { Log, TopicRules } from '#log/log.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
 import { type CompactionResult, compactSegments } from './compact-segments.ts'
 import { byUrgency, type CompactionPlan, planCompaction } from './compaction/plan.ts'
-import { planMerges } from './merge-plan.ts'
+import { type MergePlan, planMerge, sharedMerges } from './merge-plan.ts'
 import { mergeSegments } from './merge-segments.ts'
-import { onPartition, PartitionDamaged, type Rewriting, segmentsOf } from './rewrite.ts'
+import { onPartition, PartitionDamaged, type Rewriting } from './rewrite.ts'
 
 // Writes segments anew in the background: topics that are compacted lose what newer records have replaced, and small segments become one.
 // One object at a time, so that memory and the store are left to others. A partition that cannot be read waits alone.
@@ -93,6 +94,7 @@ export class Rewriter {
   }
 
   async #compactAll(): Promise<void> {
+    const walk = new Walk(this.#options.clock)
     const due: { partition: Partition; plan: CompactionPlan }[] = []
     for (const topic of [...this.#options.log.state.topics.values()]) {
       const { config } = this.#options.topicRules.of(topic)
@@ -100,8 +102,9 @@ export class Rewriter {
       for (const partition of topic.partitions) {
         const plan = this.#planFor(partition)
         if (plan !== null) due.push({ partition, plan })
+        if (walk.stepped(1 + partition.segments.length)) await walk.rest()
+        this.#ended.signal.throwIfAborted()
       }
-      await this.#turn()
     }
     for (const { partition } of due.sort((a, b) => byUrgency(a.plan, b.plan))) {
       // Since it was found others were compacted, which takes time.
@@ -114,7 +117,7 @@ export class Rewriter {
     const { log, topicRules, clock } = this.#options
     if (log.state.partitions[partition.ordinal] !== partition || this.#aside.has(partition)) return null
     const { cleanedTo, cleanHorizonMs, lastStableOffset } = partition
-    const segments = segmentsOf(partition)
+    const segments = Array.from({ length: partition.segments.length }, (_, i) => partition.segments.at(i))
     const compactable = { segments, cleanedTo, lastStableOffset, lastHorizonMs: cleanHorizonMs }
     return planCompaction(compactable, topicRules.of(partition.topic).config, clock.nowMs())
   }
@@ -147,10 +150,7 @@ export class Rewriter {
 
   async #mergeAll(): Promise<void> {
     const { log, clock, metrics } = this.#options
-    const partitions = log.state.partitions
-      .filter(partition => partition !== undefined)
-      .filter(partition => !this.#aside.has(partition))
-    for (const runs of planMerges(partitions, MERGED_BYTES)) {
+    for (const runs of sharedMerges(await this.#runs())) {
       this.#sharedAt = runs.length === 1 ? Number.POSITIVE_INFINITY : log.commits.position
       this.#revision = Math.floor(clock.nowMs())
       const sharedAt = runs.length === 1 ? OWN_OBJECT : log.commits.position
@@ -159,6 +159,19 @@ export class Rewriter {
       })
       await this.#turn()
     }
+  }
+
+  async #runs(): Promise<MergePlan[]> {
+    const walk = new Walk(this.#options.clock)
+    const runs: MergePlan[] = []
+    for (const partition of [...this.#options.log.state.partitions]) {
+      if (partition === undefined || this.#aside.has(partition)) continue
+      const run = planMerge(partition, MERGED_BYTES)
+      if (run !== null) runs.push(run)
+      if (walk.stepped(1 + partition.segments.length)) await walk.rest()
+    }
+    this.#ended.signal.throwIfAborted()
+    return runs
   }
 
   #putAside({ partition, message }: PartitionDamaged): void {

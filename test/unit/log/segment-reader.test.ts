@@ -174,7 +174,7 @@ describe('indexes of small segments', () => {
         asked.push(key)
         return { bytes, release() {} }
       },
-      forget() {},
+      forget: async () => {},
     }
     const reader = new SegmentReader(source, lab.clock)
     const count = Math.ceil((32 * MIB) / 1200)
