@@ -5,6 +5,7 @@ import type { Log } from '#log/log.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
 import { keyOfGarbage, parseSegmentKey, SEGMENT_PREFIX } from '#segments/segment-names.ts'
 import { type InFlight, isUnreferenced } from './orphans.ts'
+import { generationKey, OWNER_KEY } from './recovery/archive-names.ts'
 
 // Deletes objects that nothing refers to any more. Garbage is known to the state; it goes when the restore window has passed, when
 // the store knows that it is garbage (a restore must not want it), and when nobody reads it any more. Orphans are not known to
@@ -104,25 +105,34 @@ export class Collector {
 
   /** Looks through all segments in the store for those that nothing refers to. */
   async sweep(): Promise<void> {
-    const { log, store, inFlight, metrics, report, restoreWindowMs } = this.#options
+    const { log, store, inFlight, metrics, report } = this.#options
     const suspects = new Set<string>()
     const orphans: string[] = []
+    const earlierMayGo = await this.#earlierMayGo()
     const known = new Set([...log.state.garbage.values()].flatMap(keysOf))
-    let newestMs = 0
-    for await (const { key, modifiedMs } of store.list(SEGMENT_PREFIX, '', this.#ended.signal)) {
-      newestMs = Math.max(newestMs, modifiedMs)
+    for await (const { key } of store.list(SEGMENT_PREFIX, '', this.#ended.signal)) {
       const name = parseSegmentKey(key)
       if (name === null || known.has(key) || !isUnreferenced(name, log.state, inFlight())) continue
       suspects.add(key)
-      // One of an earlier owner may be wanted by a restore to his time. By the clock of the store.
-      const isOldEnough = name.generation === log.state.generation || newestMs - modifiedMs >= restoreWindowMs
-      if (this.#suspects.has(key) && isOldEnough) orphans.push(key)
+      const mayGo = name.generation === log.state.generation || earlierMayGo
+      if (this.#suspects.has(key) && mayGo) orphans.push(key)
     }
-    metrics.orphansFound(suspects.size)
+    metrics.orphansFound([...suspects].filter(key => !this.#suspects.has(key)).length)
     await this.#delete(orphans)
     if (orphans.length > 0) report('info', `deleted ${orphans.length} objects of uploads that were never finished`)
     for (const key of orphans) suspects.delete(key)
     this.#suspects = suspects
+  }
+
+  /**
+   * What this owner knows nothing of an earlier one may have had until the end, and a restore to his last moment wants it, however
+   * old it is: until that moment is out of reach. By the clock of the store.
+   */
+  async #earlierMayGo(): Promise<boolean> {
+    const { log, store, restoreWindowMs } = this.#options
+    const begun = await store.head(generationKey(log.state.generation), this.#ended.signal)
+    const now = await store.head(OWNER_KEY, this.#ended.signal)
+    return begun !== null && now !== null && now.modifiedMs - begun.modifiedMs >= restoreWindowMs
   }
 
   async #delete(keys: readonly string[]): Promise<void> {
