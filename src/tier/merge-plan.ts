@@ -52,6 +52,8 @@ function runOf(partition: Partition, classBytes: number, maxBytes: number): Merg
 
 /** Of a shared object, all parts together: they are read and written in one go. */
 const SHARED_BYTES = 16 << 20
+/** Each is a record of the log; those of one object are proposed, and applied, in one go. */
+const SHARED_PARTS = 1024
 /** A part of this size has an object of its own. */
 const SMALL_BYTES = 1 << 20
 
@@ -65,7 +67,7 @@ export function sharedMerges(runs: readonly MergePlan[]): MergePlan[][] {
       objects.push([run])
       continue
     }
-    if (sharedBytes + run.sizeBytes > SHARED_BYTES) {
+    if (sharedBytes + run.sizeBytes > SHARED_BYTES || shared.length === SHARED_PARTS) {
       objects.push(shared)
       shared = []
       sharedBytes = 0

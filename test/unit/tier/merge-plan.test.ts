@@ -92,4 +92,6 @@ it('merged segments share an object while they are small, up to its size', () =>
   ])
   const many = new Array(40).fill(runs[0]!)
   expect(sharedMerges(many).map(object => object.length)).toEqual([32, 8])
+  const tiny = new Array(2000).fill(planMerge(partitionOf(...times(11, 100)), MAX_BYTES)!)
+  expect(sharedMerges(tiny).map(object => object.length)).toEqual([1024, 976])
 })
