@@ -10,7 +10,16 @@ import { buildOffsetMap } from './compaction/build-offset-map.ts'
 import { Cleaner } from './compaction/clean.ts'
 import { OffsetMap } from './compaction/offset-map.kernel.ts'
 import { type CompactionPlan, groupSegments } from './compaction/plan.ts'
-import { addBatches, beginPart, type Rewriting, replaceBy, revisionAfter, segmentOf, segmentsOf } from './rewrite.ts'
+import {
+  addBatches,
+  beginPart,
+  chunksOf,
+  type Rewriting,
+  replaceBy,
+  revisionAfter,
+  segmentOf,
+  segmentsOf,
+} from './rewrite.ts'
 
 // A pass of compaction over a partition: the newest offset of each key of what is dirty, then everything up to there written anew without
 // the records that a newer one has replaced. Group by group of neighbours, each of which is one segment afterwards and is in force by
@@ -47,7 +56,7 @@ export async function compactSegments(
   const map = new OffsetMap(options.mapBytes, options.secret)
   const common = { map, aborted: partition.aborted, decompressLimitBytes: STORED_LIMIT_BYTES, nextTurn }
   const dirty = segments.filter(({ nextOffset }) => nextOffset > plan.dirtyFrom)
-  const mapTo = await buildOffsetMap(chunksOf(rewriting, dirty, signal), {
+  const mapTo = await buildOffsetMap(chunksOf(rewriting, partition, dirty, signal), {
     ...common,
     from: plan.dirtyFrom,
     to: plan.to,
@@ -74,19 +83,6 @@ export async function compactSegments(
     keptBytes: totals.keptBytes,
     keptRecords: totals.keptRecords,
     records: totals.records,
-  }
-}
-
-async function* chunksOf(
-  { log }: Rewriting,
-  segments: readonly StoredSegment[],
-  signal: AbortSignal,
-): AsyncGenerator<Buffer> {
-  for (const segment of segments) {
-    for await (const chunk of log.segments.chunks(segment)) {
-      signal.throwIfAborted()
-      yield chunk
-    }
   }
 }
 
@@ -119,7 +115,7 @@ class Pass {
     const writer = new SegmentWriter(pieces)
     try {
       beginPart(writer, partition, replaced[0]!)
-      for await (const chunk of chunksOf(this.#rewriting, group, this.#signal)) {
+      for await (const chunk of chunksOf(this.#rewriting, partition, group, this.#signal)) {
         const end = endBefore(chunk, mapTo)
         for (const piece of await cleaner.clean(chunk.subarray(0, end))) addBatches(writer, piece)
         addBatches(writer, chunk.subarray(end))

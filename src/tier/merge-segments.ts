@@ -1,11 +1,11 @@
 import { NO_NUMBERS } from '#core/packed-fields.ts'
-import type { Log } from '#log/log.ts'
 import { type StoredSegment, storedSegment } from '#segments/segment-names.ts'
 import { SegmentWriter } from '#segments/segment-writer.ts'
 import type { MergePlan } from './merge-plan.ts'
 import {
   addBatches,
   beginPart,
+  chunksOf,
   onPartition,
   type Rewriting,
   replaceBy,
@@ -33,7 +33,7 @@ export async function mergeSegments(
   try {
     for (const { partition, replaced } of parts) {
       beginPart(writer, partition, replaced[0]!)
-      await onPartition(partition, copy(log, replaced, writer, signal))
+      await onPartition(partition, copy(writer, chunksOf(rewriting, partition, replaced, signal)))
       const [first, last] = [replaced[0]!, replaced.at(-1)!]
       writer.endPart(last.nextOffset, partition.aborted?.rowsBetween(first.baseOffset, last.nextOffset) ?? NO_NUMBERS)
     }
@@ -54,16 +54,8 @@ export async function mergeSegments(
   }
 }
 
-async function copy(
-  log: Log,
-  segments: readonly StoredSegment[],
-  writer: SegmentWriter,
-  signal: AbortSignal,
-): Promise<void> {
-  for (const segment of segments) {
-    for await (const chunk of log.segments.chunks(segment)) addBatches(writer, chunk)
-    signal.throwIfAborted()
-  }
+async function copy(writer: SegmentWriter, chunks: AsyncIterable<Buffer>): Promise<void> {
+  for await (const chunk of chunks) addBatches(writer, chunk)
 }
 
 /** Empty if they are not what was planned any more: retention took some, or compaction made one of them and others. */

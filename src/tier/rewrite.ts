@@ -1,4 +1,4 @@
-import { ChronikError } from '#base/errors.ts'
+import { ChronikError, messageOf } from '#base/errors.ts'
 import type { PiecePool } from '#bytes/piece-pool.ts'
 import type { CleanedPart } from '#core/segment-fields.ts'
 import type { Segment } from '#core/segments.ts'
@@ -41,6 +41,32 @@ export async function onPartition<T>(partition: Partition, work: Promise<T>): Pr
     const isDamaged = thrown instanceof ChronikError && thrown.kind === 'corrupt'
     throw isDamaged ? new PartitionDamaged(partition, thrown) : thrown
   }
+}
+
+/** The batches of segments, one behind the other. That one is gone says nothing if the partition has let go of it meanwhile. */
+export async function* chunksOf(
+  { log }: Rewriting,
+  partition: Partition,
+  segments: readonly StoredSegment[],
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  for (const segment of segments) {
+    try {
+      for await (const chunk of log.segments.chunks(segment)) {
+        signal.throwIfAborted()
+        yield chunk
+      }
+    } catch (thrown) {
+      const isLost = thrown instanceof ChronikError && thrown.code === 'OBJECT_MISSING' && isIn(log, partition, segment)
+      throw isLost ? new ChronikError('SEGMENT_MISSING', 'corrupt', messageOf(thrown), { cause: thrown }) : thrown
+    }
+  }
+}
+
+function isIn({ state }: Log, partition: Partition, { baseOffset, key }: StoredSegment): boolean {
+  const at = partition.segments.indexOf(baseOffset)
+  if (at < 0 || state.partitions[partition.ordinal] !== partition) return false
+  return storedSegment(partition, partition.segments.at(at)).key === key
 }
 
 export type ObjectName = Pick<Segment, 'generation' | 'revision' | 'sharedAt' | 'hash'>

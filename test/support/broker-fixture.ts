@@ -5,6 +5,7 @@ import { assert } from '#base/assert.ts'
 import type { ChronikError } from '#base/errors.ts'
 import { BufferPool } from '#bytes/buffer-pool.ts'
 import { ByteReader } from '#bytes/cursor.ts'
+import { PiecePool } from '#bytes/piece-pool.ts'
 import { settingsFrom } from '#config/load-settings.ts'
 import type { Settings } from '#config/settings.ts'
 import { ACCEPTED, DUPLICATE } from '#core/core.ts'
@@ -156,7 +157,7 @@ export class BrokerFixture {
 
   /** Makes a segment of all that a partition has. */
   async seal(partition: Partition): Promise<void> {
-    const parts = { log: this.broker.log, store: this.bucket.connect(), pieces: new BufferPool(0) }
+    const parts = { log: this.broker.log, store: this.bucket.connect(), pieces: new PiecePool(0) }
     const job = { wishes: [{ partition, maxBytes: 64 << 20 }], sharedAt: OWN_OBJECT }
     await this.clock.run(sealSegment(parts, job, new AbortController().signal))
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { BufferPool } from '#bytes/buffer-pool.ts'
+import { PiecePool } from '#bytes/piece-pool.ts'
 import { OWN_OBJECT } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 import { TierLab } from '#test/support/tier-lab.ts'
@@ -21,7 +21,7 @@ async function sealed(lab: TierLab, topic: string, count: number): Promise<Parti
 function merge(lab: TierLab, runs: readonly MergePlan[]): Promise<number> {
   const { log, store, clock } = lab
   const sharedAt = runs.length === 1 ? OWN_OBJECT : log.commits.position
-  const rewriting = { log, store, pieces: new BufferPool(0) }
+  const rewriting = { log, store, pieces: new PiecePool(0) }
   return clock.run(mergeSegments(rewriting, { runs, sharedAt }, new AbortController().signal))
 }
 

@@ -113,4 +113,21 @@ describe('compaction', () => {
     await lab.work()
     expect(lab.compacted).toEqual([2, 2])
   })
+
+  it('says so when an object is lost, and not when its topic was deleted meanwhile', async () => {
+    const lab = await Lab.open()
+    const [lost, deleted] = [
+      await lab.partition('lost', sameKey(10, 'x')),
+      await lab.partition('deleted', sameKey(10, 'x')),
+    ]
+    const { store, clock, log } = lab.tiers
+    const keyOf = (partition: Partition) => storedSegment(partition, partition.segments.at(0)).key
+    const keys = [keyOf(lost), keyOf(deleted)]
+    await clock.run(Promise.all(keys.map(key => store.delete(key, new AbortController().signal))))
+    const working = lab.rewriter.work()
+    await clock.run(Promise.all([working, log.propose({ kind: 'topic-deleted', id: deleted.topic.id })]))
+    expect(lab.reports).toEqual([
+      expect.stringMatching(/^warn: lost-0 cannot be written anew: .*it is tried again in 10 minutes$/),
+    ])
+  })
 })
