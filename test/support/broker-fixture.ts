@@ -158,7 +158,7 @@ export class BrokerFixture {
   /** Makes a segment of all that a partition has. */
   async seal(partition: Partition): Promise<void> {
     const parts = { log: this.broker.log, store: this.bucket.connect(), pieces: new PiecePool(0) }
-    const job = { wishes: [{ partition, maxBytes: 64 << 20 }], sharedAt: OWN_OBJECT }
+    const job = { wishes: [{ partition, maxBytes: 64 << 20, partBytes: 64 << 20 }], sharedAt: OWN_OBJECT }
     await this.clock.run(sealSegment(parts, job, new AbortController().signal))
   }
 

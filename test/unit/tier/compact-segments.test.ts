@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { BufferPool } from '#bytes/buffer-pool.ts'
+import { PiecePool } from '#bytes/piece-pool.ts'
 import type { Partition } from '#core/state.ts'
 import {
   attributesOf,
@@ -160,7 +160,7 @@ class Run {
       mapBytes: step.slots * SLOT_BYTES,
       secret: Buffer.alloc(16, 7),
     }
-    const rewriting = { log, store, pieces: new BufferPool(0) }
+    const rewriting = { log, store, pieces: new PiecePool(0) }
     const pass = compactSegments(rewriting, { partition, plan }, options, new AbortController().signal)
     const { ordinal } = partition
     const moved =
@@ -186,7 +186,7 @@ class Run {
       nextOffset: last.nextOffset,
       sizeBytes: segments.sizeBytes(),
     }
-    const rewriting = { log, store, pieces: new BufferPool(0) }
+    const rewriting = { log, store, pieces: new PiecePool(0) }
     const merging = mergeSegments(rewriting, { runs: [run], sharedAt: -1 }, new AbortController().signal)
     expect(await clock.run(merging)).toBe(1)
   }
