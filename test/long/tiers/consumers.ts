@@ -106,6 +106,7 @@ export class Rereader {
   rounds = 0
   readCount = 0
   storageErrors = 0
+  lateAnswers = 0
 
   constructor(of: { address: { host: string; port: number }; ledger: Ledger; topics: readonly Topic[]; prng: Prng }) {
     this.#line = new Line(of.address, of.prng)
@@ -150,6 +151,11 @@ export class Rereader {
     try {
       return await reader.read(LONG_POLL_MS)
     } catch (thrown) {
+      // A machine that does much else is slow to answer: counted, and asked again.
+      if ((thrown as Error).message.startsWith('no answer within')) {
+        this.lateAnswers++
+        return []
+      }
       throw thrown instanceof Stopped
         ? thrown
         : new BrokenPromise(`a reader got ${describe(causeOf(thrown))}`, { cause: thrown })

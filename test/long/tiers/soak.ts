@@ -30,6 +30,7 @@ const KILL_SPREAD_MS = 5000
 /** Longer than a transaction may be open, and than the store may have been away. */
 const SETTLED_WITHIN_MS = 300_000
 const SEALED_WITHIN_MS = 300_000
+const CAUGHT_UP_MS = 2000
 
 export class Soak {
   readonly supervisor: Supervisor
@@ -128,6 +129,17 @@ export class Soak {
     await this.#unlessFailed(until('everything is sealed', isSealed, SEALED_WITHIN_MS))
   }
 
+  /** What the broker says that would be lost with its disk. */
+  async uploadLagMs(): Promise<number> {
+    return ((await this.supervisor.scrape()).get('chronik_upload_lag_seconds') ?? 0) * 1000
+  }
+
+  /** After bad weather what waited is brought first. */
+  async untilCaughtUp(): Promise<void> {
+    const isCaughtUp = async () => (await this.uploadLagMs()) < CAUGHT_UP_MS
+    await this.#unlessFailed(until('the store has nearly all', isCaughtUp, SETTLED_WITHIN_MS))
+  }
+
   /** Bytes of records by tier. */
   async tiers(): Promise<Record<string, number>> {
     const sums: Record<string, number> = { wal: 0, store: 0 }
@@ -157,6 +169,7 @@ export class Soak {
       reread: sum(reader => reader.readCount),
       rereadRounds: sum(reader => reader.rounds),
       storageErrors: sum(reader => reader.storageErrors),
+      lateAnswers: sum(reader => reader.lateAnswers),
       topicChanges: this.#administrator.changes,
       weather: Object.fromEntries(this.weather.met),
     }
