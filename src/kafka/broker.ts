@@ -11,6 +11,7 @@ import type { FetchSessions } from './fetch-sessions.ts'
 import type { FramePool } from './frame-pool.ts'
 import type { OpeningBudget } from './opening-budget.ts'
 import type { ProducerIds } from './producer-ids.ts'
+import type { Unreadable } from './unreadable.ts'
 
 /** What handlers work with: one for the process. */
 export interface Broker {
@@ -27,6 +28,7 @@ export interface Broker {
   readonly transactions: TransactionCoordinator
   readonly frames: FramePool
   readonly opening: OpeningBudget
+  readonly unreadable: Unreadable
   /** What the process's settings say under Kafka's names; dynamic configs are in the log's state. */
   readonly fixedConfigs: ConfigLayers
   /** Bytes of answers to fetches that are not sent yet, over all connections. */

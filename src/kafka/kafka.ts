@@ -23,6 +23,7 @@ import { handlers } from './handlers/handlers.ts'
 import { OpeningBudget } from './opening-budget.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { startRetention } from './retention-task.ts'
+import { Unreadable } from './unreadable.ts'
 
 // The Kafka port: connections in, the log behind. connection.ts has the way of a request, produce.ts and handlers/ what is done
 // with it.
@@ -75,6 +76,7 @@ export function createBroker(options: KafkaOptions): Broker {
     log,
     topicRules,
     producerIds,
+    unreadable: new Unreadable(clock, logger),
     fetchSessions: new FetchSessions({
       clock,
       random,

@@ -1,5 +1,4 @@
 import { assert } from '#base/assert.ts'
-import { ChronikError, messageOf, systemCodeOf } from '#base/errors.ts'
 import type { Timer } from '#base/ports.ts'
 import { endOfEpoch } from '#core/leader-epochs.ts'
 import type { Partition } from '#core/state.ts'
@@ -294,9 +293,7 @@ class Fetching {
   #whyUnread(wanted: SessionPartition, thrown: unknown): KafkaErrorName {
     const found = this.#check(wanted)
     if ('error' in found) return found.error
-    if (!(thrown instanceof ChronikError) && systemCodeOf(thrown) === '') throw thrown
-    const { topic, index } = found.partition
-    this.#broker.logger.error(`could not read ${topic.name}-${index}: ${messageOf(thrown)}`, { error: thrown })
+    this.#broker.unreadable.note(found.partition, thrown)
     return 'KAFKA_STORAGE_ERROR'
   }
 

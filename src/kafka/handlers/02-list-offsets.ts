@@ -1,4 +1,3 @@
-import { ChronikError, messageOf, systemCodeOf } from '#base/errors.ts'
 import { epochAt } from '#core/leader-epochs.ts'
 import type { Partition } from '#core/state.ts'
 import type { Broker, RequestContext } from '#kafka/broker.ts'
@@ -112,8 +111,7 @@ async function answerPartition(
     // Before v4 there is no epoch to tell.
     return { partitionIndex, errorCode: NONE, ...at, leaderEpoch: version < 4 ? -1 : at.leaderEpoch }
   } catch (thrown) {
-    if (!(thrown instanceof ChronikError) && systemCodeOf(thrown) === '') throw thrown
-    broker.logger.error(`could not search ${topic}-${partitionIndex}: ${messageOf(thrown)}`, { error: thrown })
+    broker.unreadable.note(partition, thrown)
     return refused(wanted, 'KAFKA_STORAGE_ERROR')
   }
 }
