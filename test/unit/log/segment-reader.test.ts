@@ -162,6 +162,22 @@ describe('a segment that was not what it should be when it came into the cache',
   })
 })
 
+describe('a record of which nothing is known', () => {
+  it('comes with two requests by way of a cache', async () => {
+    const some = await cold(30, 200_000)
+    const { lab, calls } = some
+    const segment = storedSegment(lab.partition(), lab.partition().segments.at(0))
+    const reader = cached(some)
+    const read = async () => {
+      const place = (await reader.index(segment)).placeOf(11)
+      const span = await reader.span(segment, place, place + (1 << 16))
+      span.release()
+    }
+    await lab.clock.run(read())
+    expect(calls).toEqual(['get', 'get'])
+  })
+})
+
 describe('indexes of small segments', () => {
   it('are kept in as much memory as they take, and not as their bytes do', async () => {
     const { lab, bucket } = await cold(1, 100)
