@@ -19,7 +19,7 @@ import {
   type GenerationFile,
   type OwnerFile,
 } from './owner-format.ts'
-import { type StoreFacts, silenceMs } from './start-decision.ts'
+import { isStopped, type StoreFacts, silenceMs } from './start-decision.ts'
 
 // Whose store it is, asked and changed. A generation belongs to who created its object; that happens once, whatever answers are lost
 // on the way. How long an owner has been silent is measured by the clock of the store alone: an object is written now, and its time
@@ -146,20 +146,22 @@ export async function createGeneration(
   )
 }
 
-/** Waits until the owner before has surely stopped to answer. It may have come back to life after it was looked at. */
+/**
+ * Waits until the owner before has surely stopped to answer. To be called when the next generation is there, whatever was seen before:
+ * it may have come back to life since. From then on it does not renew what it has promised.
+ */
 export async function awaitSilence(options: OwnershipOptions, before: GenerationFile): Promise<void> {
   const { clock, report } = options
   const beganMs = clock.monotonicMs()
   let hasTold = false
   for (;;) {
     const { owner, silentMs } = await lookAtOwner(options, before)
-    const isStopped = owner?.generation === before.generation && owner.phase === 'stopped'
     // One that never gives up has noticed the new generation by then.
     const promisedMs = silenceMs(owner, before)
     const enoughMs = promisedMs === Number.POSITIVE_INFINITY ? NEVER_GIVES_UP_MS : promisedMs
     // It renews only if it finds no next generation: what it promised before that was created runs out in this time.
     const waitedMs = clock.monotonicMs() - beganMs
-    if (isStopped || silentMs >= enoughMs || waitedMs >= enoughMs) return
+    if (isStopped(owner, before) || silentMs >= enoughMs || waitedMs >= enoughMs) return
     if (!hasTold) report('info', `waiting until ${describeOwner(before)} has surely stopped`, { silentMs, enoughMs })
     hasTold = true
     await new Promise<void>(resolve => clock.after(LOOK_MS, resolve))

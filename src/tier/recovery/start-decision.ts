@@ -41,7 +41,7 @@ export type StartDecision =
   /** It is to own the next one, with the log that it has. */
   | { readonly kind: 'claim'; readonly generation: number; readonly losesSegments: boolean }
   /** The same, and its log is to be made from the store. */
-  | { readonly kind: 'restore'; readonly generation: number; readonly awaitsSilence: boolean }
+  | { readonly kind: 'restore'; readonly generation: number }
   | { readonly kind: 'refuse'; readonly code: string; readonly error: ErrorKind; readonly message: string }
 
 /** Times of objects may be rounded down to it. */
@@ -81,11 +81,11 @@ function decideEmpty(id: string, store: StoreFacts, takeOver: boolean): StartDec
       `${place} has segments, but neither a checkpoint nor a log of what they belong to: choose another prefix for a new start`,
     )
   }
-  const awaitsSilence = !isOwn && !isStopped(store, newest)
-  return { kind: 'restore', generation: newest.generation + 1, awaitsSilence }
+  return { kind: 'restore', generation: newest.generation + 1 }
 }
 
-function isStopped({ owner }: StoreFacts, newest: GenerationFile): boolean {
+/** Whoever answered last for the store has said that it does not any more. */
+export function isStopped(owner: OwnerFile | null, newest: GenerationFile): boolean {
   return owner !== null && owner.generation === newest.generation && owner.phase === 'stopped'
 }
 
@@ -98,7 +98,7 @@ function mayNotTake(store: StoreFacts, newest: GenerationFile): StartDecision | 
         'know. If it is, start with --take-over',
     )
   }
-  if (isStopped(store, newest) || silentMs >= silenceMs(owner, newest)) return null
+  if (isStopped(owner, newest) || silentMs >= silenceMs(owner, newest)) return null
   const seconds = Math.round(silentMs / 1000)
   return refuse(
     'STORE_HAS_OWNER',
@@ -108,10 +108,17 @@ function mayNotTake(store: StoreFacts, newest: GenerationFile): StartDecision | 
   )
 }
 
-/** Behind such a silence the owner has surely stopped to answer. */
+/** Behind such a silence the owner has surely stopped to answer, and whoever was the owner before. */
 export function silenceMs(owner: OwnerFile | null, newest: GenerationFile): number {
-  const promisedMs = owner?.generation === newest.generation ? owner.takeoverAfterMs : DEFAULT_TAKEOVER_MS
+  const promisedMs = promiseOf(owner, newest)
   return promisedMs < 0 ? Number.POSITIVE_INFINITY : promisedMs + STORE_CLOCK_STEP_MS
+}
+
+function promiseOf(owner: OwnerFile | null, newest: GenerationFile): number {
+  if (owner?.generation === newest.generation) return owner.takeoverAfterMs
+  // A takeover that did not come to its end: the owner before it may still answer, for as long as that has promised.
+  if (owner === null || owner.phase === 'stopped') return DEFAULT_TAKEOVER_MS
+  return owner.takeoverAfterMs < 0 ? owner.takeoverAfterMs : Math.max(owner.takeoverAfterMs, DEFAULT_TAKEOVER_MS)
 }
 
 function decideBoth(

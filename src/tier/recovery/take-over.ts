@@ -30,7 +30,7 @@ export interface TakeOverOptions extends ArchiveReader {
 export async function takeOverStore(
   options: TakeOverOptions,
   facts: StoreFacts,
-  { generation, awaitsSilence }: Extract<StartDecision, { kind: 'restore' }>,
+  { generation }: Extract<StartDecision, { kind: 'restore' }>,
 ): Promise<RestorePlan | null> {
   const { store, signal, id, host, clock, atMs, acceptsLoss, progress, report } = options
   const { newest } = facts
@@ -39,7 +39,7 @@ export async function takeOverStore(
   progress.step = 'ownership'
   report('info', `taking over ${store.place}`, { generation, owner: newest.ownerId, host: newest.host })
   await createGeneration(options, { generation, ownerId: id, host })
-  if (awaitsSilence) await awaitSilence(options, newest)
+  await awaitSilence(options, newest)
   // It may have stopped in good order while it was waited for.
   const owner = await readOwner(store, signal)
   const place = { ...options, generation }

@@ -22,6 +22,32 @@ async function owner(lab: RecoveryLab): Promise<Machine> {
   return machine
 }
 
+/** When it was answered last: it sends again and again. */
+function busy(lab: RecoveryLab, machine: Machine): { lastAnswerMs: number } {
+  const { lab: log } = machine.running
+  const seen = { lastAnswerMs: 0 }
+  const produce = (): void => {
+    void log.send(log.batch(log.partition())).then(() => {
+      seen.lastAnswerMs = lab.clock.monotonicMs()
+      lab.clock.after(20, produce)
+    })
+  }
+  produce()
+  return seen
+}
+
+/** The store fails when the next generation is there. */
+async function failInTakeover(lab: RecoveryLab, machine: Machine): Promise<void> {
+  let isCreated = false
+  lab.bucket.onCall = ({ verb }) => {
+    if (isCreated) return 'unavailable'
+    isCreated = verb === 'create'
+    return null
+  }
+  expect(await codeOf(machine.start({ takeOver: true }))).toBe('STORE_UNAVAILABLE')
+  lab.bucket.onCall = () => null
+}
+
 describe('a start', () => {
   it('with a directory and a store that are both empty owns the first generation', async () => {
     const lab = new RecoveryLab()
@@ -134,6 +160,67 @@ describe('a start', () => {
     expect(await codeOf(second.start())).toBe('STORE_CREATES_TWICE')
     await second.start({ takeOver: true })
     expect(second.log.state.topics.size).toBe(1)
+  })
+})
+
+describe('a takeover', () => {
+  it('that failed is done again, and waits again for an owner that may still answer', async () => {
+    const lab = new RecoveryLab()
+    const first = await owner(lab)
+    const seen = busy(lab, first)
+    first.running.store.isCut = true
+    const second = await lab.machine()
+    await failInTakeover(lab, second)
+    await second.start({ takeOver: true })
+    const tookOverMs = lab.clock.monotonicMs()
+    await lab.clock.runFor(15_000)
+    expect(seen.lastAnswerMs).toBeGreaterThan(5000)
+    expect(seen.lastAnswerMs).toBeLessThan(tookOverMs)
+  })
+
+  it('that failed does not shorten what the owner before has promised', async () => {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    await first.start({ takeoverAfterMs: 60_000 })
+    await first.running.lab.topic('topic')
+    await lab.clock.runFor(2000)
+    const seen = busy(lab, first)
+    first.running.store.isCut = true
+    await failInTakeover(lab, await lab.machine())
+    const third = await lab.machine()
+    await lab.clock.runFor(15_000)
+    expect(await codeOf(third.start())).toBe('STORE_HAS_OWNER')
+    await lab.clock.runFor(47_000)
+    await third.start()
+    const tookOverMs = lab.clock.monotonicMs()
+    await lab.clock.runFor(15_000)
+    expect(seen.lastAnswerMs).toBeGreaterThan(50_000)
+    expect(seen.lastAnswerMs).toBeLessThan(tookOverMs)
+  })
+
+  it('from an owner that was stopped waits for it if it comes back meanwhile', async () => {
+    let both = 0
+    for (let seed = 1; seed <= 40; seed++) {
+      const lab = new RecoveryLab({ seed })
+      const first = await owner(lab)
+      await first.stop()
+      const second = await lab.machine()
+      let tookOverMs = Number.POSITIVE_INFINITY
+      const taking = second.start().then(
+        () => {
+          tookOverMs = lab.clock.monotonicMs()
+        },
+        () => {},
+      )
+      await lab.clock.runFor(lab.prng.fraction() * 60)
+      const cameBack = (await codeOf(first.start())) === 'NONE'
+      const seen = cameBack ? busy(lab, first) : null
+      await taking
+      await lab.clock.runFor(3000)
+      if (seen !== null && tookOverMs < Number.POSITIVE_INFINITY) both++
+      expect(seen?.lastAnswerMs ?? 0).toBeLessThan(tookOverMs)
+    }
+    expect(both).toBeGreaterThan(0)
   })
 })
 
