@@ -13,7 +13,8 @@ import type { Tape, TapePiece } from './tape.ts'
 // One job after the other:
 //
 //   the record tail   payload of records that will not be in a segment soon     (record-tail.ts)
-//   the piece         records of the groups that were committed since the last job
+//   the piece         records of the groups that were committed since the last job; and another one of what came meanwhile, if
+//                     records were sealed or deleted before they could be copied
 //   confirmed         if answers wait for it: nobody else owns the store
 //   a checkpoint      if it is time for one
 //
@@ -73,8 +74,8 @@ export interface RecordTail {
 }
 
 interface Job {
-  /** Null: there is nothing new, or the chain begins anew with the checkpoint. */
-  readonly piece: TapePiece | null
+  /** None: there is nothing new, or the chain begins anew with the checkpoint. */
+  readonly pieces: DatedPiece[]
   readonly checkpoint: Buffer | null
   readonly beginsChain: boolean
   readonly position: number
@@ -82,6 +83,8 @@ interface Job {
   /** When the oldest change in it was committed. */
   readonly sinceMs: number
 }
+
+type DatedPiece = TapePiece & { readonly stateTimeMs: number }
 
 interface Waiter {
   readonly position: number
@@ -109,7 +112,8 @@ export class Archive {
     this.#archivedPosition = options.tape.isBroken ? -1 : options.tape.endPosition
     this.#checkpointMs = options.clock.monotonicMs()
     options.tape.watch(this)
-    if (!options.tape.isEmpty) this.wake()
+    // What is archived may have been said to be before all of it was copied.
+    this.wake()
   }
 
   /** The store has everything up to here, and knows that it has it. */
@@ -162,8 +166,13 @@ export class Archive {
       .catch(thrown => this.#failed(thrown))
       .finally(() => {
         this.#running = null
-        if (!this.#options.tape.isEmpty || this.#waiters.length > 0) this.wake()
+        if (this.#isBehind || this.#waiters.length > 0) this.wake()
       })
+  }
+
+  get #isBehind(): boolean {
+    const { tape } = this.#options
+    return tape.isBroken || tape.endPosition > this.#archivedPosition
   }
 
   #worked(): void {
@@ -210,13 +219,18 @@ export class Archive {
     const beginsChain = tape.isBroken
     const checkpoint = beginsChain || this.#isCheckpointDue(nowMs) ? encodeState(log.state) : null
     if (beginsChain) tape.mend()
-    const piece = tape.isEmpty ? null : tape.cut()
+    const pieces = tape.isEmpty ? [] : [this.#cut()]
     if (checkpoint !== null) {
       this.#checkpointMs = nowMs
       this.#checkpointRecords = tape.recordCount
       this.#options.metrics.created()
     }
-    return { ...about, piece, checkpoint, beginsChain, sinceMs }
+    return { ...about, pieces, checkpoint, beginsChain, sinceMs }
+  }
+
+  #cut(): DatedPiece {
+    const { tape, log } = this.#options
+    return { ...tape.cut(), stateTimeMs: log.state.timeMs }
   }
 
   #isCheckpointDue(nowMs: number): boolean {
@@ -230,12 +244,17 @@ export class Archive {
   }
 
   async #do(job: Job, signal: AbortSignal): Promise<void> {
-    const { piece, position, checkpoint, beginsChain } = job
-    const { tail, settings, catalogue, generation, report } = this.#options
+    const { pieces, position, checkpoint, beginsChain } = job
+    const { tail, tape, settings, catalogue, generation, report } = this.#options
     await tail.upload(position, this.#waiters.length > 0, signal)
-    if (piece !== null) {
-      const { from, to } = piece
-      await this.#put(job, { kind: 'metalog', from, to }, signal)
+    if (tape.freedTo > (pieces.at(-1)?.to ?? position)) {
+      // What went into a segment, or was deleted, before it was copied: without saying so the store would miss it. If it cannot be
+      // said nothing is, until the chain begins anew.
+      if (tape.isBroken) return
+      pieces.push(this.#cut())
+    }
+    for (const { from, to, content, stateTimeMs } of pieces) {
+      await this.#put({ kind: 'metalog', from, to, stateTimeMs }, content, signal)
       catalogue.addedPiece({ generation, from, to })
     }
     // It stands for everything before it: without it nothing behind it can be restored.
@@ -273,9 +292,11 @@ export class Archive {
 
   async #putCheckpoint(job: Job, signal: AbortSignal): Promise<void> {
     const { metrics } = this.#options
+    const { position, stateTimeMs, checkpoint } = job
+    assert(checkpoint !== null, 'there is one to write')
     try {
-      const about = { kind: 'checkpoint', from: job.position, to: job.position } as const
-      this.checkpointSizeBytes = await this.#put(job, about, signal)
+      const about = { kind: 'checkpoint', from: position, to: position, stateTimeMs } as const
+      this.checkpointSizeBytes = await this.#put(about, checkpoint, signal)
       metrics.uploaded()
       this.checkpointFailingSinceMs = null
     } catch (thrown) {
@@ -286,17 +307,14 @@ export class Archive {
   }
 
   async #put(
-    { piece, checkpoint, stateTimeMs }: Job,
-    about: Pick<ArchiveHeader, 'kind' | 'from' | 'to'>,
+    about: Pick<ArchiveHeader, 'kind' | 'from' | 'to' | 'stateTimeMs'>,
+    content: Buffer,
     signal: AbortSignal,
   ): Promise<number> {
     const { store, generation, clock, packer } = this.#options
-    const isCheckpoint = about.kind === 'checkpoint'
-    const header = { ...about, generation, stateTimeMs, writtenMs: clock.nowMs() }
-    const content = isCheckpoint ? checkpoint : piece?.content
-    assert(content != null, 'there is something to write')
+    const header = { ...about, generation, writtenMs: clock.nowMs() }
     const bytes = await encodeArchived(header, content, packer)
-    const key = isCheckpoint ? checkpointKey({ generation, position: about.to }) : metalogKey(header)
+    const key = about.kind === 'checkpoint' ? checkpointKey({ generation, position: about.to }) : metalogKey(header)
     await store.put(key, [bytes], signal)
     return bytes.length
   }

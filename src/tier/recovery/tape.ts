@@ -1,5 +1,6 @@
 import { assert } from '#base/assert.ts'
 import { ByteReader, ByteWriter } from '#bytes/cursor.ts'
+import { typeOfChange } from '#core/change-records.ts'
 import { groupsSizeBytes, writeGroup } from './archive-format.ts'
 
 // What was committed and is not in the store yet: the records of each group, without their payload. What does not fit any more
@@ -20,6 +21,7 @@ export class Tape {
   #end = 0
   #isBroken = true
   #recordCount = 0
+  #freedTo = -1
   #watcher: { wake(): void } | null = null
 
   constructor(limitBytes: number) {
@@ -53,6 +55,11 @@ export class Tape {
     return this.#recordCount
   }
 
+  /** Behind the last group that took records out of the write-ahead log. */
+  get freedTo(): number {
+    return this.#freedTo
+  }
+
   /** The chain has an end that nothing can be added to. */
   get isBroken(): boolean {
     return this.#isBroken
@@ -65,13 +72,24 @@ export class Tape {
   add(position: number, endPosition: number, records: Buffer): void {
     assert(position >= this.#end && endPosition > position, 'groups come in the order of the log')
     this.#end = endPosition
-    this.#recordCount += countOf(records)
+    this.#look(records)
     if (!this.#isBroken) {
       const fits = this.#gathered.offset + groupsSizeBytes(records.length) <= this.#limitBytes
       if (fits) writeGroup(this.#gathered, { position, endPosition, records })
       else this.giveUp()
     }
     this.#watcher?.wake()
+  }
+
+  #look(records: Buffer): void {
+    const section = new ByteReader(records)
+    while (section.remaining > 0) {
+      const type = section.u8()
+      section.take(VERSION_BYTES)
+      section.take(section.u32())
+      this.#recordCount++
+      if (FREEING.has(type)) this.#freedTo = this.#end
+    }
   }
 
   giveUp(): void {
@@ -94,15 +112,5 @@ export class Tape {
   }
 }
 
-const TYPE_AND_VERSION_BYTES = 2
-
-function countOf(records: Buffer): number {
-  const section = new ByteReader(records)
-  let count = 0
-  while (section.remaining > 0) {
-    section.take(TYPE_AND_VERSION_BYTES)
-    section.take(section.u32())
-    count++
-  }
-  return count
-}
+const VERSION_BYTES = 1
+const FREEING: ReadonlySet<number> = new Set([typeOfChange('segments-committed'), typeOfChange('log-start-moved')])

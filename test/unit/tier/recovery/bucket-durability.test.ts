@@ -49,6 +49,52 @@ describe('durability=bucket', () => {
     }
   })
 
+  it('loses nothing that is sealed, or what follows what is deleted, while older copies are removed', async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const lab = new RecoveryLab({ seed })
+      const first = await lab.machine()
+      await first.start({ durability: 'bucket', tailUploadMs: 0 })
+      const { lab: log } = first.running
+      await log.topic('topic')
+      await log.appendMany(log.partition(), 8)
+      await first.seal([log.partition()])
+      // With the next job go the copies of these eight, one after the other.
+      const answers: number[] = []
+      const produce = () => log.send(log.batch(log.partition())).then(({ baseOffset }) => answers.push(baseOffset))
+      void produce()
+      void produce()
+      await lab.clock.runFor(3)
+      const deletion = { kind: 'log-start-moved', ordinal: log.partition().ordinal, offset: 9 } as const
+      if (seed % 2 === 0) void first.seal([log.partition()]).catch(() => {})
+      else void log.log.propose(deletion).catch(() => {})
+      await lab.clock.runUntil(() => answers.length === 2)
+      first.kill()
+      await lab.clock.runFor(12_000)
+      const second = await lab.machine()
+      await second.start({ durability: 'bucket', tailUploadMs: 0 })
+      const restored = second.running.lab.partition()
+      expect(restored.nextOffset).toBe(10)
+      expect((await second.content(restored)).length).toBe(10 - restored.logStart)
+    }
+  })
+
+  it('answers what came while older copies were removed, too, if nothing comes after it', async () => {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    await first.start({ durability: 'bucket', tailUploadMs: 0 })
+    const { lab: log } = first.running
+    await log.topic('topic')
+    await log.appendMany(log.partition(), 8)
+    await first.seal([log.partition()])
+    let answered = 0
+    void log.send(log.batch(log.partition())).then(() => answered++)
+    await lab.clock.runFor(3)
+    void first.seal([log.partition()])
+    await lab.clock.runFor(1000)
+    expect(answered).toBe(1)
+    expect(first.running.recovery.lag.bytes).toBe(0)
+  })
+
   it('takes one round of the store for all that came meanwhile, and answers in the order of the log', async () => {
     const lab = new RecoveryLab()
     const first = await lab.machine()
