@@ -9,11 +9,12 @@ import { withPatience } from './patience.ts'
 // Says again and again that the owner lives, and looks whether it still is the owner. Who takes over creates the next generation
 // first, and then waits until it has heard nothing for as long as the owner promised; the owner stops to answer when it could not
 // write for that long, counted from before its last write was begun, and goes on only after a look that found no next generation.
-// So at no moment do two answer.
+// So at no moment do two answer. Both clocks count, whichever is further: the monotonic one stands still while a machine sleeps.
 
 /** It writes so many times in the time that it has promised. */
 const WRITES = 4
 const SMALL_OBJECT_BYTES = 1 << 16
+const NOT_HELD = { monotonicMs: Number.NEGATIVE_INFINITY, wallMs: Number.NEGATIVE_INFINITY }
 
 export interface LeaseOptions {
   readonly store: ObjectStore
@@ -32,8 +33,8 @@ export interface LeaseOptions {
 export class OwnerLease {
   readonly #options: LeaseOptions
   readonly #ended = new AbortController()
-  /** By the monotonic clock. */
-  #heldUntilMs = Number.NEGATIVE_INFINITY
+  /** By the monotonic clock, and by the one on the wall. */
+  #heldUntil = NOT_HELD
   #isFenced = false
   #timer: Timer | null = null
   #renewing: Promise<void> | null = null
@@ -44,7 +45,9 @@ export class OwnerLease {
   }
 
   get isHeld(): boolean {
-    return !this.#isFenced && this.#options.clock.monotonicMs() < this.#heldUntilMs
+    const { clock } = this.#options
+    const { monotonicMs, wallMs } = this.#heldUntil
+    return !this.#isFenced && clock.monotonicMs() < monotonicMs && clock.nowMs() < wallMs
   }
 
   /** Begins to own. Throws if the store has another owner by now. */
@@ -64,7 +67,7 @@ export class OwnerLease {
     await this.#renewing
     await this.confirm()
     await this.#patiently(signal => this.#write('stopped', archivedTo, signal))
-    this.#heldUntilMs = Number.NEGATIVE_INFINITY
+    this.#heldUntil = NOT_HELD
   }
 
   async close(): Promise<void> {
@@ -114,7 +117,7 @@ export class OwnerLease {
 
   async #renew(checksSession: boolean): Promise<void> {
     const { clock, renewed, report } = this.#options
-    const beganMs = clock.monotonicMs()
+    const heldUntil = { monotonicMs: clock.monotonicMs() + this.#promisedMs, wallMs: clock.nowMs() + this.#promisedMs }
     await this.#patiently(async signal => {
       if (checksSession) await this.#checkSession(signal)
       await this.#write('running', this.#options.archivedTo(), signal)
@@ -122,7 +125,7 @@ export class OwnerLease {
     })
     if (this.#failingSinceMs !== null) report('info', 'the ownership of the store is renewed again')
     this.#failingSinceMs = null
-    this.#heldUntilMs = beganMs + this.#promisedMs
+    this.#heldUntil = heldUntil
     renewed()
   }
 
@@ -132,7 +135,7 @@ export class OwnerLease {
     const nowMs = clock.monotonicMs()
     if (this.#failingSinceMs === null) {
       report('warn', `the ownership of the store could not be renewed: ${messageOf(thrown)}`, {
-        answersForMs: Math.max(0, Math.round(this.#heldUntilMs - nowMs)),
+        answersForMs: Math.max(0, Math.round(this.#heldUntil.monotonicMs - nowMs)),
       })
     }
     this.#failingSinceMs ??= nowMs

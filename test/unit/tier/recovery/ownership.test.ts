@@ -260,6 +260,24 @@ describe('an owner', () => {
     expect(failures.map(({ code }) => code)).toEqual(['OWNER_FENCED'])
   })
 
+  it('whose machine has slept answers nothing before it has looked, although its own time stood still', async () => {
+    const lab = new RecoveryLab()
+    const first = await owner(lab)
+    const { lab: log } = first.running
+    lab.clock.jump(3_600_000)
+    lab.bucket.onCall = () => 'hanging'
+    let answered = 0
+    void log.send(log.batch(log.partition())).then(() => answered++)
+    await lab.clock.runFor(2000)
+    expect(answered).toBe(0)
+    lab.bucket.onCall = () => null
+    await lab.clock.runFor(8000)
+    expect(answered).toBe(1)
+    // Nobody is silent because a clock was set back.
+    lab.clock.jump(-7_200_000)
+    await log.append(log.partition())
+  })
+
   it('stops to answer when it could not write for so long, and goes on when it can', async () => {
     const lab = new RecoveryLab()
     const first = await owner(lab)
