@@ -55,7 +55,7 @@ export async function inspectStore(
     place: store.place,
     newest,
     ...(await lookAtOwner(options, newest)),
-    hasCheckpoints: checkpoints.length > 0,
+    archivedGeneration: Math.max(-1, ...checkpoints.map(({ generation }) => generation)),
     hasSegments: await hasAny(store, SEGMENT_PREFIX, signal),
     archivedTo: newest === null ? -1 : await archivedEnd(options, newest.generation, checkpoints),
   }

@@ -11,7 +11,7 @@ import type { Packer, Unpack } from './archive-format.ts'
 import { Catalogue } from './catalogue.ts'
 import type { Durability } from './owner-format.ts'
 import { OwnerLease } from './owner-lease.ts'
-import { createGeneration, inspectStore, type OwnershipOptions } from './ownership.ts'
+import { awaitSilence, createGeneration, inspectStore, type OwnershipOptions } from './ownership.ts'
 import { PatientStore } from './patient-store.ts'
 import type { RecoveryProgress } from './progress.ts'
 import { NO_RECORD_TAIL, openRecordTail, type RecordTailMetrics } from './record-tail.ts'
@@ -232,6 +232,7 @@ export class Recovery {
         const { losesSegments } = decision
         const next = { generation: decision.generation, ownerId: this.#id, host: this.#options.host }
         await createGeneration(this.#ownership, next)
+        if (facts.newest !== null) await awaitSilence(this.#ownership, facts.newest)
         return { generation: next.generation, goesOn: false, losesSegments }
       }
       case 'refuse':

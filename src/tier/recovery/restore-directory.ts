@@ -43,7 +43,7 @@ export async function restoreDirectory(options: RestoreDirectoryOptions): Promis
   const facts = await inspectStore(options, options)
   const decision = decideStart({ id, log: null }, facts, options.takeOver)
   if (decision.kind === 'refuse') throw new ChronikError(decision.code, decision.error, decision.message)
-  if (decision.kind !== 'restore' || !facts.hasCheckpoints) throw nothingThere(store.place)
+  if (decision.kind !== 'restore' || facts.archivedGeneration < 0) throw nothingThere(store.place)
   const plan = await takeOverStore({ ...options, id }, facts, decision)
   if (plan === null) throw nothingThere(store.place)
   return plan

@@ -26,8 +26,8 @@ export interface StoreFacts {
   readonly silentMs: number
   /** Of several who create the same object one is told that it did. */
   readonly createsHonestly: boolean
-  /** There is a checkpoint of some generation: something to restore. */
-  readonly hasCheckpoints: boolean
+  /** The newest generation of which there is a checkpoint: something to restore. -1: none. */
+  readonly archivedGeneration: number
   readonly hasSegments: boolean
   /** End of what the newest generation has archived; -1: nothing. */
   readonly archivedTo: number
@@ -75,7 +75,7 @@ function decideEmpty(id: string, store: StoreFacts, takeOver: boolean): StartDec
   const isOwn = newest.ownerId === id
   const refusal = isOwn || takeOver ? null : mayNotTake(store, newest)
   if (refusal !== null) return refusal
-  if (!store.hasCheckpoints && store.hasSegments) {
+  if (store.archivedGeneration < 0 && store.hasSegments) {
     return refuse(
       'NOTHING_TO_RESTORE',
       `${place} has segments, but neither a checkpoint nor a log of what they belong to: choose another prefix for a new start`,
@@ -126,7 +126,7 @@ function decideBoth(
   store: StoreFacts & { newest: GenerationFile },
   takeOver: boolean,
 ): StartDecision {
-  const { place, newest, archivedTo } = store
+  const { place, newest, archivedTo, archivedGeneration } = store
   const isSame = newest.generation === log.generation && newest.ownerId === log.ownerId
   if (isSame && archivedTo <= log.position) return { kind: 'go-on' }
   if (isSame && takeOver) return { kind: 'claim', generation: newest.generation + 1, losesSegments: false }
@@ -144,6 +144,18 @@ function decideBoth(
     return refuse(
       'STORE_IS_ANOTHERS',
       `${place} belongs to ${describeOwner(newest)}, and this data directory was never part of it: choose another bucket or prefix`,
+      'conflict',
+    )
+  }
+  // Who took it over has not come so far that it could have answered: it would find another generation behind its own.
+  if (archivedGeneration <= log.generation && takeOver) {
+    return { kind: 'claim', generation: newest.generation + 1, losesSegments: false }
+  }
+  if (archivedGeneration <= log.generation) {
+    return refuse(
+      'STORE_TAKEN_OVER',
+      `${place} was taken over by ${describeOwner(newest)}, which has written nothing yet: stop that one if it runs, and start this one ` +
+        'with --take-over to go on with all that this data directory has',
       'conflict',
     )
   }

@@ -48,6 +48,8 @@ export interface CheckedArchive {
   readonly owner: OwnerFile | null
   readonly newest: GenerationFile | null
   readonly checkpoints: number
+  /** The newest generation of which there is a checkpoint; -1: none. */
+  readonly archivedGeneration: number
   readonly pieces: number
   readonly sizeBytes: number
   /** Up to where the newest generation is archived; -1: nothing is. */
@@ -71,7 +73,9 @@ export async function checkArchive(options: ArchiveToCheck): Promise<CheckedArch
   await mapAtOnce(checkpoints, OBJECTS_AT_ONCE, facts => checkObject(options, facts, checkCheckpoint))
   await mapAtOnce(pieces, OBJECTS_AT_ONCE, facts => checkObject(options, facts, checkPiece))
   const archivedTo = checkChains(options, { checkpoints, pieces, newest, owner })
-  return { owner, newest, checkpoints: checkpoints.length, pieces: pieces.length, sizeBytes, archivedTo }
+  const archivedGeneration = Math.max(-1, ...checkpoints.map(({ name }) => name.generation))
+  const counts = { checkpoints: checkpoints.length, pieces: pieces.length, sizeBytes }
+  return { owner, newest, ...counts, archivedGeneration, archivedTo }
 }
 
 /**

@@ -131,7 +131,7 @@ async function isStillTrue(
 async function checkOwnership(
   options: VerifyOptions,
   { state, position }: { state: State; position: number },
-  { owner, newest, checkpoints, archivedTo }: CheckedArchive,
+  { owner, newest, archivedGeneration, archivedTo }: CheckedArchive,
 ): Promise<void> {
   const { store, inspector, isOwned } = options
   if (!isOwned) return
@@ -139,7 +139,7 @@ async function checkOwnership(
   const segmentCount = state.partitions.reduce((sum, partition) => sum + (partition?.segments.length ?? 0), 0)
   const directory = { id: await idOf(options), log: { generation, ownerId, segmentCount, position } }
   const about = { place: store.place, newest, owner, silentMs: 0, createsHonestly: true, archivedTo }
-  const facts = { ...about, hasCheckpoints: checkpoints > 0, hasSegments: false }
+  const facts = { ...about, archivedGeneration, hasSegments: false }
   const decision = decideStart(directory, facts, false)
   if (decision.kind !== 'refuse') return
   inspector.found({ kind: 'damage', where: store.place, message: decision.message, affected: [] })

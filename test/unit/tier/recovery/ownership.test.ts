@@ -198,6 +198,45 @@ describe('a takeover', () => {
     expect(seen.lastAnswerMs).toBeLessThan(tookOverMs)
   })
 
+  it('by an older copy of the directory waits for the newer one, too', async () => {
+    const lab = new RecoveryLab()
+    const first = await owner(lab)
+    first.kill()
+    const older = await lab.machine()
+    older.disk = first.disk.copy()
+    await first.start()
+    await first.running.lab.append(first.running.lab.partition())
+    await lab.clock.runFor(2000)
+    const seen = busy(lab, first)
+    first.running.store.isCut = true
+    await older.start({ takeOver: true })
+    const tookOverMs = lab.clock.monotonicMs()
+    await lab.clock.runFor(15_000)
+    expect(seen.lastAnswerMs).toBeGreaterThan(8000)
+    expect(seen.lastAnswerMs).toBeLessThan(tookOverMs)
+  })
+
+  it('that failed lets the owner before go on with what it has, if it is told to', async () => {
+    const lab = new RecoveryLab()
+    const first = await owner(lab)
+    first.running.store.isCut = true
+    await first.running.lab.append(first.running.lab.partition())
+    first.kill()
+    await lab.clock.runFor(12_000)
+    const second = await lab.machine()
+    await failInTakeover(lab, second)
+    await expect(first.start()).rejects.toThrow(/taken over by .* on host-2 .* with --take-over to go on/)
+    await first.start({ takeOver: true })
+    expect(first.running.lab.partition().nextOffset).toBe(2)
+    expect(first.log.state.generation).toBe(3)
+    expect(await codeOf(second.start())).toBe('STORE_HAS_OWNER')
+    // One that came to its end cannot be undone.
+    first.kill()
+    await lab.clock.runFor(12_000)
+    await second.start()
+    expect(await codeOf(first.start({ takeOver: true }))).toBe('STORE_TAKEN_OVER')
+  })
+
   it('from an owner that was stopped waits for it if it comes back meanwhile', async () => {
     let both = 0
     for (let seed = 1; seed <= 40; seed++) {
