@@ -8,6 +8,7 @@ import {
   type BrokerProcess,
   BrokerStartFailed,
   COMMAND_PATH,
+  environmentWithoutSettings,
   startBrokerProcess,
 } from '#test/support/broker-process.ts'
 import { chronik, runToEnd } from '#test/support/command-line.ts'
@@ -97,11 +98,13 @@ it('a broker that is killed and loses its disk is back, with its records, from t
   await first.kill9()
   await rm(place.dataDir, { recursive: true })
 
-  const looked = await runToEnd(process.execPath, [
-    COMMAND_PATH,
-    'restore',
-    ...['--data-dir', place.dataDir, '--from', place.flags[1]!],
-  ])
+  // The place that is named is meant, also where brokers have a bucket.
+  const bucket = { STORAGE_BACKEND: 's3', S3_BUCKET: 'another', S3_ENDPOINT: 'http://127.0.0.1:1' }
+  const looked = await runToEnd(
+    process.execPath,
+    [COMMAND_PATH, 'restore', ...['--data-dir', place.dataDir, '--from', place.flags[1]!]],
+    { env: { ...environmentWithoutSettings(), ...bucket } },
+  )
   expect(looked).toMatchObject({ code: 0 })
   expect(looked.stdout).toMatch(/orders +1 +20 +0/)
   expect(looked.stdout).toContain('nothing was changed: add --execute to restore this')
