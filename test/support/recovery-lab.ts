@@ -194,7 +194,13 @@ export class Machine {
     )
     const lab = await LogLab.on(this.disk, time, { clock, segments: scribblingSource(store), ...recovery.forLog })
     const running = { clock, store, recovery, lab, failures }
-    await time.run(recovery.begin(lab.log))
+    const beginning = recovery.begin(lab.log).catch(async thrown => {
+      // A start that fails stops what it has started.
+      await recovery.close(30_000)
+      await lab.log.close()
+      throw thrown
+    })
+    await time.run(beginning)
     this.#running = running
     return running
   }

@@ -273,12 +273,14 @@ export class Recovery {
 
   /** Archives what there is and gives the ownership back, as far as that comes within so long. Nobody proposes any more. */
   async close(deadlineMs: number): Promise<void> {
-    const { clock, report } = this.#options
+    const { clock, report, settings } = this.#options
     const [archive, lease, log] = [this.#archive, this.#lease, this.#log]
     const late = new Promise<'late'>(resolve => clock.after(deadlineMs, () => resolve('late')))
     const release = async (): Promise<void> => {
       await archive?.checkpoint()
-      if (lease?.isHeld) await lease.release(log?.commits.position ?? -1)
+      // A start that failed has archived nothing of what it found.
+      const isAllThere = archive !== null || !settings.isArchived
+      if (lease?.isHeld && isAllThere) await lease.release(log?.commits.position ?? -1)
     }
     if (log?.commits.failure === null) {
       const releasing = release().catch(thrown => report('warn', `the store was not given back: ${messageOf(thrown)}`))

@@ -152,6 +152,21 @@ describe('a start', () => {
     expect(first.running.lab.partition().nextOffset).toBe(1)
   })
 
+  it('that fails before anything is archived gives back nothing', async () => {
+    const lab = new RecoveryLab()
+    const first = await owner(lab)
+    first.running.store.isCut = true
+    await first.running.lab.append(first.running.lab.partition())
+    first.kill()
+    lab.bucket.onCall = ({ verb, key }) => (verb === 'list' && key.startsWith('tail/') ? 'unavailable' : null)
+    expect(await codeOf(first.start())).toBe('STORE_UNAVAILABLE')
+    lab.bucket.onCall = () => null
+    const second = await lab.machine()
+    expect(await codeOf(second.start())).toBe('STORE_HAS_OWNER')
+    await first.start()
+    expect(first.running.lab.partition().nextOffset).toBe(2)
+  })
+
   it('needs --take-over where creating is not honest', async () => {
     const lab = new RecoveryLab({ isHonest: false })
     const first = await owner(lab)
