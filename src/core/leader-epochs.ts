@@ -2,20 +2,29 @@ import { assert } from '#base/assert.ts'
 import { type EpochStart, FIRST_LEADER_EPOCH, type Partition } from './state.ts'
 
 // Which leader wrote which records (Kafka: LeaderEpochFileCache). A single broker leads with one epoch; whoever restores a partition
-// of which the end may be lost leads with the next one, so that consumers who have read that end find out.
+// of which somebody may have read more leads with another one, so that consumers who have find out. Epochs come from generations of
+// the store: two restores of the same moment have different ones.
 //
 // Batches in segments carry the epoch of who wrote them. Those in the write-ahead log are all of the partition's epoch now.
 
 /** Kafka: RecordBatch.NO_PARTITION_LEADER_EPOCH */
 const UNDEFINED_EPOCH = -1
+/** Of a store that nobody had before. */
+const FIRST_GENERATION = 1
 
 /** Who leads from here on: what is there behind the offset is not, and never was. */
-export function beginEpoch(partition: Partition, startOffset: number): void {
+export function beginEpoch(partition: Partition, startOffset: number, epoch: number): void {
   assert(partition.extents.length === 0, 'no records of the leader before are in the write-ahead log')
-  partition.leaderEpoch++
+  assert(epoch > partition.leaderEpoch, 'epochs only grow')
+  partition.leaderEpoch = epoch
   // Epochs without records are forgotten.
-  const earlier = (partition.laterEpochs ?? []).filter(epoch => epoch.startOffset < startOffset)
-  partition.laterEpochs = [...earlier, { epoch: partition.leaderEpoch, startOffset }]
+  const earlier = (partition.laterEpochs ?? []).filter(known => known.startOffset < startOffset)
+  partition.laterEpochs = [...earlier, { epoch, startOffset }]
+}
+
+/** Of who leads first in a generation. */
+export function epochOf(generation: number): number {
+  return FIRST_LEADER_EPOCH + generation - FIRST_GENERATION
 }
 
 /** Where the records of the leaders before end; 0 if there was none. */

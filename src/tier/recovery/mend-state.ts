@@ -1,5 +1,5 @@
 import { claimTransactionalId, endTransaction } from '#core/apply-transactions.ts'
-import { beginEpoch } from '#core/leader-epochs.ts'
+import { beginEpoch, epochOf } from '#core/leader-epochs.ts'
 import type { Partition, State } from '#core/state.ts'
 import { AbortedTransactions, LAST_EPOCH, type Transaction } from '#core/transactions.ts'
 
@@ -33,13 +33,17 @@ export interface Mended {
 export interface MendFacts {
   /** Nothing that was ever answered can be missing, but for what a partition is cut by. */
   readonly isComplete: boolean
+  /** Nobody can have read more than that either. */
+  readonly isAllRead: boolean
+  /** Of who goes on with it. */
+  readonly generation: number
   /** By partition, where the records that are there end; the others are whole. */
   readonly ends: ReadonlyMap<Partition, number>
   /** Size of a marker in the log. */
   readonly markerBytes: number
 }
 
-export function mendState(state: State, { isComplete, ends, markerBytes }: MendFacts): Mended {
+export function mendState(state: State, { isComplete, isAllRead, generation, ends, markerBytes }: MendFacts): Mended {
   const markers = new Map<Partition, ClosingMarker[]>()
   const cutPartitions: Partition[] = []
   let lostRecords = 0
@@ -56,7 +60,7 @@ export function mendState(state: State, { isComplete, ends, markerBytes }: MendF
       if (lost.length > 0) markers.set(partition, lost)
       partition.nextOffset = end + lost.length
     }
-    if (isCut || !isComplete) beginEpoch(partition, end)
+    if (isCut || !isAllRead) beginEpoch(partition, end, epochOf(generation))
   }
   const open = [...state.openTransactions].filter(transaction => !isComplete || torn.has(transaction))
   for (const transaction of open) abort(state, transaction, { markerBytes, markers })

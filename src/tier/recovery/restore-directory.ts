@@ -27,7 +27,11 @@ export async function lookAtRestore(
 ): Promise<RestorableStore> {
   const { store, signal, atMs, acceptsLoss } = options
   const owner = await readOwner(store, signal)
-  const plan = await planAround(options, { atMs, acceptsLoss, owner }, found => checkRestorable(options, found))
+  const plan = await planAround(
+    options,
+    { atMs, acceptsLoss, owner, nextGeneration: (owner?.generation ?? 0) + 1 },
+    found => checkRestorable(options, found),
+  )
   if (plan === null) throw nothingThere(store.place)
   return { plan, owner }
 }

@@ -45,6 +45,8 @@ export interface RestoreWish {
   /** Null: all there is. */
   readonly atMs: number | null
   readonly owner: OwnerFile | null
+  /** Of who is to own what is restored. */
+  readonly nextGeneration: number
   /** Go on without what is damaged, and what is lost by that. */
   readonly acceptsLoss: boolean
   /** By key, copies of records that are known to be damaged. */
@@ -81,7 +83,13 @@ export async function planRestore(reader: ArchiveReader, wish: RestoreWish): Pro
   const takenBy = await copiesOfRest(reader, generation, replay, unreadable)
   const ends = new Map([...takenBy].map(([partition, taken]) => [partition, endOf(partition, taken)]))
   const stateTimeMs = state.timeMs
-  const mended = mendState(state, { isComplete, ends, markerBytes: MARKER_BYTES })
+  const mended = mendState(state, {
+    isComplete,
+    isAllRead: isComplete && owner?.phase === 'stopped',
+    generation: wish.nextGeneration,
+    ends,
+    markerBytes: MARKER_BYTES,
+  })
   progress.records = state.recordCount()
   const damage = [...unreadable].map(([what, why]) => ({ what, why }))
   if (damage.length > 0 && mended.lostRecords > 0 && !acceptsLoss) throw losesRecords(damage, mended)

@@ -43,7 +43,9 @@ export async function takeOverStore(
   // It may have stopped in good order while it was waited for.
   const owner = await readOwner(store, signal)
   const place = { ...options, generation }
-  const plan = await planAround(options, { atMs, owner, acceptsLoss }, found => placeRestored(place, found))
+  const plan = await planAround(options, { atMs, owner, acceptsLoss, nextGeneration: generation }, found =>
+    placeRestored(place, found),
+  )
   if (plan === null) return null
   await placeCheckpoint({ ...options, writtenMs: clock.nowMs() }, plan.position, plan.state)
   report('info', `restored from ${store.place}`, {

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { asOrdinal } from '#base/numbers.ts'
-import { beginEpoch, endOfEpoch, epochAt } from '#core/leader-epochs.ts'
+import { beginEpoch, endOfEpoch, epochAt, epochOf } from '#core/leader-epochs.ts'
 import { Partition, Topic } from '#core/state.ts'
 
 /** A partition whose leaders began at these offsets, one after the other, and which has 40 records. */
 function led(...begins: number[]): Partition {
   const partition = new Partition(asOrdinal(0), new Topic('id', 't', new Map(), new Map()), 0)
-  for (const offset of begins) beginEpoch(partition, offset)
+  for (const [i, offset] of begins.entries()) beginEpoch(partition, offset, i + 1)
   partition.nextOffset = 40
   return partition
 }
@@ -57,5 +57,9 @@ it('nobody begins to lead while records of another leader are in the write-ahead
   const partition = led()
   const range = { baseOffset: 0, nextOffset: 40, sizeBytes: 100, maxTimestampMs: 0, timeMs: 0 }
   partition.extents.add({ ...range, file: 0, segmentBytes: 1000, segmentMs: 1000 })
-  expect(() => beginEpoch(partition, 40)).toThrow('no records of the leader before')
+  expect(() => beginEpoch(partition, 40, 1)).toThrow('no records of the leader before')
+})
+
+it('an epoch is never that of another generation, though both began with the same', () => {
+  expect([1, 2, 3].map(epochOf)).toEqual([0, 1, 2])
 })

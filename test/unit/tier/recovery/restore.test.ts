@@ -52,12 +52,15 @@ describe('chronik restore --at', () => {
     const second = await lab.machine()
     await second.restore({ atMs: moments[5]!.atMs })
     await second.start({ restoreWindowMs: DAY_MS })
+    expect(second.running.lab.partition().leaderEpoch).toBe(1)
     await second.running.lab.append(second.running.lab.partition())
     await second.stop()
     const third = await lab.machine()
     await third.restore({ atMs: moments[30]!.atMs })
     await third.start({ restoreWindowMs: DAY_MS })
     expect(await third.content(third.running.lab.partition())).toEqual(moments[30]!.content)
+    // Who has read what the second one wrote finds out.
+    expect(third.running.lab.partition().leaderEpoch).toBe(2)
   })
 
   it('says what it would bring back, and changes nothing, while the owner goes on', async () => {
