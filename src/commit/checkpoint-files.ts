@@ -126,10 +126,10 @@ function decodeCheckpoint(bytes: Buffer): Checkpoint | null {
   return { previousChecksum, position, sequence, writtenMs, state: reader.view(reader.remaining) }
 }
 
-/** Removes all but the newest; returns the position of the oldest that is kept. */
-export async function removeOldCheckpoints(disk: Disk, directory: string): Promise<number> {
+/** Removes all but the newest ones; returns the position of the oldest that is kept. */
+export async function removeOldCheckpoints(disk: Disk, directory: string, keeps = KEPT): Promise<number> {
   const positions = await listCheckpoints(disk, directory)
-  const kept = positions.slice(-KEPT)
-  for (const position of positions.slice(0, -KEPT)) await disk.remove(`${directory}/${fileName(position)}`)
+  const kept = positions.slice(-keeps)
+  for (const position of positions.slice(0, -keeps)) await disk.remove(`${directory}/${fileName(position)}`)
   return kept[0] ?? 0
 }

@@ -14,6 +14,11 @@ import { type IndexFiles, writeIndexFile } from './index-file.ts'
 // tried again; until then the log only grows.
 
 const RETRY_MS = 10_000
+/**
+ * More files than these are not kept for the older of two checkpoints alone. Many end between two if the disk is slow: with a full
+ * log, which takes nothing more, no further checkpoint would ever let them go.
+ */
+const HELD_FILES = 2
 
 /** What of the log is maintained. */
 interface MaintainedLog {
@@ -170,9 +175,14 @@ class LogMaintenance implements Maintenance {
   /** A file goes when every kept checkpoint is behind it and no extent needs it. */
   async #trim(): Promise<void> {
     const { state, commits, indexes, options } = this.#log
-    const unneeded = commits.files.all.filter(
-      file => file.endPosition <= this.#trimPosition && !state.extentsOfFile.has(file.position),
+    const sealed = commits.files.all.filter(file => !state.extentsOfFile.has(file.position))
+    const held = sealed.filter(
+      ({ endPosition }) => endPosition > this.#trimPosition && endPosition <= this.checkpoint.position,
     )
+    if (held.length > HELD_FILES) {
+      this.#trimPosition = await removeOldCheckpoints(options.disk, checkpointDirectory(options.dataDir), 1)
+    }
+    const unneeded = sealed.filter(({ endPosition }) => endPosition <= this.#trimPosition)
     if (unneeded.length === 0) return
     // The records that freed them must not be lost when they are gone.
     await commits.sync()

@@ -69,6 +69,19 @@ describe('the maintenance of a log', () => {
     expect(files(fixture).filter(position => second.includes(position))).toEqual([])
   })
 
+  it('does not keep files for an old checkpoint when many ended before the next one was written', async () => {
+    const fixture = await BrokerFixture.start(SMALL_FILES)
+    await fill(fixture, 'before', 2)
+    fixture.disk.onCall = ({ kind, path }) => (kind === 'write' && path.includes('/checkpoints/') ? 'ENOSPC' : null)
+    await fill(fixture, 'old', 6)
+    fixture.disk.onCall = () => null
+    await fixture.clock.runFor(2 * RETRY_MS)
+    const old = filesOf(fixture, 'old').slice(0, -1)
+    await remove(fixture, 'old')
+    await fixture.clock.runFor(1000)
+    expect(files(fixture).filter(position => old.includes(position))).toEqual([])
+  })
+
   it('comes back for a file that somebody reads', async () => {
     const fixture = await BrokerFixture.start(SMALL_FILES)
     for (const topic of ['read', 'behind']) await fill(fixture, topic, 4)
