@@ -3,6 +3,7 @@ import type { ChronikError } from '#base/errors.ts'
 import { PiecePool } from '#bytes/piece-pool.ts'
 import { OWN_OBJECT } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
+import type { LogOptions } from '#log/log.ts'
 import type { ObjectFacts, ObjectStore } from '#object-store/object-store.ts'
 import { StoreError } from '#object-store/store-errors.ts'
 import type { Packer, Unpack } from '#tier/recovery/archive-format.ts'
@@ -130,6 +131,7 @@ export class Machine {
   readonly reports: string[] = []
   progress = new RecoveryProgress()
   disk!: SimDisk
+  walSync: LogOptions['sync'] = 'always'
   #running: Running | null = null
   #failures: ChronikError[] = []
 
@@ -192,7 +194,12 @@ export class Machine {
         failed: error => failures.push(error),
       }),
     )
-    const lab = await LogLab.on(this.disk, time, { clock, segments: scribblingSource(store), ...recovery.forLog })
+    const lab = await LogLab.on(this.disk, time, {
+      clock,
+      segments: scribblingSource(store),
+      sync: this.walSync,
+      ...recovery.forLog,
+    })
     const running = { clock, store, recovery, lab, failures }
     const beginning = recovery.begin(lab.log).catch(async thrown => {
       // A start that fails stops what it has started.
@@ -240,9 +247,18 @@ export class Machine {
 
   /** The process is gone; the disk stays, unless it is wiped. */
   kill(): void {
+    this.#end(this.disk.kill())
+  }
+
+  /** What was not synced may be gone from the disk, too. */
+  cutPower(): void {
+    this.#end(this.disk.crash())
+  }
+
+  #end(disk: SimDisk): void {
     this.#dying?.clock.kill()
     this.#dying?.store.kill()
-    this.disk = this.disk.kill()
+    this.disk = disk
     this.#running = null
   }
 

@@ -61,11 +61,22 @@ export class StoreRecordTail implements RecordTail {
   /** The newest records of a partition that are copied. */
   readonly #copied = new Map<Partition, { readonly from: number; readonly to: number }>()
   #objects: LivingObject[] = []
+  /** They have records that the log lost: what came in their place must not be taken from them. */
+  #stale: string[] = []
   #copiedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: RecordTailOptions, found: readonly TailObject[]) {
     this.#options = options
-    for (const object of found) this.#add(object.key, object.parts)
+    for (const { key, parts } of found) {
+      if (parts.some(part => this.#isLost(part))) this.#stale.push(key)
+      else this.#add(key, parts)
+    }
+  }
+
+  /** A disk that lost what it had promised to keep: the log ends before the copy does. */
+  #isLost({ topicId, partition: index, nextOffset }: SegmentPart): boolean {
+    const partition = this.#options.log.state.topicsById.get(topicId)?.partitions[index]
+    return partition !== undefined && nextOffset > partition.nextOffset
   }
 
   #add(key: string, parts: readonly SegmentPart[]): void {
@@ -100,6 +111,9 @@ export class StoreRecordTail implements RecordTail {
         report('info', 'records went while they were copied into the store, the others are copied again')
       }
     }
+    // Only now: what else they have is copied again.
+    for (const key of this.#stale) await this.#options.store.delete(key, signal)
+    this.#stale = []
     this.#copiedMs = beganMs
   }
 
@@ -199,7 +213,10 @@ class Filling {
   async put(signal: AbortSignal): Promise<{ key: string; parts: readonly SegmentPart[]; sizeBytes: number } | null> {
     if (this.#parts === 0) return null
     const sealed = this.#writer.end()
-    const { generation } = this.#options.log.state
+    const { commits, state } = this.#options.log
+    const { generation } = state
+    // Records that came since the job began are in it, too: the log must not lose them and go on with others in their place.
+    await commits.sync()
     const name = { generation, sharedAt: this.#position, hash: sealed.hash, revision: TAIL_REVISION }
     const key = segmentKey({ ...name, baseOffset: 0, nextOffset: 0, topicName: '', topicId: '', partition: 0 })
     await this.#options.store.put(key, sealed.pieces, signal)

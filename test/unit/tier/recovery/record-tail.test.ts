@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest'
+import { type Machine, RecoveryLab } from '#test/support/recovery-lab.ts'
+
+/** What a machine that is made from the bucket has is what this one has. */
+async function expectTheSameElsewhere(lab: RecoveryLab, machine: Machine): Promise<void> {
+  const content = await machine.content(machine.running.lab.partition())
+  machine.kill()
+  await lab.clock.runFor(12_000)
+  const other = await lab.machine()
+  await other.start()
+  expect(await other.content(other.running.lab.partition())).toEqual(content)
+}
+
+describe('the record tail', () => {
+  it('has nothing that a power loss takes from the log', async () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const lab = new RecoveryLab({ seed })
+      const machine = await lab.machine()
+      machine.walSync = 60_000
+      await machine.start()
+      const { lab: log } = machine.running
+      await log.topic('topic')
+      await log.append(log.partition())
+      await lab.clock.runFor(2000)
+      await machine.seal([log.partition()])
+      await lab.clock.runFor(2000)
+      // The older copy is removed after the job has synced the log: what comes then is copied with the next one.
+      let isPieceAwaited = false
+      lab.bucket.onCall = ({ verb, key }) => {
+        if (verb === 'delete' && key.startsWith('tail/')) void log.send(log.batch(log.partition()))
+        if (verb !== 'put' || !key.startsWith('metalog/')) return null
+        isPieceAwaited = true
+        return 'hanging'
+      }
+      await log.append(log.partition())
+      await lab.clock.runFor(2000)
+      expect(isPieceAwaited).toBe(true)
+      machine.cutPower()
+      lab.bucket.onCall = () => null
+      await machine.start()
+      expect(machine.running.lab.partition().nextOffset).toBe(3)
+      for (let i = 0; i < 3; i++) await machine.running.lab.append(machine.running.lab.partition(), { sizeBytes: 200 })
+      await lab.clock.runFor(3000)
+      await expectTheSameElsewhere(lab, machine)
+    }
+  })
+
+  it('removes copies of what the disk lost although it was synced, and copies the others again', async () => {
+    const lab = new RecoveryLab()
+    const machine = await lab.machine()
+    await machine.start()
+    const { lab: log } = machine.running
+    await log.topic('topic', 2)
+    await log.append(log.partition('topic', 1))
+    await lab.clock.runFor(2000)
+    const older = machine.disk.copy()
+    lab.bucket.onCall = ({ verb, key }) => (verb === 'put' && key.startsWith('metalog/') ? 'unavailable' : null)
+    await log.append(log.partition())
+    await lab.clock.runFor(2000)
+    machine.kill()
+    lab.bucket.onCall = () => null
+    machine.disk = older
+    await machine.start()
+    const stale = lab.keys.filter(key => key.startsWith('tail/'))
+    const { lab: again } = machine.running
+    await again.append(again.partition(), { sizeBytes: 200 })
+    await lab.clock.runFor(3000)
+    expect(stale.filter(key => lab.keys.includes(key)).length).toBe(1)
+    await expectTheSameElsewhere(lab, machine)
+  })
+})
