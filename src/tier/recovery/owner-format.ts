@@ -30,6 +30,8 @@ export interface OwnerFile {
   /** It stops to answer when it could not write for so long; -1: it never does. */
   readonly takeoverAfterMs: number
   readonly durability: Durability
+  /** What is deleted is kept for so long: `chronik restore --at` goes back no further. */
+  readonly restoreWindowMs: number
   readonly phase: 'running' | 'stopped'
   /** Everything up to here is in the store; when it has stopped, there is nothing else. -1: nothing. */
   readonly archivedTo: number
@@ -52,10 +54,10 @@ export function decodeGenerationFile(key: string, bytes: Buffer): GenerationFile
 }
 
 export function encodeOwnerFile(file: OwnerFile): Buffer {
-  const { generation, ownerId, host, clusterId, session, writtenMs, takeoverAfterMs, durability, phase, archivedTo } =
-    file
+  const { generation, ownerId, host, clusterId, session, writtenMs, phase, archivedTo } = file
+  const { takeoverAfterMs, durability, restoreWindowMs } = file
   const who = { generation, ownerId, host, clusterId, session, written: new Date(writtenMs).toISOString() }
-  return toJson({ ...who, takeoverAfterMs, durability, phase, archivedTo })
+  return toJson({ ...who, takeoverAfterMs, durability, restoreWindowMs, phase, archivedTo })
 }
 
 export function decodeOwnerFile(bytes: Buffer): OwnerFile {
@@ -69,6 +71,7 @@ export function decodeOwnerFile(bytes: Buffer): OwnerFile {
     writtenMs: fields.time('written'),
     takeoverAfterMs: fields.number('takeoverAfterMs'),
     durability: fields.text('durability') === 'bucket' ? 'bucket' : 'local',
+    restoreWindowMs: fields.number('restoreWindowMs'),
     phase: fields.text('phase') === 'stopped' ? 'stopped' : 'running',
     archivedTo: fields.number('archivedTo'),
   }

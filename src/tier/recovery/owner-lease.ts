@@ -19,7 +19,7 @@ const NOT_HELD = { monotonicMs: Number.NEGATIVE_INFINITY, wallMs: Number.NEGATIV
 export interface LeaseOptions {
   readonly store: ObjectStore
   readonly clock: Clock
-  readonly me: Pick<OwnerFile, 'generation' | 'ownerId' | 'host' | 'session' | 'takeoverAfterMs' | 'durability'>
+  readonly me: Omit<OwnerFile, 'clusterId' | 'writtenMs' | 'phase' | 'archivedTo'>
   clusterId(): string
   /** The store has everything up to here; -1 if it has nothing. */
   archivedTo(): number

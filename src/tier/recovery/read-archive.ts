@@ -50,10 +50,18 @@ export interface FoundCheckpoint {
   readonly object: ArchivedObject
 }
 
+/** To which time; null: all there is. Before the begin of the window it is refused. */
+export interface RestoreTime {
+  readonly atMs: number | null
+  readonly windowBeginMs: number
+}
+
+export const ALL_THERE_IS: RestoreTime = { atMs: null, windowBeginMs: Number.NEGATIVE_INFINITY }
+
 /** The last one not behind the time. Those that are damaged are passed over: the pieces behind an earlier one say the same. */
-export async function readCheckpoint(reader: ArchiveReader, atMs: number | null): Promise<FoundCheckpoint | null> {
+export async function readCheckpoint(reader: ArchiveReader, time: RestoreTime): Promise<FoundCheckpoint | null> {
   const names = await listCheckpoints(reader)
-  const usable = atMs === null ? names : await notBehind(reader, names, atMs)
+  const usable = time.atMs === null ? names : await notBehind(reader, names, { ...time, atMs: time.atMs })
   for (const name of usable.toReversed()) {
     try {
       const facts = await factsOf(reader, checkpointKey(name))
@@ -72,12 +80,13 @@ export async function readCheckpoint(reader: ArchiveReader, atMs: number | null)
 async function notBehind(
   reader: ArchiveReader,
   names: readonly CheckpointName[],
-  atMs: number,
+  { atMs, windowBeginMs }: RestoreTime & { readonly atMs: number },
 ): Promise<CheckpointName[]> {
   const times = await mapAtOnce(names, HEADERS_AT_ONCE, name => stateTimeOf(reader, name))
   const usable = names.filter((_, i) => times[i]! <= atMs)
-  if (usable.length > 0 || names.length === 0) return usable
-  const earliest = new Date(Math.min(...times)).toISOString()
+  if ((usable.length > 0 && atMs >= windowBeginMs) || names.length === 0) return usable
+  // The checkpoint that the window begins with is older than it; what was deleted in between is gone.
+  const earliest = new Date(Math.max(Math.min(...times), windowBeginMs)).toISOString()
   throw new ChronikError(
     'BEFORE_RESTORE_WINDOW',
     'invalid',

@@ -195,6 +195,7 @@ export class Recovery {
         session: this.#options.random.bytes(16).toString('base64url'),
         takeoverAfterMs: this.#options.settings.takeoverAfterMs,
         durability: this.#options.settings.durability,
+        restoreWindowMs: this.#options.settings.restoreWindowMs,
       },
       clusterId: () => log.state.clusterId,
       archivedTo: () => this.archivedPosition,

@@ -6,6 +6,7 @@ import { buildEndMarker } from '#records/build.ts'
 import { storedSegment } from '#segments/segment-names.ts'
 import { beginOf, type Copy, cover, type Taken } from './coverage.ts'
 import { type ClosingMarker, type Mended, mendState } from './mend-state.ts'
+import { IS_MISSING, keyOf, keysOf, missesSegments, missingOf } from './missing-objects.ts'
 import type { OwnerFile } from './owner-format.ts'
 import { type ArchiveReader, readCheckpoint, replayPieces } from './read-archive.ts'
 import { Replay } from './replay.ts'
@@ -58,7 +59,7 @@ export async function planRestore(reader: ArchiveReader, wish: RestoreWish): Pro
   const { report, progress } = reader
   const { atMs, owner, acceptsLoss } = wish
   progress.step = 'checkpoint'
-  const found = await readCheckpoint(reader, atMs)
+  const found = await readCheckpoint(reader, { atMs, windowBeginMs: windowBeginMs(owner) })
   if (found === null) return null
   const { generation, position } = found.name
   const replay = new Replay(decodeState(found.object.content), position, atMs)
@@ -79,6 +80,12 @@ export async function planRestore(reader: ArchiveReader, wish: RestoreWish): Pro
   const unreadable = new Map(wish.unreadable)
   // What became of the last records of that time may be said behind it.
   if (broken !== null && replay.isOver) unreadable.set('the metadata log behind that time', broken)
+  const damage: Damage[] = []
+  if (atMs !== null) {
+    const missing = await missingSegments(reader, replay, unreadable)
+    if (missing.length > 0 && !acceptsLoss) throw missesSegments(reader.store.place, missing)
+    damage.push(...missing.map(what => ({ what, why: IS_MISSING })))
+  }
   progress.step = 'tail'
   const takenBy = await copiesOfRest(reader, generation, replay, unreadable)
   const ends = new Map([...takenBy].map(([partition, taken]) => [partition, endOf(partition, taken)]))
@@ -91,7 +98,7 @@ export async function planRestore(reader: ArchiveReader, wish: RestoreWish): Pro
     markerBytes: MARKER_BYTES,
   })
   progress.records = state.recordCount()
-  const damage = [...unreadable].map(([what, why]) => ({ what, why }))
+  damage.push(...[...unreadable].map(([what, why]) => ({ what, why })))
   if (damage.length > 0 && mended.lostRecords > 0 && !acceptsLoss) throw losesRecords(damage, mended)
   if (isBroken)
     damage.push({ what: `the metadata log behind position ${replay.position}`, why: broken ?? MISSING_PIECE })
@@ -101,6 +108,30 @@ export async function planRestore(reader: ArchiveReader, wish: RestoreWish): Pro
     markers: mended.markers.get(partition) ?? [],
   }))
   return { state, generation, position: replay.position, stateTimeMs, isComplete, mended, damage, partitions }
+}
+
+/**
+ * By the clock of the owner: the time in the state is of it, and so is when it deletes. An owner that is gone deletes nothing: the
+ * window ends with what it wrote last.
+ */
+function windowBeginMs(owner: OwnerFile | null): number {
+  return owner === null ? Number.NEGATIVE_INFINITY : owner.writtenMs - owner.restoreWindowMs
+}
+
+/** Segments of the state that are gone; adds the later ones, of which there may be other copies, to the unreadable. */
+async function missingSegments(
+  reader: ArchiveReader,
+  { state, laterSegments }: Replay,
+  unreadable: Map<string, string>,
+): Promise<string[]> {
+  const wanted = new Set(keysOf(state.partitions))
+  const later = new Set<string>()
+  for (const partition of unsealed(state)) {
+    for (const segment of laterSegments.get(partition.ordinal) ?? []) later.add(keyOf(partition, segment))
+  }
+  const missing = await missingOf(reader, [...wanted, ...later])
+  for (const key of missing) if (!wanted.has(key)) unreadable.set(key, IS_MISSING)
+  return [...missing].filter(key => wanted.has(key))
 }
 
 /** The same, and `read` reads what the plan takes: what cannot be read is left out of the next plan. */

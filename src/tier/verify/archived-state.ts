@@ -4,7 +4,13 @@ import type { Partition, State } from '#core/state.ts'
 import { metalogFolder } from '#tier/recovery/archive-names.ts'
 import type { Taken } from '#tier/recovery/coverage.ts'
 import type { OwnerFile } from '#tier/recovery/owner-format.ts'
-import { type ArchiveReader, type FoundCheckpoint, readCheckpoint, replayPieces } from '#tier/recovery/read-archive.ts'
+import {
+  ALL_THERE_IS,
+  type ArchiveReader,
+  type FoundCheckpoint,
+  readCheckpoint,
+  replayPieces,
+} from '#tier/recovery/read-archive.ts'
 import { Replay } from '#tier/recovery/replay.ts'
 import { copiesOfRest, endOf, isAllThere } from '#tier/recovery/restore.ts'
 import { isLoss, tailFolder } from '#tier/recovery/tail-objects.ts'
@@ -20,7 +26,7 @@ export interface ArchivedState {
 
 /** Null: there is no checkpoint that can be read. */
 export async function archivedState(reader: ArchiveReader, owner: OwnerFile | null): Promise<ArchivedState | null> {
-  const found = await unlessLost<FoundCheckpoint | null>(() => readCheckpoint(reader, null), null)
+  const found = await unlessLost<FoundCheckpoint | null>(() => readCheckpoint(reader, ALL_THERE_IS), null)
   if (found === null) return null
   const { generation, position } = found.name
   const replay = new Replay(decodeState(found.object.content), position, null)

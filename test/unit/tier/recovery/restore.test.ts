@@ -87,6 +87,56 @@ describe('chronik restore --at', () => {
     await expect(looking).rejects.toThrow(/can be restored to 2026-01-01T00:00:05\.\d+Z or later/)
   })
 
+  /** A record a minute, each in a segment. */
+  async function sealedHistory(windowMs: number) {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    await first.start({ restoreWindowMs: windowMs, checkpointRecords: 1 })
+    const { lab: log } = first.running
+    await log.topic('topic')
+    const segments: { key: string; atMs: number }[] = []
+    for (let i = 0; i < 20; i++) {
+      await log.append(log.partition())
+      await first.seal([log.partition()])
+      segments.push({ key: lab.keys.findLast(key => key.startsWith('segments/'))!, atMs: lab.clock.nowMs() })
+      await lab.clock.runFor(60_000)
+    }
+    return { lab, first, log, segments }
+  }
+
+  it('is refused between the checkpoint that the window begins with and the window', async () => {
+    for (const windowMs of [0, 600_000]) {
+      const { lab, first, segments } = await sealedHistory(windowMs)
+      await first.stop()
+      const endMs = lab.clock.nowMs()
+      // Nobody deletes anything meanwhile.
+      await lab.clock.runFor(3 * DAY_MS)
+      const second = await lab.machine()
+      const beginMs = endMs - windowMs
+      const earliest = new RegExp(`can be restored to ${new Date(beginMs).toISOString().slice(0, 20)}`)
+      await expect(second.restore({ atMs: beginMs - 2000 })).rejects.toThrow(earliest)
+      await expect(second.lookAtRestore({ atMs: beginMs - 2000 })).rejects.toThrow(earliest)
+      const plan = await second.lookAtRestore({ atMs: beginMs + 1000 })
+      const count = segments.filter(({ atMs }) => atMs <= beginMs + 1000).length
+      expect(plan.state.topics.get('topic')?.partitions[0]?.nextOffset).toBe(count)
+    }
+  })
+
+  it('is refused when a segment of that time is gone, because less was kept then', async () => {
+    const { lab, first, segments } = await sealedHistory(DAY_MS)
+    await first.stop()
+    const { atMs, key } = segments[5]!
+    lab.bucket.remove(key)
+    lab.bucket.remove(segments[4]!.key)
+    const second = await lab.machine()
+    const refusal = { code: 'RESTORE_LOSES_RECORDS', message: expect.stringContaining('segments/') }
+    await expect(second.lookAtRestore({ atMs })).rejects.toMatchObject(refusal)
+    expect((await second.lookAtRestore({ atMs, acceptsLoss: true })).damage.map(({ what }) => what).sort()).toEqual(
+      [key, segments[4]!.key].sort(),
+    )
+    expect((await second.lookAtRestore({ atMs: segments[3]!.atMs })).damage).toEqual([])
+  })
+
   it('is refused into a directory that has a log, and where an owner lives', async () => {
     const { lab, first, moments } = await history()
     const second = await lab.machine()
