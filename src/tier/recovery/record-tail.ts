@@ -3,7 +3,7 @@ import type { Clock } from '#base/ports.ts'
 import { PiecePool } from '#bytes/piece-pool.ts'
 import { NO_NUMBERS } from '#core/packed-fields.ts'
 import { TAIL_REVISION } from '#core/segments.ts'
-import type { Partition } from '#core/state.ts'
+import type { Partition, State } from '#core/state.ts'
 import { copyBatches } from '#log/copy-batches.ts'
 import type { Log } from '#log/log.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
@@ -33,6 +33,8 @@ export interface RecordTailOptions {
   readonly clock: Clock
   /** Not more often than this, unless it is no more than what pieces of the archive are apart: then with each. */
   readonly intervalMs: number
+  /** Copies of what was deleted with its topic, and is in no segment, are kept for so long. */
+  readonly restoreWindowMs: number
   readonly metrics: RecordTailMetrics
   /** From which offset on records of the partition are to be copied: those before it will be in a segment soon. */
   tailedFrom(partition: Partition): number
@@ -51,8 +53,10 @@ interface LivingObject {
   readonly parts: readonly { readonly partition: Partition | undefined; readonly nextOffset: number }[]
   /** Those before it are in segments, or deleted. */
   settled: number
-  /** Where the log stood when all of them were found so. */
-  settledAt: number | null
+  /** Of one the topic was deleted: perhaps its records are nowhere else. */
+  hasDeleted: boolean
+  /** Where the log stood when all of them were found so, and the time by the monotonic clock. */
+  settledAt: { readonly position: number; readonly atMs: number } | null
 }
 
 export class StoreRecordTail implements RecordTail {
@@ -86,7 +90,7 @@ export class StoreRecordTail implements RecordTail {
       if (partition !== undefined) this.#copiedOf(partition, baseOffset, nextOffset)
       return { partition, nextOffset }
     })
-    this.#objects.push({ key, parts: living, settled: 0, settledAt: null })
+    this.#objects.push({ key, parts: living, settled: 0, hasDeleted: false, settledAt: null })
   }
 
   #copiedOf(partition: Partition, from: number, to: number): void {
@@ -156,12 +160,11 @@ export class StoreRecordTail implements RecordTail {
 
   /** Removes the objects of which everything is in segments, and the store knows it. */
   async #prune(signal: AbortSignal): Promise<void> {
-    const { log, store, isArchived } = this.#options
+    const { store } = this.#options
     const kept: LivingObject[] = []
     for (const object of this.#objects) {
-      while (object.settled < object.parts.length && isSettled(object.parts[object.settled]!)) object.settled++
-      if (object.settled === object.parts.length) object.settledAt ??= log.commits.position
-      if (object.settledAt !== null && isArchived(object.settledAt)) await store.delete(object.key, signal)
+      this.#settle(object)
+      if (this.#mayGo(object)) await store.delete(object.key, signal)
       else kept.push(object)
     }
     this.#objects = kept
@@ -169,6 +172,27 @@ export class StoreRecordTail implements RecordTail {
       if (partition.extents.length === 0) this.#copied.delete(partition)
     }
   }
+
+  #settle(object: LivingObject): void {
+    const { log, clock } = this.#options
+    for (; object.settled < object.parts.length; object.settled++) {
+      const part = object.parts[object.settled]!
+      if (!isSettled(part)) return
+      object.hasDeleted ||= isDeleted(part.partition, log.state)
+    }
+    object.settledAt ??= { position: log.commits.position, atMs: clock.monotonicMs() }
+  }
+
+  #mayGo({ settledAt, hasDeleted }: LivingObject): boolean {
+    const { clock, restoreWindowMs, isArchived } = this.#options
+    if (settledAt === null || !isArchived(settledAt.position)) return false
+    return !hasDeleted || clock.monotonicMs() - settledAt.atMs >= restoreWindowMs
+  }
+}
+
+/** Its topic is not there any more, or was not at the start. */
+function isDeleted(partition: Partition | undefined, { topicsById }: State): boolean {
+  return partition === undefined || topicsById.get(partition.topic.id) !== partition.topic
 }
 
 /** A partition that was deleted with its topic has nothing in the log. */

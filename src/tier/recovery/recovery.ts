@@ -251,6 +251,7 @@ export class Recovery {
       ...this.#options,
       log,
       intervalMs: isAwaited ? 0 : settings.tailUploadMs,
+      restoreWindowMs: settings.restoreWindowMs,
       tailedFrom: (partition: Partition) => (isAwaited ? 0 : this.#options.tailedFrom(log, partition)),
       isArchived: (position: number) => this.isArchived(position),
     }

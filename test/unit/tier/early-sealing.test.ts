@@ -40,6 +40,7 @@ class Traffic {
         store,
         clock,
         intervalMs: TAIL_MS,
+        restoreWindowMs: 0,
         metrics: {
           copied: sizeBytes => {
             this.tailedBytes += sizeBytes

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { type Machine, RecoveryLab } from '#test/support/recovery-lab.ts'
 
+const WITH_WINDOW = { restoreWindowMs: 600_000, checkpointRecords: 1 }
+
 /** What a machine that is made from the bucket has is what this one has. */
 async function expectTheSameElsewhere(lab: RecoveryLab, machine: Machine): Promise<void> {
   const content = await machine.content(machine.running.lab.partition())
@@ -43,6 +45,56 @@ describe('the record tail', () => {
       await lab.clock.runFor(3000)
       await expectTheSameElsewhere(lab, machine)
     }
+  })
+
+  /** A topic that was deleted before its records were in a segment, and the broker went on. */
+  async function afterDeletion() {
+    const lab = new RecoveryLab()
+    const machine = await lab.machine()
+    await machine.start(WITH_WINDOW)
+    const { lab: log } = machine.running
+    await log.topic('other')
+    await log.topic('topic')
+    for (let i = 0; i < 3; i++) {
+      await log.append(log.partition())
+      await lab.clock.runFor(1200)
+    }
+    const content = await machine.content(log.partition())
+    const atMs = lab.clock.nowMs()
+    await lab.clock.runFor(100)
+    await log.propose({ kind: 'topic-deleted', id: log.partition().topic.id })
+    const goOn = async () => {
+      const { lab: now } = machine.running
+      for (let i = 0; i < 5; i++) {
+        await now.append(now.partition('other'))
+        await machine.seal([now.partition('other')])
+        await lab.clock.runFor(2000)
+      }
+    }
+    await goOn()
+    return { lab, machine, content, atMs, goOn }
+  }
+
+  it('brings back a topic that was deleted before its records were in a segment', async () => {
+    const { lab, machine, content, atMs, goOn } = await afterDeletion()
+    // The next process does not forget it.
+    machine.kill()
+    await machine.start(WITH_WINDOW)
+    await goOn()
+    await machine.stop()
+    const second = await lab.machine()
+    expect((await second.restore({ atMs })).mended.lostRecords).toBe(0)
+    await second.start(WITH_WINDOW)
+    expect(await second.content(second.running.lab.partition())).toEqual(content)
+  })
+
+  it('has nothing of a deleted topic behind the restore window', async () => {
+    const { lab, goOn } = await afterDeletion()
+    const tails = () => lab.keys.filter(key => key.startsWith('tail/')).length
+    expect(tails()).toBe(3)
+    await lab.clock.runFor(WITH_WINDOW.restoreWindowMs)
+    await goOn()
+    expect(tails()).toBe(0)
   })
 
   it('removes copies of what the disk lost although it was synced, and copies the others again', async () => {

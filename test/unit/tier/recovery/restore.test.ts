@@ -285,6 +285,7 @@ async function tailOf(lab: RecoveryLab, machine: Awaited<ReturnType<RecoveryLab[
     store,
     clock: lab.clock,
     intervalMs: 0,
+    restoreWindowMs: 0,
     metrics: { copied() {} },
     tailedFrom: () => 0,
     isArchived: () => false,
