@@ -71,10 +71,14 @@ export class Partition {
 
   /** Where the first open transaction begins: up to here records are read_committed. */
   get lastStableOffset(): number {
+    return Math.max(this.firstUnstableOffset, this.logStart)
+  }
+
+  /** The same wherever the log starts, which may be within a batch: this is where one begins, or the end. */
+  get firstUnstableOffset(): number {
     const open = this.openTransactions
     if (open === null || open.size === 0) return this.nextOffset
-    const first: number = open.values().next().value ?? this.nextOffset
-    return Math.max(first, this.logStart)
+    return open.values().next().value ?? this.nextOffset
   }
 }
 

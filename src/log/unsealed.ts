@@ -49,6 +49,8 @@ export class Unsealed {
   sealed(partition: Partition | undefined): void {
     if (partition === undefined) return
     const waiting = this.#waiting.get(partition.ordinal)
+    // Nothing was taken, or no more than was told before: they wait as they did.
+    if (waiting?.sizeBytes === partition.extents.sizeBytes()) return
     this.#sizeBytes -= waiting?.sizeBytes ?? 0
     this.#waiting.delete(partition.ordinal)
     const { sealingSinceMs = -1 } = waiting ?? {}

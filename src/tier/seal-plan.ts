@@ -66,7 +66,7 @@ export function planSeals(waiting: Iterable<UnsealedPartition>, facts: SealFacts
     if (facts.isBusy(partition)) continue
     const limits = limitsOf(partition, facts.limits)
     unsealed.tellBytes = tellBytesOf(sizeBytes, limits)
-    if (partition.lastStableOffset <= partition.walStart) {
+    if (partition.firstUnstableOffset <= partition.walStart) {
       nextDueMs = Math.min(nextDueMs, nowMs + Math.min(BLOCKED_MS, limits.tailMs))
       continue
     }
@@ -118,15 +118,15 @@ export function unsealedFrom(
   { nowMs, limits }: Pick<SealFacts, 'nowMs' | 'limits'>,
 ): number {
   const { partition, sizeBytes, sinceMs, sealingSinceMs, waitsSinceMs } = unsealed
-  const { walStart, lastStableOffset } = partition
-  if (sealingSinceMs >= 0) return nowMs - sealingSinceMs <= SEALED_IN_MS ? lastStableOffset : walStart
+  const { walStart, firstUnstableOffset } = partition
+  if (sealingSinceMs >= 0) return nowMs - sealingSinceMs <= SEALED_IN_MS ? firstUnstableOffset : walStart
   const { tailMs } = limits
   const ageMs = nowMs - sinceMs
   // With as much as it got until now in each part of the time.
   const expectedBytes = sizeBytes * Math.max(1, tailMs / Math.max(ageMs, tailMs * LEAST_EVIDENCE))
   const dueMs = dueMsOf({ ...unsealed, sizeBytes: expectedBytes }, limitsOf(partition, limits), nowMs)
   const isSoon = dueMs - nowMs <= tailMs && nowMs - Math.max(dueMs, waitsSinceMs) <= tailMs
-  return isSoon ? lastStableOffset : walStart
+  return isSoon ? firstUnstableOffset : walStart
 }
 
 /** Small partitions that are sealed together as soon as one of them is due. */

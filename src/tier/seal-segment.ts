@@ -9,7 +9,7 @@ import { type SealedSegment, SegmentWriter } from '#segments/segment-writer.ts'
 import { type Rewriting, type SegmentStore, segmentOf } from './rewrite.ts'
 import type { SealWish } from './seal-plan.ts'
 
-// Sealing: what partitions have in the write-ahead log, up to their last stable offset, becomes one immutable object, of one partition
+// Sealing: what partitions have in the write-ahead log, up to the first open transaction, becomes one immutable object, of one partition
 // or of several small ones. Data first: the object is in the store before the record that refers to it is proposed. The same
 // range gives the same object under the same name, so a retry changes nothing.
 
@@ -68,7 +68,7 @@ export async function sealSegment(
 async function* addParts(log: Log, writer: SegmentWriter, wish: SealWish): AsyncGenerator<Partition> {
   const { partition, partBytes } = wish
   let { walStart: offset } = partition
-  const { lastStableOffset: endOffset } = partition
+  const { firstUnstableOffset: endOffset } = partition
   let leftBytes = wish.maxBytes
   while (offset < endOffset && leftBytes > 0 && writer.partCount < MAX_PARTS) {
     const maxBytes = Math.min(partBytes, leftBytes)

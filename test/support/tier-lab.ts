@@ -122,7 +122,7 @@ export class TierLab {
 
   /** All of a partition, each segment in an object of its own. */
   async sealAll(partition: Partition, wishes: SealWishes = {}): Promise<void> {
-    while (partition.walStart < partition.lastStableOffset) await this.seal([partition], wishes)
+    while (partition.walStart < partition.firstUnstableOffset) await this.seal([partition], wishes)
   }
 
   sealer(wishes: SealerWishes = {}): Sealer {

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest'
+import { OWN_OBJECT, type Segment } from '#core/segments.ts'
 import { TierLab } from '#test/support/tier-lab.ts'
+
+const SEGMENT: Segment = {
+  ...{ baseOffset: 0, nextOffset: 1, sizeBytes: 100, maxTimestampMs: 0, createdMs: 0 },
+  ...{ place: 0, indexPlace: 100, indexBytes: 10, generation: 0, revision: 0, sharedAt: OWN_OBJECT, hash: 1 },
+}
 
 /** Is woken so often. */
 class Counter {
@@ -59,6 +65,18 @@ describe('what is not sealed yet', () => {
     expect(left!.sinceMs - other!.sinceMs).toBeGreaterThanOrEqual(1000)
     await lab.seal([partition, lab.partition('topic', 1)])
     expect([waitingOf(lab), lab.log.unsealed.sizeBytes]).toEqual([[], 0])
+  })
+
+  it('waits since it came, though a segment was made of it that was not taken', async () => {
+    const lab = await labWithTopic()
+    const partition = lab.partition()
+    await lab.lab.append(partition, { sizeBytes: 100 })
+    const before = waitingOf(lab)
+    await lab.clock.runFor(1000)
+    const late = { ...SEGMENT, baseOffset: 5, nextOffset: 6 }
+    const parts = [{ ordinal: partition.ordinal, segment: late }]
+    expect(await lab.lab.propose({ kind: 'segments-committed', parts })).toBe('INVALID_UPDATE_VERSION')
+    expect(waitingOf(lab)).toEqual(before)
   })
 
   it('is nothing of a topic that is deleted, or of what retention took', async () => {

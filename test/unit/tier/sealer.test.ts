@@ -158,6 +158,28 @@ describe('a partition is sealed', () => {
   })
 })
 
+describe('a log that starts within a batch of an open transaction', () => {
+  it('is sealed up to that batch, and nothing is put in vain until it has ended', async () => {
+    const { lab, calls } = await inBucket()
+    lab.sealer({ segmentMs: 1000 })
+    const partition = (await lab.lab.topic('topic')).partitions[0]!
+    const from = { fromProducerId: -1, fromEpoch: -1, isNamed: false }
+    const claim = { transactionalId: 'copier', timeoutMs: 10 * MINUTE, ...from, producerId: 1, epoch: 0 }
+    await lab.lab.propose({ kind: 'transactional-id-claimed', ...claim })
+    const producer = { id: 1, epoch: 0, sequence: 0, isTransactional: true }
+    await lab.appendMany(partition, 1)
+    await lab.lab.append(partition, { producer, recordCount: 5 })
+    await lab.appendMany(partition, 1)
+    await lab.lab.propose({ kind: 'log-start-moved', ordinal: partition.ordinal, offset: 3 })
+    await lab.clock.runFor(5 * MINUTE)
+    const puts = () => calls.filter(({ verb }) => verb === 'put').length
+    expect([partition.walStart, puts()]).toEqual([1, 1])
+    await lab.lab.endTransaction('copier', true)
+    await lab.clock.runFor(10_000)
+    expect([isSealed(partition), puts()]).toEqual([true, 2])
+  })
+})
+
 describe('small partitions', () => {
   it('share an object with those that have waited half as long', async () => {
     const { lab, bucket } = await inBucket()
