@@ -31,6 +31,8 @@ export interface CacheLimits extends FlightLimits {
   readonly windowBlocks: number
   /** After the disk failed, nothing is written for so long. */
   readonly retryMs: number
+  /** An object that is written through keeps nobody waiting for longer. */
+  readonly keepMs: number
 }
 
 const MIB = 2 ** 20
@@ -49,6 +51,7 @@ export const CACHE_LIMITS: CacheLimits = {
   fetchMs: 60_000,
   writeMs: 100,
   retryMs: 5000,
+  keepMs: 2000,
 }
 
 /** Of the cache, what one object may take when it is written through. */
@@ -81,6 +84,8 @@ export class RangeCache implements RangeSource {
   readonly #flights: Flights
   readonly #readAhead: ReadAhead<CachedObject>
   readonly #loaded: Promise<void>
+  /** Objects that were given up while the disk writes some of them. */
+  #leftBehind = 0
   #isClosed = false
 
   constructor(options: RangeCacheOptions) {
@@ -284,10 +289,30 @@ export class RangeCache implements RangeSource {
 
   /**
    * Writes a whole object through, which is in the store or soon will be: what is read of it is here. Resolves when it is on the
-   * disk, or will not be; the pieces stay as they are until then. An object that is large beside the cache is not kept.
+   * disk, or will not be, or when its time is over: then the rest of it is not kept. The pieces stay as they are until then. An
+   * object that is large beside the cache is not kept.
    */
   async keep(key: string, pieces: readonly Uint8Array[]): Promise<void> {
+    // Who waits for a disk that is too slow holds memory: one does at a time.
+    if (this.#leftBehind > 0) return
+    const patience = new AbortController()
+    const timer = this.#options.clock.after(this.#options.limits.keepMs, () => patience.abort())
+    const writing = this.#writeThrough(key, pieces, patience.signal)
+    try {
+      await orAborted(writing, patience.signal)
+    } catch (thrown) {
+      if (!patience.signal.aborted) throw thrown
+      this.#leftBehind++
+      void writing.finally(() => this.#leftBehind--)
+    } finally {
+      timer.cancel()
+    }
+  }
+
+  /** What is being written when it is aborted is a copy. */
+  async #writeThrough(key: string, pieces: readonly Uint8Array[], signal: AbortSignal): Promise<void> {
     await this.#loaded
+    if (signal.aborted) return
     const { limits, buffers } = this.#options
     const sizeBytes = pieces.reduce((sum, { length }) => sum + length, 0)
     const end = Math.ceil(sizeBytes / limits.blockBytes)
@@ -299,7 +324,8 @@ export class RangeCache implements RangeSource {
     try {
       let block = 0
       for (const bytes of inBlocks(pieces, memory.subarray(0, limits.blockBytes))) {
-        if (object.isForgotten || !(await this.#blocks.put(object, block++, bytes, () => 'unused'))) break
+        const isKept = !object.isForgotten && (await this.#blocks.put(object, block++, bytes, () => 'unused'))
+        if (!isKept || signal.aborted) break
       }
     } finally {
       buffers.give(memory)

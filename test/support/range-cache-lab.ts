@@ -25,6 +25,7 @@ export const SMALL_LIMITS: CacheLimits = {
   fetchMs: 60_000,
   writeMs: 100,
   retryMs: 5000,
+  keepMs: 2000,
 }
 
 /** Files of 8 blocks have so many bytes. */

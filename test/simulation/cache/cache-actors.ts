@@ -155,7 +155,9 @@ export class Actors {
     bucket.poke(key, bytes)
     if (prng.chance(0.5)) return
     const cut = prng.between(0, bytes.length)
-    await cache.keep(key, [bytes.subarray(0, cut), bytes.subarray(cut)])
+    const pieces = [Buffer.from(bytes.subarray(0, cut)), Buffer.from(bytes.subarray(cut))]
+    await cache.keep(key, pieces)
+    for (const piece of pieces) piece.fill(0xee) // it is whose it was again
     counts.kept++
   }
 

@@ -54,6 +54,7 @@ export function cachePlanOf(seed: number): CachePlan {
       fetchMs: prng.pick([3, 10]) * slowestMs,
       writeMs: prng.pick([0, 5]) * slowestMs,
       retryMs: prng.pick([1, 30]) * slowestMs,
+      keepMs: prng.pick([3, 100]) * slowestMs,
     },
     objects: prng.between(1, 8),
     objectBlocks: prng.pick([1, 4, 20, 50]),

@@ -359,6 +359,34 @@ describe('an object that is written through', () => {
     expect(lab.cache.blocks).toBe(0)
   })
 
+  it('keeps nobody waiting for a slow disk, and nothing of it is wrong', async () => {
+    const lab = new RangeCacheLab({ diskMs: 300 })
+    await lab.clock.runFor(10_000)
+    const bytes = lab.object('a', 15 * BLOCK)
+    const piece = Buffer.from(bytes)
+    const beganMs = lab.clock.monotonicMs()
+    await lab.clock.run(lab.cache.keep('a', [piece]))
+    piece.fill(0xee)
+    expect(lab.clock.monotonicMs() - beganMs).toBeCloseTo(2000, -1)
+    await lab.clock.runFor(10_000)
+    expect(lab.cache.blocks).toBeGreaterThan(0)
+    expect(lab.cache.blocks).toBeLessThan(15)
+    expect(await lab.read('a', 0, bytes.length)).toEqual(bytes)
+  })
+
+  it('is not waited for while the disk still writes the one before', async () => {
+    const lab = new RangeCacheLab({ diskMs: 30_000 })
+    const spentMs = async (key: string) => {
+      const beganMs = lab.clock.monotonicMs()
+      await lab.clock.run(lab.cache.keep(key, [lab.object(key, BLOCK)]))
+      return lab.clock.monotonicMs() - beganMs
+    }
+    expect(await spentMs('a')).toBeCloseTo(2000, -1)
+    expect(await spentMs('b')).toBe(0)
+    await lab.clock.runFor(600_000)
+    expect(await spentMs('c')).toBeCloseTo(2000, -1)
+  })
+
   it('gets along with readers of the same object', async () => {
     const lab = new RangeCacheLab()
     const bytes = lab.object('a', 10 * BLOCK)
