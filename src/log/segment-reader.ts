@@ -89,7 +89,10 @@ export class SegmentReader {
     try {
       return await load()
     } catch (thrown) {
-      if (thrown instanceof ChronikError && thrown.kind === 'corrupt') await this.#source.forget(key)
+      if (thrown instanceof ChronikError && thrown.kind === 'corrupt') {
+        // It is out of reach at once; for the disk nobody waits, and what fails there is the cache's to say.
+        this.#source.forget(key).catch(() => {})
+      }
       throw thrown
     }
   }

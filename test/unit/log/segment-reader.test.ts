@@ -162,6 +162,23 @@ describe('a segment that was not what it should be when it came into the cache',
   })
 })
 
+describe('a segment that is damaged', () => {
+  it.each<[string, () => Promise<void>]>([
+    ['hangs', () => new Promise(() => {})],
+    ['fails', () => Promise.reject(new Error('the disk of the cache fails'))],
+  ])('is refused in time, though the cache %s that is to forget it', async (_, forget) => {
+    const { lab } = await cold()
+    const segment = storedSegment(lab.partition(), lab.partition().segments.at(0))
+    const readRange: RangeSource['readRange'] = async (_key, _from, length) => ({
+      bytes: Buffer.alloc(length),
+      release() {},
+    })
+    const reader = new SegmentReader({ readRange, forget }, lab.clock)
+    await expect(lab.clock.run(reader.index(segment))).rejects.toMatchObject({ code: 'SEGMENT_DAMAGED' })
+    expect(lab.clock.monotonicMs()).toBeLessThan(PATIENCE_MS)
+  })
+})
+
 describe('a record of which nothing is known', () => {
   it('comes with two requests by way of a cache', async () => {
     const some = await cold(30, 200_000)
