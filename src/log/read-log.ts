@@ -144,6 +144,8 @@ async function readFromStorage(log: Log, partition: Partition, range: ReadRange)
       isFull = await fillFromSegments(log, partition, read, range)
       assert(isFull || read.nextOffset > began, 'a read goes on, or ends')
     } catch (thrown) {
+      // Who has something does not ask in vain; who comes for the rest is told what is wrong with it.
+      if (segment !== null && read.sizeBytes > 0) break
       const now = placeOf(partition, read.nextOffset)
       if (now.isThere && now.segment?.key !== segment?.key) continue
       release(log, read)

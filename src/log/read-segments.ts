@@ -19,6 +19,10 @@ import type { SegmentSpan } from './segment-blocks.ts'
 const INDEX_STEP_BYTES = 65536
 /** Read at once, unless a single batch is larger. */
 const SPAN_BYTES = 8 << 20
+/** Who has waited so long for the store gets what came until then. Each request may take ten seconds, and clients wait for thirty. */
+const ENOUGH_MS = 5_000
+/** And who has got nothing until then is told to try again: what came meanwhile is in memory. */
+const TOO_LONG_MS = 15_000
 
 /** A batch of a segment, by its header. */
 export interface SegmentBatch {
@@ -37,11 +41,24 @@ export async function fillFromSegments(
   range: ReadRange,
 ): Promise<boolean> {
   const endOffset = Math.min(range.endOffset, partition.segments.endOffset(0))
+  const timed = { ...range, beganMs: log.clock.monotonicMs() }
   while (read.nextOffset < endOffset) {
     const segment = segmentAt(partition, read.nextOffset)
-    if (await fillFrom(log, segment, read, range)) return true
+    if (await fillFrom(log, segment, read, timed)) return true
   }
   return false
+}
+
+interface TimedRange extends ReadRange {
+  readonly beganMs: number
+}
+
+/** Before the store is asked for more: has it taken so long that what there is must do? */
+function isTime(log: Log, { key }: StoredSegment, { sizeBytes }: LogSlices, { beganMs }: TimedRange): boolean {
+  const tookMs = log.clock.monotonicMs() - beganMs
+  if (sizeBytes > 0 || tookMs < TOO_LONG_MS) return sizeBytes > 0 && tookMs >= ENOUGH_MS
+  const message = `the object store is slow: after ${Math.round(tookMs / 1000)} s more is needed of ${key}`
+  throw new ChronikError('STORE_UNAVAILABLE', 'unavailable', message)
 }
 
 export function segmentAt(partition: Partition, offset: number): StoredSegment {
@@ -52,11 +69,13 @@ export function segmentAt(partition: Partition, offset: number): StoredSegment {
 }
 
 /** True: there is no room for more, or nothing more is wanted. */
-async function fillFrom(log: Log, segment: StoredSegment, read: LogSlices, range: ReadRange): Promise<boolean> {
+async function fillFrom(log: Log, segment: StoredSegment, read: LogSlices, range: TimedRange): Promise<boolean> {
+  if (isTime(log, segment, read, range)) return true
   const index = await log.segments.index(segment)
   let place = index.placeOf(read.nextOffset)
   let neededBytes = BATCH_HEADER_BYTES
   while (place < segment.sizeBytes) {
+    if (isTime(log, segment, read, range)) return true
     const wantedBytes = INDEX_STEP_BYTES + Math.max(0, range.maxBytes - read.sizeBytes)
     const spanBytes = Math.max(neededBytes, Math.min(wantedBytes, SPAN_BYTES))
     const span = await log.segments.span(segment, place, place + spanBytes)

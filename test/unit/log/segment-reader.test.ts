@@ -21,12 +21,15 @@ interface Cold {
   appended: Appended[]
   /** Calls so far of each verb. */
   calls: string[]
+  /** What each takes. */
+  pace: { latencyMs: number }
 }
 
 /** A partition with a segment of some megabytes in a bucket, of which nothing was read yet. */
 async function cold(count = 15, sizeBytes = BATCH_BYTES): Promise<Cold> {
   const clock = new SimClock()
-  const bucket = new SimBucket({ clock, prng: new Prng(3), latencyMs: () => 5 })
+  const pace = { latencyMs: 5 }
+  const bucket = new SimBucket({ clock, prng: new Prng(3), latencyMs: () => pace.latencyMs })
   const calls: string[] = []
   const first = await TierLab.open({ clock, bucket, walFileBytes: 1 << 21 })
   const partition = (await first.lab.topic('topic', 2)).partitions[0]!
@@ -37,7 +40,7 @@ async function cold(count = 15, sizeBytes = BATCH_BYTES): Promise<Cold> {
     calls.push(verb)
     return null
   }
-  return { lab, bucket, appended, calls }
+  return { lab, bucket, appended, calls, pace }
 }
 
 const keyOf = ({ bucket }: Cold) => bucket.keys.find(key => key.startsWith('segments/'))!
@@ -123,6 +126,47 @@ describe('a segment whose store', () => {
       bucket.poke(key, bytes)
       expect((await again.readAll(again.partition())).equals(served(appended))).toBe(true)
     }
+  })
+})
+
+describe('a store that is slow', () => {
+  it('costs a reader a third of his patience, and he gets what came until then', async () => {
+    const { lab, appended, pace } = await cold(24, MIB)
+    const bytes = served(appended)
+    pace.latencyMs = 1900
+    const got: Buffer[] = []
+    let offset = 0
+    for (let reads = 0; offset < 24; reads++) {
+      const beganMs = lab.clock.monotonicMs()
+      const read = await lab.read(lab.partition(), offset, 64 * MIB)
+      expect(lab.clock.monotonicMs() - beganMs).toBeLessThan(10_000)
+      got.push(read.bytes)
+      offset = read.nextOffset
+      expect(reads).toBeLessThan(4)
+    }
+    expect(got.length).toBeGreaterThan(1)
+    expect(Buffer.concat(got).equals(bytes)).toBe(true)
+  })
+
+  it('and gives nothing that is whole in time is told of, and what came is there the next time', async () => {
+    const { lab, appended, pace } = await cold(2, 5 * MIB)
+    pace.latencyMs = 4500
+    const slow = { code: 'STORE_UNAVAILABLE', message: expect.stringContaining('the object store is slow') }
+    const beganMs = lab.clock.monotonicMs()
+    await expect(lab.read(lab.partition(), 0, 1)).rejects.toMatchObject(slow)
+    expect(lab.clock.monotonicMs() - beganMs).toBeLessThan(20_000)
+    expect((await lab.read(lab.partition(), 0, 1)).bytes.equals(served(appended.slice(0, 1)))).toBe(true)
+  })
+
+  it('and fails in the middle costs nobody what came before', async () => {
+    const some = await cold(24, MIB)
+    const { lab, bucket, appended } = some
+    let gets = 0
+    bucket.onCall = ({ verb }) => (verb === 'get' && ++gets > 2 ? 'unavailable' : null)
+    const { bytes, nextOffset } = await lab.read(lab.partition(), 0, 64 * MIB)
+    expect(nextOffset).toBeGreaterThan(0)
+    expect(bytes.equals(served(appended.slice(0, nextOffset)))).toBe(true)
+    await expect(lab.read(lab.partition(), nextOffset, MIB)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
   })
 })
 
