@@ -166,7 +166,8 @@ function endOfBatches(bytes: Buffer): number {
 }
 
 function slowStore(key: string, cause: unknown): ChronikError {
-  const message = `the object store did not give ${key} within ${PATIENCE_MS / 1000} s`
+  const why = cause instanceof ChronikError ? cause.message : 'no answer came'
+  const message = `the object store did not give ${key} within ${PATIENCE_MS / 1000} s: ${why}`
   return new ChronikError('STORE_UNAVAILABLE', 'unavailable', message, { cause })
 }
 

@@ -13,7 +13,7 @@ import { REMOTE_POLICY, type RetrySurroundings, retrying } from './retry.ts'
 import type { S3Options } from './s3-store.ts'
 
 export { type Probed, probeStore } from './probe.ts'
-export { type RangeBytes, type RangeSource, sourceOf } from './range-source.ts'
+export { type RangeBytes, type RangeSource, sourceOf, tellingWhy } from './range-source.ts'
 
 export interface ObjectFacts {
   readonly key: string
@@ -66,6 +66,8 @@ export interface OpenedStore {
   readonly isRemote: boolean
   /** Wall time since when nothing that was asked of it succeeded; null while it works. */
   failingSinceMs(): number | null
+  /** With what it failed last; null while it works, or if it only does not answer. */
+  failure(): Error | null
 }
 
 /** What belongs to a service is loaded only by who uses it. A remote store is not asked anything yet: probeStore does. */
@@ -76,6 +78,7 @@ export async function openObjectStore(settings: Settings, surroundings: StoreSur
     store: isRemote ? retrying(observed, { ...surroundings, policy: REMOTE_POLICY }) : observed,
     isRemote,
     failingSinceMs: () => observed.failingSinceMs,
+    failure: () => observed.failure,
   }
 }
 

@@ -35,6 +35,7 @@ export class ObservedStore implements ObjectStore {
   readonly #store: ObjectStore
   readonly #observer: Observer
   #failingSinceMs: number | null = null
+  #failure: Error | null = null
   #isReported = false
 
   readonly readInto: ReadInto | undefined
@@ -56,6 +57,11 @@ export class ObservedStore implements ObjectStore {
   /** Wall time of the first failure that no success followed; null while it works. That an object is missing is no failure. */
   get failingSinceMs(): number | null {
     return this.#failingSinceMs
+  }
+
+  /** With what it failed last, as far as it said so; null while it works. */
+  get failure(): Error | null {
+    return this.#failure
   }
 
   async put(key: string, pieces: readonly Uint8Array[], signal: AbortSignal): Promise<void> {
@@ -131,6 +137,7 @@ export class ObservedStore implements ObjectStore {
     if (this.#failingSinceMs === null) return
     const forMs = this.#observer.clock.nowMs() - this.#failingSinceMs
     this.#failingSinceMs = null
+    this.#failure = null
     if (this.#isReported) this.#observer.report('info', 'the object store works again', { place: this.place, forMs })
     this.#isReported = false
   }
@@ -138,6 +145,7 @@ export class ObservedStore implements ObjectStore {
   #failed(failure: StoreFailure, error: unknown): void {
     const nowMs = this.#observer.clock.nowMs()
     this.#failingSinceMs ??= nowMs
+    if (failure !== 'CANCELLED' && error instanceof Error) this.#failure = error
     const forMs = nowMs - this.#failingSinceMs
     if (this.#isReported || forMs < REPORTED_AFTER_MS) return
     this.#isReported = true

@@ -29,3 +29,17 @@ export function sourceOf(store: ObjectStore, buffers: BufferPool): RangeSource {
     async forget() {},
   }
 }
+
+/** Who gives up waiting for a store that fails gets to know with what it does. */
+export function tellingWhy(source: RangeSource, failure: () => Error | null): RangeSource {
+  return {
+    async readRange(key, from, length, signal) {
+      try {
+        return await source.readRange(key, from, length, signal)
+      } catch (thrown) {
+        throw signal.aborted ? (failure() ?? thrown) : thrown
+      }
+    },
+    forget: key => source.forget(key),
+  }
+}

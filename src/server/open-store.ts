@@ -23,6 +23,8 @@ export interface OpenedStore {
   readonly isBucket: boolean
   /** Wall time since when nothing that was asked of it succeeded; null while it works. */
   failingSinceMs(): number | null
+  /** With what it failed last; null while it works, or if it only does not answer. */
+  failure(): Error | null
 }
 
 export interface Surroundings {
@@ -53,7 +55,7 @@ export async function openStoreToRead(surroundings: Surroundings, metrics: Store
 export async function openStore(surroundings: Surroundings, metrics: StoreMetrics): Promise<OpenedStore> {
   const { settings, clock, random, notes } = surroundings
   const opened = await openObjectStore(settings, { ...surroundings, metrics, report: reporterTo(notes) })
-  const { store, isRemote, failingSinceMs } = opened
+  const { store, isRemote, failingSinceMs, failure } = opened
   const late = new AbortController()
   const timer = clock.after(PROBE_MS, () => late.abort(noAnswer(store.place)))
   try {
@@ -61,12 +63,12 @@ export async function openStore(surroundings: Surroundings, metrics: StoreMetric
     if (Math.abs(clockSkewMs) > SKEW_MS) {
       notes.warn(`the clock of ${store.place} differs by ${Math.round(clockSkewMs / 1000)} s from that of this machine`)
     }
-    return { store, createsHonestly: honestCreate, isBucket: isRemote, failingSinceMs }
+    return { store, createsHonestly: honestCreate, isBucket: isRemote, failingSinceMs, failure }
   } catch (thrown) {
     // Room is made by a broker that runs: until then records stay in the write-ahead log. A directory is known to create honestly.
     if (!isRemote && thrown instanceof ChronikError && thrown.code === 'STORE_FULL') {
       notes.warn(thrown.message)
-      return { store, createsHonestly: true, isBucket: false, failingSinceMs }
+      return { store, createsHonestly: true, isBucket: false, failingSinceMs, failure }
     }
     await store.close()
     throw thrown

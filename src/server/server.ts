@@ -8,7 +8,7 @@ import { listenControl, type Route } from '#http/http.ts'
 import { ConnectionHub, listenKafka } from '#kafka/kafka.ts'
 import { apis } from '#kafka/protocol/protocol.ts'
 import { type Log, type LogOptions, openLog, TopicRules, WITHOUT_COPY } from '#log/log.ts'
-import { type RangeSource, sourceOf } from '#object-store/object-store.ts'
+import { type RangeSource, sourceOf, tellingWhy } from '#object-store/object-store.ts'
 import type { RangeCache } from '#object-store/range-cache.ts'
 import type { Logger } from '#observe/log.ts'
 import { createMetrics, type Metrics } from '#observe/product-metrics.ts'
@@ -109,7 +109,7 @@ async function startBroker(options: BrokerOptions, stops: Stop[]): Promise<Runni
     ...logOptions(options, {
       metrics,
       hub,
-      segments: cache ?? sourceOf(store.store, new BufferPool(READ_BUFFER_BYTES)),
+      segments: tellingWhy(cache ?? sourceOf(store.store, new BufferPool(READ_BUFFER_BYTES)), store.failure),
     }),
     failed,
     ...copying,

@@ -1,9 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { BufferPool } from '#bytes/buffer-pool.ts'
 import { SegmentReader } from '#log/segment-reader.ts'
-import { CACHE_LIMITS, openRangeCache } from '#object-store/range-cache.ts'
-import type { RangeSource } from '#object-store/range-source.ts'
+import type { ObjectStore } from '#object-store/object-store.ts'
+import { ObservedStore } from '#object-store/observed.ts'
+import { CACHE_LIMITS, openRangeCache, type RangeCache } from '#object-store/range-cache.ts'
+import { type RangeSource, tellingWhy } from '#object-store/range-source.ts'
+import { REMOTE_POLICY, retrying } from '#object-store/retry.ts'
 import { createCacheMetrics } from '#observe/cache-metrics.ts'
+import { createStoreMetrics } from '#observe/store-metrics.ts'
 import { type StoredSegment, storedSegment } from '#segments/segment-names.ts'
 import { type Appended, served } from '#test/support/log-lab.ts'
 import { Prng } from '#test/support/sim/prng.ts'
@@ -171,11 +175,15 @@ describe('a store that is slow', () => {
 })
 
 /** Reads by way of a cache on the disk. */
-function cached({ lab, bucket }: Cold): SegmentReader {
-  const cache = openRangeCache({
+function cached(some: Cold): SegmentReader {
+  return new SegmentReader(cacheOf(some, some.bucket.connect()), some.lab.clock)
+}
+
+function cacheOf({ lab }: Cold, store: ObjectStore): RangeCache {
+  return openRangeCache({
     disk: lab.lab.disk,
     clock: lab.clock,
-    store: bucket.connect(),
+    store,
     directory: '/data/cache',
     limitBytes: 16 * MIB,
     limits: { ...CACHE_LIMITS, slabSlots: 4 },
@@ -183,8 +191,26 @@ function cached({ lab, bucket }: Cold): SegmentReader {
     metrics: createCacheMetrics(),
     report() {},
   })
-  return new SegmentReader(cache, lab.clock)
 }
+
+describe('who gives up waiting for a store', () => {
+  it.each<[StoreFault, RegExp]>([
+    ['unavailable', /did not give segments.* within 10 s: simulated: no answer for segments/],
+    ['hanging', /did not give segments.* within 10 s: no answer came$/],
+  ])('that is %s is told why, though the cache goes on asking', async (fault, message) => {
+    const some = await cold()
+    const { lab, bucket } = some
+    const { clock } = lab
+    const observed = new ObservedStore(bucket.connect(), { clock, metrics: createStoreMetrics(), report() {} })
+    const random = { bytes: (count: number) => Buffer.alloc(count, 0x80) }
+    const store = retrying(observed, { clock, random, policy: REMOTE_POLICY })
+    const source = tellingWhy(cacheOf(some, store), () => observed.failure)
+    const reader = new SegmentReader(source, clock)
+    fail(some, fault)
+    const segment = storedSegment(lab.partition(), lab.partition().segments.at(0))
+    await expect(clock.run(reader.index(segment))).rejects.toThrow(message)
+  })
+})
 
 describe('a segment that was not what it should be when it came into the cache', () => {
   it.each(['body', 'index'] as const)('is asked for again: in its %s', async part => {

@@ -85,10 +85,11 @@ describe('of a store that is observed', () => {
     for (let i = 0; i < 3; i++) {
       await expect(clock.run(store.head('a', patient))).rejects.toThrow()
       expect(store.failingSinceMs! - startMs).toBe(10)
+      expect(store.failure).toMatchObject({ code: 'STORE_UNAVAILABLE' })
     }
     bucket.onCall = () => null
     await clock.run(store.head('a', patient))
-    expect(store.failingSinceMs).toBeNull()
+    expect([store.failingSinceMs, store.failure]).toEqual([null, null])
   })
 
   it('a missing object is no failure, and shows that it works', async () => {
