@@ -20,6 +20,10 @@ const SWEEP_INTERVAL_MS = 6 * 3_600_000
 const DELETES_AT_ONCE = 16
 /** Garbage that is told to be gone in one record. */
 const GARBAGE_AT_ONCE = 256
+/** If so much in a row cannot be deleted, it is the store that fails, and the rest waits. */
+const FAILURES_IN_A_ROW = 3
+/** What could not be deleted is tried again after so long, so that it keeps nothing else waiting. */
+const ASIDE_MS = 600_000
 
 export interface CollectorOptions {
   readonly log: Log
@@ -45,8 +49,10 @@ export interface CollectorMetrics {
 export class Collector {
   readonly #options: CollectorOptions
   readonly #ended = new AbortController()
-  /** When garbage was first met here, and where the log stood then. */
-  readonly #met = new Map<number, { position: number; atMs: number }>()
+  /** When garbage was first met here, and where the log stood then: oldest first, as garbage is. */
+  #met: Meeting[] = []
+  /** Garbage that could not be deleted, and until when it is left alone. */
+  readonly #aside = new Map<number, number>()
   /** Orphans of the sweeps before this one. */
   #suspects = new Set<string>()
   #sweepAtMs: number
@@ -79,28 +85,53 @@ export class Collector {
     await this.sweep()
   }
 
-  /** Deletes the garbage that may go. */
+  /** Deletes the garbage that may go: the oldest, up to the first that may not. */
   async collect(): Promise<void> {
-    const { log } = this.#options
-    let ids: number[] = []
-    for (const garbage of [...log.state.garbage.values()]) {
-      if (!this.#mayGo(garbage)) continue
-      await this.#delete(keysOf(garbage))
-      ids.push(garbage.id)
-      if (ids.length < GARBAGE_AT_ONCE) continue
-      await log.propose({ kind: 'garbage-removed', ids })
-      ids = []
+    const { log, clock } = this.#options
+    this.#meet()
+    const deleted: number[] = []
+    const failures: unknown[] = []
+    let failedInARow = 0
+    for (const garbage of log.state.garbage.values()) {
+      if (!this.#mayGo(garbage) || failedInARow === FAILURES_IN_A_ROW) break
+      if ((this.#aside.get(garbage.id) ?? 0) > clock.monotonicMs()) continue
+      try {
+        await this.#delete(keysOf(garbage))
+        deleted.push(garbage.id)
+        failedInARow = 0
+      } catch (thrown) {
+        if (this.#ended.signal.aborted) break
+        this.#aside.set(garbage.id, clock.monotonicMs() + ASIDE_MS)
+        failures.push(thrown)
+        failedInARow++
+      }
+      if (deleted.length === GARBAGE_AT_ONCE) await this.#remove(deleted.splice(0))
     }
-    if (ids.length > 0) await log.propose({ kind: 'garbage-removed', ids })
-    for (const id of this.#met.keys()) if (!log.state.garbage.has(id)) this.#met.delete(id)
+    if (deleted.length > 0) await this.#remove(deleted)
+    if (failures.length > 0) throw failures[0]
   }
 
+  async #remove(ids: number[]): Promise<void> {
+    await this.#options.log.propose({ kind: 'garbage-removed', ids })
+    for (const id of ids) this.#aside.delete(id)
+  }
+
+  /** Takes note of what has become garbage since the last time. */
+  #meet(): void {
+    const { log, clock } = this.#options
+    const { garbage, garbageCount } = log.state
+    const oldest = garbage.keys().next().value ?? garbageCount
+    this.#met = this.#met.filter(({ end }) => end > oldest)
+    if ((this.#met.at(-1)?.end ?? oldest) === garbageCount) return
+    this.#met.push({ end: garbageCount, position: log.commits.position, atMs: clock.monotonicMs() })
+  }
+
+  /** If one may not, no later one may. */
   #mayGo({ id, sinceMs }: Garbage): boolean {
-    const { log, clock, restoreWindowMs, isArchived } = this.#options
-    const nowMs = clock.monotonicMs()
-    const met = this.#met.get(id) ?? { position: log.commits.position, atMs: nowMs }
-    this.#met.set(id, met)
-    return clock.nowMs() - sinceMs >= restoreWindowMs && nowMs - met.atMs >= READ_GRACE_MS && isArchived(met.position)
+    const { clock, restoreWindowMs, isArchived } = this.#options
+    const met = this.#met.find(({ end }) => end > id)
+    if (met === undefined || clock.monotonicMs() - met.atMs < READ_GRACE_MS) return false
+    return clock.nowMs() - sinceMs >= restoreWindowMs && isArchived(met.position)
   }
 
   /** Looks through all segments in the store for those that nothing refers to. */
@@ -135,14 +166,20 @@ export class Collector {
     return begun !== null && now !== null && now.modifiedMs - begun.modifiedMs >= restoreWindowMs
   }
 
+  /** Deletes all that can be; throws if some cannot. */
   async #delete(keys: readonly string[]): Promise<void> {
     const { store, forget, metrics } = this.#options
+    let failure: { reason: unknown } | null = null
     for (let at = 0; at < keys.length; at += DELETES_AT_ONCE) {
       const some = keys.slice(at, at + DELETES_AT_ONCE)
-      await Promise.all(some.map(key => store.delete(key, this.#ended.signal)))
-      await Promise.all(some.map(key => forget(key)))
-      metrics.deleted(some.length)
+      const deletes = await Promise.allSettled(some.map(key => store.delete(key, this.#ended.signal)))
+      const deleted = some.filter((_, i) => deletes[i]!.status === 'fulfilled')
+      await Promise.all(deleted.map(key => forget(key)))
+      metrics.deleted(deleted.length)
+      failure ??= (deletes.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined) ?? null
+      if (deleted.length === 0) break
     }
+    if (failure !== null) throw failure.reason
   }
 
   async close(): Promise<void> {
@@ -150,6 +187,13 @@ export class Collector {
     this.#timer?.cancel()
     await this.#working
   }
+}
+
+/** Garbage before `end` was known then. */
+interface Meeting {
+  readonly end: number
+  readonly position: number
+  readonly atMs: number
 }
 
 function keysOf(garbage: Garbage): string[] {

@@ -154,6 +154,74 @@ describe('an object that nothing refers to any more', () => {
   })
 })
 
+describe('an object that cannot be deleted', () => {
+  it('keeps no other waiting, and is tried again', async () => {
+    const lab = await Lab.open()
+    const partitions = [await lab.partition(), await lab.partition(), await lab.partition()]
+    const keys: string[] = []
+    for (const partition of partitions) keys.push(await lab.seal(partition))
+    for (const partition of partitions) await lab.delete(partition)
+    await lab.collect()
+    await lab.pass(MINUTE_MS + 1)
+    lab.bucket.onCall = ({ verb, key }) => (verb === 'delete' && key === keys[0] ? 'denied' : null)
+    await expect(lab.collect()).rejects.toMatchObject({ code: 'STORE_DENIED' })
+    expect(lab.segments).toEqual([keys[0]])
+    expect(lab.tiers.log.state.garbage.size).toBe(1)
+    expect(lab.counts.deleted).toBe(2)
+    lab.bucket.onCall = () => null
+    await lab.pass(10 * MINUTE_MS)
+    await lab.collect()
+    expect([lab.segments, lab.tiers.log.state.garbage.size]).toEqual([[], 0])
+  })
+
+  it('is not asked for a thousand times while the store takes nothing', async () => {
+    const lab = await Lab.open()
+    for (let left = 10; left > 0; left--) {
+      const partition = await lab.partition()
+      await lab.seal(partition)
+      await lab.delete(partition)
+    }
+    await lab.collect()
+    await lab.pass(MINUTE_MS + 1)
+    let calls = 0
+    lab.bucket.onCall = () => {
+      calls++
+      return 'denied'
+    }
+    await expect(lab.collect()).rejects.toMatchObject({ code: 'STORE_DENIED' })
+    expect(calls).toBe(3)
+  })
+})
+
+describe('garbage that is too young', () => {
+  it('is not looked at, however much there is', async () => {
+    const lab = await Lab.open(HOUR_MS)
+    const partition = await lab.partition()
+    await lab.seal(partition)
+    await lab.delete(partition)
+    const { garbage } = lab.tiers.log.state
+    const [one] = garbage.values()
+    let looks = 0
+    for (let id = 1; id < 1000; id++) {
+      const { segments, ...facts } = one!
+      garbage.set(id, {
+        ...facts,
+        id,
+        segments,
+        get sinceMs() {
+          looks++
+          return one!.sinceMs
+        },
+      })
+    }
+    lab.tiers.log.state.garbageCount = 1000
+    await lab.collect()
+    await lab.pass(2 * MINUTE_MS)
+    await lab.collect()
+    expect(looks).toBe(0)
+  })
+})
+
 describe('an orphan', () => {
   const shared = (generation: number, sharedAt: number) =>
     segmentKey({
