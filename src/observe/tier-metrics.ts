@@ -1,6 +1,10 @@
-import { Counter, type Exposable, Gauge, Histogram, type Series, SeriesGauge } from './metrics.ts'
+import { Counter, type Exposable, Family, Gauge, Histogram, type Series, SeriesGauge } from './metrics.ts'
 
 // Metrics of what happens to records behind the write-ahead log.
+
+/** Work in the background behind sealing. */
+export const TIER_WORK = ['compaction', 'merging', 'collection'] as const
+export type TierWork = (typeof TIER_WORK)[number]
 
 /** What is known of the tiers at one moment. */
 export interface TierFigures {
@@ -42,6 +46,11 @@ export function createTierMetrics() {
     segmentsMerged: new Counter(
       'chronik_segments_merged_total',
       'Larger segments that were made of several small ones.',
+    ),
+    tierFailures: new Family(
+      'chronik_tier_failures_total',
+      'Attempts to compact a partition, to merge small segments or to delete objects that failed; each is tried again.',
+      { label: 'kind', values: TIER_WORK, create: Counter },
     ),
     objectsDeleted: new Counter('chronik_objects_deleted_total', 'Objects that were deleted from the object store.'),
     orphansFound: new Counter(

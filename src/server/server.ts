@@ -12,6 +12,7 @@ import { type RangeSource, sourceOf, tellingWhy } from '#object-store/object-sto
 import type { RangeCache } from '#object-store/range-cache.ts'
 import type { Logger } from '#observe/log.ts'
 import { createMetrics, type Metrics } from '#observe/product-metrics.ts'
+import { TIER_WORK } from '#observe/tier-metrics.ts'
 import { lockDirectory } from '#system/lock.ts'
 import { RecoveryProgress, tellingOf } from '#tier/recovery/progress.ts'
 import type { Recovery } from '#tier/recovery/recovery.ts'
@@ -227,6 +228,9 @@ function tierOptions(
       },
       orphansFound(objects) {
         metrics.orphansFound.value += objects
+      },
+      failed(kind) {
+        metrics.tierFailures.of(TIER_WORK.indexOf(kind)).value++
       },
     },
     report: (level, message, fields) => logger[level](message, fields),

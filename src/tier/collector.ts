@@ -3,6 +3,7 @@ import type { Clock, Timer } from '#base/ports.ts'
 import type { Garbage } from '#core/garbage.ts'
 import type { Log } from '#log/log.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
+import type { TierWork } from '#observe/tier-metrics.ts'
 import { keyOfGarbage, parseSegmentKey, SEGMENT_PREFIX } from '#segments/segment-names.ts'
 import { type InFlight, isUnreferenced } from './orphans.ts'
 import { generationKey, OWNER_KEY } from './recovery/archive-names.ts'
@@ -44,6 +45,7 @@ export interface CollectorOptions {
 export interface CollectorMetrics {
   deleted(objects: number): void
   orphansFound(objects: number): void
+  failed(kind: TierWork): void
 }
 
 export class Collector {
@@ -55,6 +57,8 @@ export class Collector {
   readonly #aside = new Map<number, number>()
   /** Orphans of the sweeps before this one. */
   #suspects = new Set<string>()
+  /** What could not be deleted the last time. */
+  readonly #failing = new Set<string>()
   #sweepAtMs: number
   #timer: Timer | null = null
   #working: Promise<void> = Promise.resolve()
@@ -68,21 +72,32 @@ export class Collector {
   #wait(): void {
     if (this.#ended.signal.aborted) return
     this.#timer = this.#options.clock.after(CHECK_INTERVAL_MS, () => {
-      this.#working = this.#work()
-        .catch(thrown => {
-          if (this.#ended.signal.aborted) return
-          this.#options.report('warn', `objects could not be deleted, it is tried again: ${messageOf(thrown)}`)
-        })
-        .finally(() => this.#wait())
+      this.#working = this.#work().finally(() => this.#wait())
     })
   }
 
   async #work(): Promise<void> {
-    await this.collect()
+    await this.#try('objects', () => this.collect())
     const nowMs = this.#options.clock.monotonicMs()
     if (nowMs < this.#sweepAtMs) return
     this.#sweepAtMs = nowMs + SWEEP_INTERVAL_MS
-    await this.sweep()
+    await this.#try('orphans', () => this.sweep())
+  }
+
+  async #try(what: 'objects' | 'orphans', work: () => Promise<void>): Promise<void> {
+    const { report, metrics } = this.#options
+    try {
+      await work()
+      // What was put aside was not tried.
+      const isMended = what === 'orphans' || this.#aside.size === 0
+      if (isMended && this.#failing.delete(what)) report('info', `${what} can be deleted again`)
+    } catch (thrown) {
+      if (this.#ended.signal.aborted) return
+      metrics.failed('collection')
+      if (!this.#failing.has(what))
+        report('warn', `${what} could not be deleted, it is tried again: ${messageOf(thrown)}`)
+      this.#failing.add(what)
+    }
   }
 
   /** Deletes the garbage that may go: the oldest, up to the first that may not. */

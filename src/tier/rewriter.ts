@@ -6,6 +6,7 @@ import { OWN_OBJECT } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 import type { Log, TopicRules } from '#log/log.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
+import type { TierWork } from '#observe/tier-metrics.ts'
 import { type CompactionResult, compactSegments } from './compact-segments.ts'
 import { byUrgency, type CompactionPlan, planCompaction } from './compaction/plan.ts'
 import { type MergePlan, planMerge, sharedMerges } from './merge-plan.ts'
@@ -42,6 +43,7 @@ export interface RewriterOptions {
 export interface RewriteMetrics {
   compacted(result: CompactionResult, seconds: number): void
   merged(segments: number): void
+  failed(kind: TierWork): void
 }
 
 export class Rewriter {
@@ -90,6 +92,7 @@ export class Rewriter {
     for (const [partition, untilMs] of this.#aside) if (untilMs <= nowMs) this.#aside.delete(partition)
     await this.#compactAll()
     await this.#mergeAll()
+    if (this.#isFailing) this.#options.report('info', 'segments are written anew again')
     this.#isFailing = false
   }
 
@@ -109,7 +112,7 @@ export class Rewriter {
     for (const { partition } of due.sort((a, b) => byUrgency(a.plan, b.plan))) {
       // Since it was found others were compacted, which takes time.
       const plan = this.#planFor(partition)
-      if (plan !== null) await this.#tryOut(() => this.#compact(partition, plan))
+      if (plan !== null) await this.#tryOut('compaction', () => this.#compact(partition, plan))
     }
   }
 
@@ -154,7 +157,7 @@ export class Rewriter {
       this.#sharedAt = runs.length === 1 ? Number.POSITIVE_INFINITY : log.commits.position
       this.#revision = Math.floor(clock.nowMs())
       const sharedAt = runs.length === 1 ? OWN_OBJECT : log.commits.position
-      await this.#tryOut(async () => {
+      await this.#tryOut('merging', async () => {
         metrics.merged(await mergeSegments(this.#rewriting, { runs, sharedAt }, this.#ended.signal))
       })
       await this.#turn()
@@ -180,12 +183,13 @@ export class Rewriter {
   }
 
   /** Retention or the deletion of a topic may take segments away while they are read; or they are damaged. */
-  async #tryOut(work: () => Promise<void>): Promise<void> {
+  async #tryOut(kind: TierWork, work: () => Promise<void>): Promise<void> {
     try {
       await work()
     } catch (thrown) {
       const isGone =
         thrown instanceof ChronikError && (thrown.code === 'OBJECT_MISSING' || thrown.code === 'LOG_TRIMMED')
+      if (!isGone && !this.#ended.signal.aborted) this.#options.metrics.failed(kind)
       if (thrown instanceof PartitionDamaged) this.#putAside(thrown)
       else if (!isGone) throw thrown
     } finally {

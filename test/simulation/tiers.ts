@@ -93,6 +93,7 @@ export class Tiers {
           counts.deleted += objects
         },
         orphansFound() {},
+        failed() {},
       },
       report: (level, message) => this.#trace.note(`${level}: ${message}`),
     })

@@ -18,7 +18,8 @@ class Lab {
   readonly bucket: SimBucket
   readonly tiers: TierLab
   readonly collector: Collector
-  readonly counts = { deleted: 0, found: 0 }
+  readonly counts = { deleted: 0, found: 0, failed: 0 }
+  readonly reports: string[] = []
   archivedTo = Number.POSITIVE_INFINITY
   inFlight = NOTHING_IN_FLIGHT
 
@@ -35,11 +36,14 @@ class Lab {
         orphansFound: objects => {
           this.counts.found += objects
         },
+        failed: () => {
+          this.counts.failed++
+        },
       },
       inFlight: () => this.inFlight,
       isArchived: position => position <= this.archivedTo,
       forget: () => undefined,
-      report() {},
+      report: (level, message) => this.reports.push(`${level}: ${message}`),
     })
   }
 
@@ -174,6 +178,21 @@ describe('an object that cannot be deleted', () => {
     expect([lab.segments, lab.tiers.log.state.garbage.size]).toEqual([[], 0])
   })
 
+  it('is told of once, and once more when it can be', async () => {
+    const lab = await Lab.open()
+    const partition = await lab.partition()
+    await lab.seal(partition)
+    await lab.delete(partition)
+    lab.bucket.onCall = ({ verb }) => (verb === 'delete' ? 'denied' : null)
+    await lab.pass(25 * MINUTE_MS)
+    const failed = expect.stringMatching('^warn: objects could not be deleted, it is tried again: .+')
+    expect(lab.reports).toEqual([failed])
+    expect(lab.counts.failed).toBe(3)
+    lab.bucket.onCall = () => null
+    await lab.pass(11 * MINUTE_MS)
+    expect(lab.reports).toEqual([failed, 'info: objects can be deleted again'])
+  })
+
   it('is not asked for a thousand times while the store takes nothing', async () => {
     const lab = await Lab.open()
     for (let left = 10; left > 0; left--) {
@@ -238,7 +257,7 @@ describe('an orphan', () => {
     await lab.sweep()
     await lab.sweep()
     expect(lab.segments).toEqual([kept])
-    expect(lab.counts).toEqual({ deleted: 1, found: 1 })
+    expect(lab.counts).toEqual({ deleted: 1, found: 1, failed: 0 })
   })
 
   it('is not what is being made, what is to be sealed next, and what a newer owner has', async () => {

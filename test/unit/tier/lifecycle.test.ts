@@ -115,7 +115,7 @@ class Life {
     const { log, store, clock } = this.tiers
     const collector = new Collector({
       ...{ log, store, clock, restoreWindowMs: 0, inFlight: nothingInFlight, isArchived: () => true },
-      metrics: { deleted() {}, orphansFound() {} },
+      metrics: { deleted() {}, orphansFound() {}, failed() {} },
       forget() {},
       report() {},
     })

@@ -20,6 +20,7 @@ class Lab {
   readonly tiers: TierLab
   readonly reports: string[] = []
   readonly compacted: number[] = []
+  readonly failed: string[] = []
   readonly rewriter: Rewriter
 
   private constructor(tiers: TierLab, settings: Partial<Settings>) {
@@ -35,7 +36,11 @@ class Lab {
       topicRules: new TopicRules(log.state, loaded.settings, loaded.sources),
       random: { bytes: count => Buffer.from(Array.from({ length: count }, () => prng.between(0, 255))) },
       segmentBytes: 64 * MIB,
-      metrics: { compacted: ({ keptRecords }) => this.compacted.push(keptRecords), merged() {} },
+      metrics: {
+        compacted: ({ keptRecords }) => this.compacted.push(keptRecords),
+        merged() {},
+        failed: kind => this.failed.push(kind),
+      },
       report: (level, message) => this.reports.push(`${level}: ${message}`),
     })
   }
@@ -105,6 +110,7 @@ describe('compaction', () => {
       expect.stringMatching(/^warn: damaged-0 cannot be written anew: .*it is tried again in 10 minutes$/),
     ])
     expect(lab.compacted).toEqual([2])
+    expect(lab.failed).toEqual(['compaction'])
 
     await restore()
     await lab.work()
@@ -128,6 +134,24 @@ describe('compaction', () => {
     await clock.run(Promise.all([working, log.propose({ kind: 'topic-deleted', id: deleted.topic.id })]))
     expect(lab.reports).toEqual([
       expect.stringMatching(/^warn: lost-0 cannot be written anew: .*it is tried again in 10 minutes$/),
+    ])
+  })
+
+  it('that fails is told of once, counted, and told of when it works again', async () => {
+    const lab = await Lab.open()
+    await lab.partition('topic', sameKey(10, 'x'))
+    lab.tiers.lab.disk.onCall = ({ kind }) => (kind === 'write' ? 'EIO' : null)
+    await lab.tiers.clock.runFor(100_000)
+    const failed = expect.stringMatching('^warn: segments could not be written anew, it is tried again: .+')
+    expect(lab.reports).toEqual([failed])
+    expect(new Set(lab.failed)).toEqual(new Set(['compaction']))
+    expect(lab.failed.length).toBeGreaterThan(3)
+    lab.tiers.lab.disk.onCall = () => null
+    await lab.tiers.clock.runFor(60_000)
+    expect(lab.reports).toEqual([
+      failed,
+      expect.stringContaining('info: compacted'),
+      'info: segments are written anew again',
     ])
   })
 })
