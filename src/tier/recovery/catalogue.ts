@@ -77,7 +77,7 @@ export class Catalogue {
   }
 
   async #thin(nowMs: number, signal: AbortSignal): Promise<void> {
-    const kept = keptCheckpoints(this.#checkpoints, nowMs, this.#windowMs)
+    const kept = keptCheckpoints(this.#checkpoints, this.#pieces, { nowMs, windowMs: this.#windowMs })
     for (const checkpoint of this.#checkpoints.filter(one => !kept.has(one))) {
       await this.#store.delete(checkpointKey(checkpoint), signal)
       this.#checkpoints.splice(this.#checkpoints.indexOf(checkpoint), 1)
