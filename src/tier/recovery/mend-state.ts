@@ -10,7 +10,8 @@ import { AbortedTransactions, LAST_EPOCH, type Transaction } from '#core/transac
 //   idempotent producers                   may go on behind what they were answered and is lost (core/producers.ts)
 //   consumers                              learn by a new leader epoch that what they have read last may be gone
 //   open transactions                      are aborted, with a marker in each partition: perhaps they were ended
-//   transactional producers                are told to begin anew: perhaps a transaction was open
+//   transactional producers                are told to begin anew: perhaps a transaction was open. Each end of one has raised the
+//                                          epoch, and nobody knows how many are lost: only another producer id is surely new
 //   producer ids                           go on far behind those that may have been given out
 
 /** More than anybody can give out between two pieces of the archive. */
@@ -62,11 +63,11 @@ export function mendState(state: State, { isComplete, isAllRead, generation, end
     }
     if (isCut || !isAllRead) beginEpoch(partition, end, epochOf(generation))
   }
+  if (!isComplete) state.nextProducerId += SKIPPED_PRODUCER_IDS
   const open = [...state.openTransactions].filter(transaction => !isComplete || torn.has(transaction))
   for (const transaction of open) abort(state, transaction, { markerBytes, markers })
   if (!isComplete) {
     for (const transaction of state.transactions.values()) if (!open.includes(transaction)) fence(state, transaction)
-    state.nextProducerId += SKIPPED_PRODUCER_IDS
   }
   return { markers, abortedTransactions: open.length, lostRecords, cutPartitions }
 }
@@ -117,7 +118,7 @@ function abort(
   into: { markerBytes: number; markers: Map<Partition, ClosingMarker[]> },
 ): void {
   const { id: transactionalId, producerId, epoch } = transaction
-  const next = { markerEpoch: epoch + 1, nextProducerId: producerId, nextEpoch: epoch + 1 }
+  const next = { markerEpoch: epoch + 1, nextProducerId: state.nextProducerId++, nextEpoch: 0 }
   const markers = [...transaction.partitions].map(ordinal => ({
     ordinal,
     place: 0,
@@ -135,11 +136,11 @@ function abort(
   })
 }
 
-/** Its producer goes on with another epoch, as after a transaction that took too long. */
+/** Its producer goes on with another id, as behind the last epoch. */
 function fence(state: State, transaction: Transaction): void {
   const { id: transactionalId, producerId, epoch, timeoutMs } = transaction
   if (epoch > LAST_EPOCH) return
   const from = { fromProducerId: producerId, fromEpoch: epoch }
   const claim = { kind: 'transactional-id-claimed', transactionalId, timeoutMs, ...from } as const
-  claimTransactionalId(state, { ...claim, producerId, epoch: epoch + 1, isNamed: true }, state.timeMs)
+  claimTransactionalId(state, { ...claim, producerId: state.nextProducerId++, epoch: 0, isNamed: true }, state.timeMs)
 }
