@@ -142,6 +142,7 @@ export class IndexFiles {
   readonly #disk: Disk
   readonly #directory: string
   readonly #open = new Map<number, Promise<OpenIndex>>()
+  readonly #uses = new Set<Promise<unknown>>()
   readonly #windows = new Map<string, Promise<Buffer>>()
 
   constructor(disk: Disk, directory: string) {
@@ -207,9 +208,17 @@ export class IndexFiles {
 
   async close(): Promise<void> {
     for (const sequence of [...this.#open.keys()]) await this.#forget(sequence)
+    // Somebody may still be reading, in one of these or in one that was forgotten before.
+    await Promise.allSettled(this.#uses)
   }
 
-  async #use<T>(sequence: number, call: (index: OpenIndex) => Promise<T>): Promise<T> {
+  #use<T>(sequence: number, call: (index: OpenIndex) => Promise<T>): Promise<T> {
+    const use = this.#useOpen(sequence, call).finally(() => this.#uses.delete(use))
+    this.#uses.add(use)
+    return use
+  }
+
+  async #useOpen<T>(sequence: number, call: (index: OpenIndex) => Promise<T>): Promise<T> {
     const index = await this.#openIndex(sequence)
     index.users++
     try {
