@@ -42,7 +42,7 @@ describe('the simulated object store', () => {
     const some = 0.1
     const faults: StoreFaults = {
       ...{ unavailable: some, hanging: some, lost: some, late: some },
-      ...{ truncated: some, unseen: some, denied: some, full: some },
+      ...{ truncated: some, unseen: some, denied: some, full: some, altered: some },
     }
     const run = async (seed: number) => {
       const { clock, bucket, store } = simulated(seed, { faults })

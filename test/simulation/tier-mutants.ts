@@ -122,8 +122,8 @@ export const TIER_MUTANTS: readonly Mutant[] = [
       'blocks of segments are not checked',
       100,
       'src/log/segment-reader.ts',
-      'if (read.bytes.length === length) return read',
-      'if (read.bytes.length <= length) return read',
+      'if (index.blockIsIntact(block, bytes, at)) continue',
+      'if (index.blockIsIntact(block, bytes, at) || block >= 0) continue',
     ),
   ),
 ]

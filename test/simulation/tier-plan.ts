@@ -16,6 +16,8 @@ export interface TierPlan {
   readonly faults: Partial<StoreFaults>
   /** What is left is sealed when the log is closed, for so long. */
   readonly drainMs: number
+  /** So many times slower than other calls of the disk: while it is read a file may go. */
+  readonly slowReads: number
 }
 
 export function tierPlanOf(seed: number, { batchBytes, walFileBytes }: Plan): TierPlan {
@@ -31,13 +33,14 @@ export function tierPlanOf(seed: number, { batchBytes, walFileBytes }: Plan): Ti
     slowestRequestMs: prng.pick([0.5, 5, 50]),
     faults: store === 'bucket' && prng.chance(0.6) ? someFaults(prng) : {},
     drainMs: prng.pick([0, 20, 1000]),
+    slowReads: prng.pick([1, 1, 30, 200]),
   }
 }
 
 /** One or two kinds. */
 function someFaults(prng: Prng): Partial<StoreFaults> {
   const faults: Partial<StoreFaults> = {}
-  const kinds = ['unavailable', 'hanging', 'lost', 'late', 'truncated', 'unseen', 'denied', 'full'] as const
+  const kinds = ['unavailable', 'hanging', 'lost', 'late', 'truncated', 'unseen', 'denied', 'full', 'altered'] as const
   for (let left = prng.between(1, 2); left > 0; left--) faults[prng.pick(kinds)] = prng.pick([0.02, 0.1, 0.3])
   return faults
 }

@@ -91,7 +91,10 @@ export class World {
     this.prng = prng
     this.trace = trace
     this.clock = new SimClock({ prng: prng.fork() })
-    this.disk = new SimDisk({ prng: prng.fork(), clock: this.clock, latencyMs: plan.latencyMs })
+    const readFactor = tierPlan?.slowReads ?? 1
+    const latencyMs: Plan['latencyMs'] = (call, own) =>
+      plan.latencyMs(call, own) * (call.kind === 'read' && this.#faults ? readFactor : 1)
+    this.disk = new SimDisk({ prng: prng.fork(), clock: this.clock, latencyMs })
     this.tiers = tierPlan === null ? null : new Tiers(tierPlan, this)
     this.producers = Array.from({ length: plan.producers }, (_, i) => new Producer(this, i % 3 !== 2))
   }

@@ -33,6 +33,8 @@ export interface StoreFaults {
   unseen: number
   denied: number
   full: number
+  /** All the bytes, and a bit of them is another one. Reads only. */
+  altered: number
 }
 
 export type StoreFault = keyof StoreFaults
@@ -92,6 +94,16 @@ export class SimBucket {
 
   // ---- what tests do
 
+  /** The same objects again, to try something with: calls take no time. */
+  static copyOf(other: SimBucket, clock: Clock): SimBucket {
+    const bucket = new SimBucket({ clock, latencyMs: () => 0 })
+    for (const key of other.seenKeys()) {
+      const version = other.see(key)!
+      bucket.#objects.set(key, { version, seenFromMs: Number.NEGATIVE_INFINITY, before: null })
+    }
+    return bucket
+  }
+
   /** For one process. */
   connect(): SimObjectStore {
     return new SimObjectStore(this)
@@ -148,6 +160,10 @@ export class SimBucket {
   /** How much of what was asked for is given. */
   partOf(sizeBytes: number): number {
     return sizeBytes === 0 ? 0 : this.#prng.between(0, sizeBytes - 1)
+  }
+
+  alter(bytes: Buffer): void {
+    if (bytes.length > 0) bytes[this.partOf(bytes.length)]! ^= 1 << this.#prng.between(0, 7)
   }
 
   see(key: string): Version | null {
@@ -223,6 +239,7 @@ export class SimObjectStore implements ObjectStore {
       const version = this.#bucket.see(key)
       if (version === null) throw objectMissing(this.place, key)
       const range = Buffer.from(version.bytes.subarray(from, from + length))
+      if (fault === 'altered') this.#bucket.alter(range)
       return fault === 'truncated' ? range.subarray(0, this.#bucket.partOf(range.length)) : range
     })
   }
@@ -263,7 +280,7 @@ export class SimObjectStore implements ObjectStore {
     const fault = this.#bucket.faultOf(call)
     if (fault === 'hanging') return this.#never(asked.signal)
     await this.#pass(call, asked.signal)
-    if (fault !== null && fault !== 'truncated') throw failureOf(fault, asked.key)
+    if (fault !== null && fault !== 'truncated' && fault !== 'altered') throw failureOf(fault, asked.key)
     const found = look(fault)
     await this.#pass(call, asked.signal)
     return found
@@ -349,10 +366,11 @@ export const NO_FAULTS: StoreFaults = {
   unseen: 0,
   denied: 0,
   full: 0,
+  altered: 0,
 }
 
 function concerns(fault: StoreFault, verb: StoreVerb): boolean {
-  if (fault === 'truncated') return verb === 'get'
+  if (fault === 'truncated' || fault === 'altered') return verb === 'get'
   return (fault !== 'late' && fault !== 'unseen') || WRITES.has(verb)
 }
 
