@@ -12,7 +12,9 @@ takes the store over: its owner before must be gone, and only this data director
 empty data directory does the same for the newest state; this command is for going back in time, and for looking first.
 
   --data-dir DIR   the data directory to make: there must be no log in it
-  --from PLACE     the store: a directory, or unset the one of the settings (CHRONIK_LOCAL_STORAGE_PATH and others, --config)
+  --from PLACE     the store: a directory, s3://BUCKET, gs://BUCKET or azure://CONTAINER, with /PREFIX behind it if there is one;
+                   endpoint and credentials are those of the settings (S3_ENDPOINT, AWS_ACCESS_KEY_ID and others, --config).
+                   Unset: the store of the settings (CHRONIK_LOCAL_STORAGE_PATH and others, --config)
   --at TIME        the state at this time, within the restore window: 2026-01-31T12:00:00.000Z, UTC unless it names a zone.
                    Unset: the newest there is
   --execute        do it

@@ -12,8 +12,9 @@ Checks everything that a stopped broker has stored, and says what is damaged or 
 to do. Reads all of it, and changes nothing: neither on the disk nor in the store.
 
   --data-dir DIR   directory of the broker's data. With no log in it only the store is checked, against the archive that is in it
-  --from PLACE     the store: a directory, or unset the one of the settings, which are those of 'chronik start': flags,
-                   environment (STORAGE_BACKEND, S3_BUCKET and others) or --config FILE
+  --from PLACE     the store: a directory, s3://BUCKET, gs://BUCKET or azure://CONTAINER, with /PREFIX behind it if there is one;
+                   or unset the one of the settings. These, and so endpoint and credentials, are those of 'chronik start':
+                   flags, environment (STORAGE_BACKEND, S3_BUCKET and others) or --config FILE
   --store-only     check only the store, and leave the data directory alone: a broker may be running on both
   --json           print JSON, for programs
 

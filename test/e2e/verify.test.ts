@@ -239,6 +239,18 @@ describe('chronik verify', () => {
       expect(stdout).toMatch(/\nall is well\n$/)
       expect(code).toBe(0)
     }
+    // The same by its place, with the settings that are not in it from elsewhere.
+    const env = {
+      ...environmentWithoutSettings(),
+      ...{ S3_BUCKET: 'other', S3_PREFIX: 'elsewhere', S3_ENDPOINT: s3.endpoint },
+      ...{ AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
+    }
+    for (const command of ['verify', 'restore']) {
+      const argv = [COMMAND_PATH, command, ...none, '--from', `s3://${s3.bucket}`]
+      const { code, stdout } = await runToEnd(process.execPath, argv, { env })
+      expect(stdout).toMatch(command === 'verify' ? /\nall is well\n$/ : new RegExp(`\n${TOPIC} +2 +\\d+ +0\n`))
+      expect(code).toBe(0)
+    }
     expect(s3.requests.filter(request => !/^(GET|HEAD) /.test(request))).toEqual([])
     const key = [...s3.objects.keys()].find(name => name.startsWith('segments/'))!
     s3.objects.delete(key)
@@ -273,8 +285,8 @@ describe('chronik verify', () => {
       code: 2,
       stderr: 'chronik verify: --dat-dir: unknown flag; did you mean --data-dir?\n',
     })
-    const bucket = await chronik('verify', '--from', 's3://bucket')
-    expect(bucket).toMatchObject({ code: 2, stderr: expect.stringContaining('--from takes a directory') })
+    const web = await chronik('verify', '--from', 'http://bucket')
+    expect(web).toMatchObject({ code: 2, stderr: expect.stringContaining('--from takes a directory') })
     const root = await temporaryDirectory()
     const nothing = await chronik('verify', '--data-dir', root)
     expect(nothing.code).toBe(1)
