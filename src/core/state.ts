@@ -101,7 +101,9 @@ export class Topic {
 
   setConfigs(configs: Configs, brokerConfigs: Configs): void {
     this.configs = configs
-    const segmentBytes = configs.get('segment.bytes') ?? brokerConfigs.get('log.segment.bytes')
+    // As config/topic-config.ts has it.
+    const ofTopic = configs.get('internal.segment.bytes') || configs.get('segment.bytes')
+    const segmentBytes = ofTopic ?? brokerConfigs.get('log.segment.bytes')
     const segmentMs = configs.get('segment.ms') ?? brokerConfigs.get('log.roll.ms')
     this.segmentBytes = Number(segmentBytes ?? DEFAULT_SEGMENT_BYTES)
     this.segmentMs = Number(segmentMs ?? DEFAULT_SEGMENT_MS)

@@ -66,23 +66,26 @@ describe('a partition is sealed', () => {
     expect([isSealed(long!), isSealed(short!)]).toEqual([false, true])
   })
 
-  it('into segments as small as its topic wants them, but not into objects as small', async () => {
-    const { lab, calls } = await inBucket({ walFileBytes: 1 << 20 })
-    lab.sealer()
-    const configs = new Map([['segment.bytes', '2000']])
-    const { partitions } = await lab.lab.topic('topic', 2, configs)
-    for (const partition of partitions) await lab.appendMany(partition, 50, { sizeBytes: 600 })
-    await lab.appendMany(partitions[0]!, 50, { sizeBytes: 100_000 })
-    await lab.clock.runFor(MINUTE - 1000)
-    expect([partitions[0]!.walStart, partitions[1]!.walStart]).toEqual([92, 0])
-    await lab.clock.runFor(5000)
-    expect(partitions.map(isSealed)).toEqual([true, true])
-    expect(calls.filter(({ verb }) => verb === 'put')).toHaveLength(2)
-    for (const { segments } of partitions) {
-      for (let i = 0; i < 50; i += 3) expect(segments.at(i / 3).baseOffset).toBe(i)
-    }
-    expect(partitions[0]!.segments.at(20)).toMatchObject({ sizeBytes: 100_000 })
-  })
+  it.each(['segment.bytes', 'internal.segment.bytes'])(
+    'into segments as small as %s, but not into objects',
+    async name => {
+      const { lab, calls } = await inBucket({ walFileBytes: 1 << 20 })
+      lab.sealer()
+      const configs = new Map([[name, '2000']])
+      const { partitions } = await lab.lab.topic('topic', 2, configs)
+      for (const partition of partitions) await lab.appendMany(partition, 50, { sizeBytes: 600 })
+      await lab.appendMany(partitions[0]!, 50, { sizeBytes: 100_000 })
+      await lab.clock.runFor(MINUTE - 1000)
+      expect([partitions[0]!.walStart, partitions[1]!.walStart]).toEqual([92, 0])
+      await lab.clock.runFor(5000)
+      expect(partitions.map(isSealed)).toEqual([true, true])
+      expect(calls.filter(({ verb }) => verb === 'put')).toHaveLength(2)
+      for (const { segments } of partitions) {
+        for (let i = 0; i < 50; i += 3) expect(segments.at(i / 3).baseOffset).toBe(i)
+      }
+      expect(partitions[0]!.segments.at(20)).toMatchObject({ sizeBytes: 100_000 })
+    },
+  )
 
   it('into a few objects at a time, with so many bytes in memory', async () => {
     const { lab, bucket } = await inBucket({ walFileBytes: 16 << 20 })
