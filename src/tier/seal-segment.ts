@@ -58,7 +58,7 @@ export async function sealSegment(
     signal.throwIfAborted()
     const outcome = await log.propose({ kind: 'segments-committed', parts })
     if (outcome === 'STALE_CONTROLLER_EPOCH') throw fenced(store)
-    return resultOf(partitions, sealed)
+    return resultOf(log, partitions, sealed)
   } finally {
     writer.release()
   }
@@ -104,10 +104,10 @@ async function addPart(log: Log, writer: SegmentWriter, { partition, ...range }:
   return nextOffset
 }
 
-function resultOf(partitions: readonly Partition[], sealed: SealedSegment): SealResult {
+function resultOf({ state }: Log, partitions: readonly Partition[], sealed: SealedSegment): SealResult {
   const taken = partitions.filter((partition, i) => {
-    const { baseOffset } = sealed.parts[i]!
-    return partition.walStart > baseOffset
+    const { ordinal, segments } = partition
+    return state.partitions[ordinal] === partition && segments.indexOf(sealed.parts[i]!.baseOffset) >= 0
   })
   return { sizeBytes: sealed.sizeBytes, parts: taken.length }
 }
