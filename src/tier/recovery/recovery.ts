@@ -279,7 +279,9 @@ export class Recovery {
     const [archive, lease, log] = [this.#archive, this.#lease, this.#log]
     const late = new Promise<'late'>(resolve => clock.after(deadlineMs, () => resolve('late')))
     const release = async (): Promise<void> => {
-      await archive?.checkpoint()
+      // What was on its way when nobody proposed any more comes behind the first one.
+      do await archive?.checkpoint()
+      while (archive !== null && log !== null && archive.archivedPosition < log.commits.position)
       // A start that failed has archived nothing of what it found.
       const isAllThere = archive !== null || !settings.isArchived
       if (lease?.isHeld && isAllThere) await lease.release(log?.commits.position ?? -1)
