@@ -6,6 +6,7 @@ import { keyOfGarbage, parseSegmentKey, TAIL_PREFIX } from '#segments/segment-na
 import {
   CHECKPOINT_PREFIX,
   checkpointKey,
+  generationKey,
   METALOG_PREFIX,
   type MetalogName,
   metalogKey,
@@ -96,13 +97,16 @@ export class Catalogue {
 
   /** Record tails of earlier owners that did not become segments; those of this one are its own business. */
   async #removeTails(nowMs: number, signal: AbortSignal): Promise<void> {
+    // However old they are, the last moment of an earlier owner wants them, until that is out of reach.
+    const begun = await this.#store.head(generationKey(this.#generation), signal)
+    if (begun === null || nowMs - begun.modifiedMs < this.#windowMs) return
     const kept = new Set<string>()
     for (const garbage of this.#state.garbage.values()) {
       for (let i = 0; i < garbage.segments.length; i++) kept.add(keyOfGarbage(garbage, garbage.segments.at(i)))
     }
-    for await (const { key, modifiedMs } of this.#store.list(TAIL_PREFIX, '', signal)) {
+    for await (const { key } of this.#store.list(TAIL_PREFIX, '', signal)) {
       const name = parseSegmentKey(key)
-      if (name === null || name.generation >= this.#generation || nowMs - modifiedMs < this.#windowMs) continue
+      if (name === null || name.generation >= this.#generation) continue
       if (!kept.has(key) && !isHeld(this.#state, name)) await this.#store.delete(key, signal)
     }
   }

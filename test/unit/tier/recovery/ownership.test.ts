@@ -254,7 +254,7 @@ describe('a takeover', () => {
 
   it('from an owner that was stopped waits for it if it comes back meanwhile', async () => {
     let both = 0
-    for (let seed = 1; seed <= 40; seed++) {
+    for (let seed = 1; seed <= 120; seed++) {
       const lab = new RecoveryLab({ seed })
       const first = await owner(lab)
       await first.stop()
