@@ -107,7 +107,7 @@ export class StoreRecordTail implements RecordTail {
     const beganMs = clock.monotonicMs()
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.#copyAll(position, signal)
+        await this.#copyAll(position, isLast, signal)
         break
       } catch (thrown) {
         const isGone = thrown instanceof ChronikError && thrown.code === 'LOG_TRIMMED'
@@ -121,13 +121,13 @@ export class StoreRecordTail implements RecordTail {
     this.#copiedMs = beganMs
   }
 
-  async #copyAll(position: number, signal: AbortSignal): Promise<void> {
+  async #copyAll(position: number, isLast: boolean, signal: AbortSignal): Promise<void> {
     const { log } = this.#options
     const waiting = [...log.unsealed.all].map(({ partition }) => partition)
     let filling = new Filling(this.#options, this.#pool, position)
     try {
       for (const partition of waiting) {
-        for (let from = this.#beginOf(partition); from < partition.nextOffset; ) {
+        for (let from = this.#beginOf(partition, isLast); from < partition.nextOffset; ) {
           from = await filling.addPart(partition, from)
           if (!filling.isFull) continue
           await this.#put(filling, signal)
@@ -140,9 +140,9 @@ export class StoreRecordTail implements RecordTail {
     }
   }
 
-  #beginOf(partition: Partition): number {
-    // What is sealed is in a segment, what is deleted nobody wants.
-    const wanted = Math.max(this.#options.tailedFrom(partition), partition.walStart)
+  #beginOf(partition: Partition, isLast: boolean): number {
+    // What is sealed is in a segment, what is deleted nobody wants. In the end nobody seals any more.
+    const wanted = Math.max(isLast ? 0 : this.#options.tailedFrom(partition), partition.walStart)
     const copied = this.#copied.get(partition)
     return copied !== undefined && copied.from <= wanted ? Math.max(copied.to, wanted) : wanted
   }
