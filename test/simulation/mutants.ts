@@ -5,8 +5,9 @@ export interface Mutant {
   readonly changes: readonly { file: string; from: string; to: string }[]
   /** It is found within so many seeds. */
   readonly seeds: number
-  /** What simulates: the log alone, or with segments, or the broker with groups and transactions, or the cache of the store. */
-  readonly of?: 'log' | 'tiers' | 'coordination' | 'cache'
+  /** What simulates: the log alone, or with segments, or the broker with groups and transactions, or the cache of the store, or
+   * machines that share it. */
+  readonly of?: 'log' | 'tiers' | 'coordination' | 'cache' | 'recovery'
 }
 
 export const one = (name: string, seeds: number, file: string, from: string, to: string): Mutant => ({

@@ -4,6 +4,7 @@ import { CACHE_MUTANTS } from './cache/cache-mutants.ts'
 import { COORDINATION_MUTANTS } from './coordination/coordination-mutants.ts'
 import { MUTANTS } from './mutants.ts'
 import { mutate, runMutant } from './mutation.ts'
+import { RECOVERY_MUTANTS } from './recovery/recovery-mutants.ts'
 import { TIER_MUTANTS } from './tier-mutants.ts'
 
 // Those that are found at once; all of them are in test/long/simulation.
@@ -23,9 +24,10 @@ const QUICK = [
   'a commit of an old generation is accepted',
   'blocks are not verified',
   'who leaves waits for the store',
+  'an old owner goes on acknowledging',
 ]
 
-const ALL = [...MUTANTS, ...TIER_MUTANTS, ...COORDINATION_MUTANTS, ...CACHE_MUTANTS]
+const ALL = [...MUTANTS, ...TIER_MUTANTS, ...COORDINATION_MUTANTS, ...CACHE_MUTANTS, ...RECOVERY_MUTANTS]
 
 describe('every bug', () => {
   it.each(ALL)('$name: is a change of the source as it stands', async mutant => {

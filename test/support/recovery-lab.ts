@@ -4,8 +4,6 @@ import { PiecePool } from '#bytes/piece-pool.ts'
 import { OWN_OBJECT } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 import type { LogOptions } from '#log/log.ts'
-import type { ObjectFacts, ObjectStore } from '#object-store/object-store.ts'
-import { StoreError } from '#object-store/store-errors.ts'
 import type { Packer, Unpack } from '#tier/recovery/archive-format.ts'
 import { PatientStore } from '#tier/recovery/patient-store.ts'
 import { RecoveryProgress } from '#tier/recovery/progress.ts'
@@ -19,7 +17,8 @@ import { Prng } from './sim/prng.ts'
 import { ProcessClock } from './sim/process-clock.ts'
 import { SimClock } from './sim/sim-clock.ts'
 import { SimDisk } from './sim/sim-disk.ts'
-import { SimBucket, type SimObjectStore } from './sim/sim-object-store.ts'
+import { SimLink } from './sim/sim-link.ts'
+import { SimBucket } from './sim/sim-object-store.ts'
 
 // Brokers without clients on simulated machines, which share a bucket: each has a log and its disaster recovery.
 
@@ -62,58 +61,9 @@ export class RecoveryLab {
   }
 }
 
-/** The way of one machine to the bucket, which can be cut. */
-class Link implements ObjectStore {
-  isCut = false
-  readonly #store: SimObjectStore
-
-  constructor(store: SimObjectStore) {
-    this.#store = store
-  }
-
-  get place(): string {
-    return this.#store.place
-  }
-
-  get #other(): SimObjectStore {
-    if (this.isCut) throw new StoreError('STORE_UNAVAILABLE', 'simulated: the network is cut')
-    return this.#store
-  }
-
-  async put(key: string, pieces: readonly Uint8Array[], signal: AbortSignal): Promise<void> {
-    return this.#other.put(key, pieces, signal)
-  }
-
-  async putIfAbsent(key: string, pieces: readonly Uint8Array[], signal: AbortSignal): Promise<boolean> {
-    return this.#other.putIfAbsent(key, pieces, signal)
-  }
-
-  async getRange(key: string, from: number, length: number, signal: AbortSignal): Promise<Buffer> {
-    return this.#other.getRange(key, from, length, signal)
-  }
-
-  async head(key: string, signal: AbortSignal): Promise<ObjectFacts | null> {
-    return this.#other.head(key, signal)
-  }
-
-  async *list(prefix: string, after: string, signal: AbortSignal): AsyncIterable<ObjectFacts> {
-    yield* this.#other.list(prefix, after, signal)
-  }
-
-  async delete(key: string, signal: AbortSignal): Promise<void> {
-    return this.#other.delete(key, signal)
-  }
-
-  async close(): Promise<void> {}
-
-  kill(): void {
-    this.#store.kill()
-  }
-}
-
 export interface Running {
   readonly clock: ProcessClock
-  readonly store: Link
+  readonly store: SimLink
   readonly recovery: Recovery
   readonly lab: LogLab
   readonly failures: ChronikError[]
@@ -170,7 +120,7 @@ export class Machine {
   async #start(settings: Partial<RecoverySettings>): Promise<Running> {
     const { clock: time, bucket, prng } = this.lab
     const clock = new ProcessClock(time)
-    const store = new Link(bucket.connect())
+    const store = new SimLink(bucket.connect())
     this.#failures = []
     const failures = this.#failures
     const random = prng.fork()
@@ -212,7 +162,7 @@ export class Machine {
     return running
   }
 
-  #dying: { clock: ProcessClock; store: Link } | null = null
+  #dying: { clock: ProcessClock; store: SimLink } | null = null
 
   /** As `chronik restore --execute` does it; the machine does not run. */
   async restore(wish: RestoreWishes): Promise<RestorePlan> {
