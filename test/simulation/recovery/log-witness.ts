@@ -88,6 +88,10 @@ export class LogWitness {
           if (story.topicId === change.id) story.goneAt = Math.min(story.goneAt, event)
         }
         break
+      case 'generation-begun':
+        // What it archives from here on may be restored, whether its start succeeds or not.
+        this.#world.chronicles.set(change.generation, this.#chronicle)
+        break
       case 'log-start-moved':
         this.#step(state.partitions[change.ordinal], 'logStarts', event)
         break

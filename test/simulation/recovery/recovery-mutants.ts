@@ -58,15 +58,15 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     'a copy of records goes before they are in segments',
     60,
     `${RECOVERY}record-tail.ts`,
-    'if (settledAt === null || !isArchived(settledAt.position)) return false\n    return',
-    'if (settledAt === null) return true\n    return',
+    'if (settledAt === null || !isArchived(settledAt.position)) return false\n',
+    'if (settledAt === null) return true\n',
   ),
   one(
     'a copy of records goes before the store knows that they are in segments',
     150,
     `${RECOVERY}record-tail.ts`,
-    'settledAt === null || !isArchived(settledAt.position)',
-    'settledAt === null',
+    'if (settledAt === null || !isArchived(settledAt.position)) return false\n',
+    'if (settledAt === null) return false\n',
   ),
   one('what is in the store may be lost on the disk', 150, `${RECOVERY}archive.ts`, 'await log.commits.sync()\n', ''),
   one(
@@ -77,26 +77,28 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     'const kept = producer.batches\n',
   ),
   one(
-    'the metadata log goes on behind a gap',
-    150,
-    `${RECOVERY}read-archive.ts`,
-    'if (!replay.isOver && from > replay.position) return false\n',
-    '',
-  ),
-  one(
     'open transactions stay open in a log that has lost its end',
     60,
     `${RECOVERY}mend-state.ts`,
     'for (const transaction of open) abort(',
     'for (const transaction of open.slice(1)) abort(',
   ),
-  one(
-    'a transactional producer goes on though its last transactions are lost',
-    150,
-    `${RECOVERY}mend-state.ts`,
-    'producerId: state.nextProducerId++, epoch: 0, isNamed: true }',
-    'producerId, epoch: epoch + 1, isNamed: true }',
-  ),
+  {
+    name: 'a transactional producer goes on though its last transactions are lost',
+    seeds: 200,
+    changes: [
+      {
+        file: `${RECOVERY}mend-state.ts`,
+        from: 'producerId: state.nextProducerId++, epoch: 0, isNamed: true }',
+        to: 'producerId, epoch: epoch + 1, isNamed: true }',
+      },
+      {
+        file: `${RECOVERY}mend-state.ts`,
+        from: 'nextProducerId: state.nextProducerId++, nextEpoch: 0 }',
+        to: 'nextProducerId: producerId, nextEpoch: epoch + 1 }',
+      },
+    ],
+  },
   one(
     'checkpoints that begin a chain are thinned out',
     100,

@@ -91,7 +91,7 @@ export function recoveryPlanOf(seed: number): RecoveryPlan {
       { batches: 100, delayMs: 2, whenIdle: false },
       { batches: 500, delayMs: 20, whenIdle: true },
     ]),
-    sync: prng.chance(0.75) ? 'always' : prng.pick([20, 100]),
+    sync: prng.chance(0.75) ? 'always' : prng.pick([100, 3000]),
     slowestRequestMs: prng.pick([1, 10, 60]),
     faults: prng.chance(0.5) ? someFaults(prng) : {},
     skews: Array.from({ length: MACHINES }, () => ({
