@@ -126,10 +126,13 @@ function decodeCheckpoint(bytes: Buffer): Checkpoint | null {
   return { previousChecksum, position, sequence, writtenMs, state: reader.view(reader.remaining) }
 }
 
-/** Removes all but the newest ones; returns the position of the oldest that is kept. */
+/** Removes all but the newest ones, for good; returns the position of the oldest that is kept. */
 export async function removeOldCheckpoints(disk: Disk, directory: string, keeps = KEPT): Promise<number> {
   const positions = await listCheckpoints(disk, directory)
   const kept = positions.slice(-keeps)
-  for (const position of positions.slice(0, -keeps)) await disk.remove(`${directory}/${fileName(position)}`)
+  const gone = positions.slice(0, -keeps)
+  for (const position of gone) await disk.remove(`${directory}/${fileName(position)}`)
+  // One that came back after a power loss would want files of the log that are trimmed.
+  if (gone.length > 0) await disk.syncDirectory(directory)
   return kept[0] ?? 0
 }

@@ -25,6 +25,7 @@ export interface OpenFilesOptions {
 export class OpenFiles {
   readonly #options: OpenFilesOptions
   readonly #entries = new Map<string, Entry>()
+  readonly #reads = new Set<Promise<unknown>>()
 
   constructor(options: OpenFilesOptions) {
     this.#options = options
@@ -34,7 +35,13 @@ export class OpenFiles {
     return this.#entries.size
   }
 
-  async reading<T>(path: string, read: (file: OpenFile) => Promise<T>): Promise<T> {
+  reading<T>(path: string, read: (file: OpenFile) => Promise<T>): Promise<T> {
+    const reading = this.#read(path, read).finally(() => this.#reads.delete(reading))
+    this.#reads.add(reading)
+    return reading
+  }
+
+  async #read<T>(path: string, read: (file: OpenFile) => Promise<T>): Promise<T> {
     const entry = this.#entryFor(path)
     entry.readers++
     try {
@@ -59,8 +66,10 @@ export class OpenFiles {
     if (entry.readers === 0) await close(entry)
   }
 
+  /** All of them are closed when it is done, also those that are read now. */
   async forgetAll(): Promise<void> {
     for (const path of [...this.#entries.keys()]) await this.forget(path)
+    await Promise.allSettled(this.#reads)
   }
 
   #entryFor(path: string): Entry {

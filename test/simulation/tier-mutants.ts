@@ -120,7 +120,7 @@ export const TIER_MUTANTS: readonly Mutant[] = [
   ofTiers(
     one(
       'blocks of segments are not checked',
-      100,
+      400,
       'src/log/segment-reader.ts',
       'if (index.blockIsIntact(block, bytes, at)) continue',
       'if (index.blockIsIntact(block, bytes, at) || block >= 0) continue',

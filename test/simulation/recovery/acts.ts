@@ -52,6 +52,7 @@ export class Acts {
   }
 
   async perform(act: Act): Promise<void> {
+    while (!this.#world.hosts.some(host => host.isUp)) await this.mend()
     this.#world.note(`act: ${act}`)
     this.#world.count(act)
     switch (act) {

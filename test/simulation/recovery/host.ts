@@ -57,6 +57,7 @@ export class Host {
   restored: RestoreNote | null = null
   readonly #world: RecoveryWorld
   readonly #skew: Skew
+  #restoredFrom = 0
   #calls = 0
   #diesAtCall = Number.POSITIVE_INFINITY
 
@@ -253,9 +254,13 @@ export class Host {
     if (process.isDead || this.disk.isDead) return
     this.note(`${level}: ${message} ${JSON.stringify(fields)}`)
     if (message.startsWith('taking over')) this.#world.takingOver(Number(fields.generation))
-    if (message.startsWith('restoring: the checkpoint')) this.#world.othersAreSilent()
-    if (!message.startsWith('restored from')) return
-    this.restored = { fromGeneration: Number(fields.fromGeneration), position: Number(fields.position) }
+    if (message.startsWith('restoring: the checkpoint')) {
+      this.#world.othersAreSilent()
+      this.#restoredFrom = Number(fields.generation)
+    }
+    // From here on it may come to be on the disk.
+    if (!message.startsWith('restoring: the metadata log')) return
+    this.restored = { fromGeneration: this.#restoredFrom, position: Number(fields.position) }
   }
 
   #failed(process: BrokerProcess, error: ChronikError): void {

@@ -56,13 +56,12 @@ async function run(world: RecoveryWorld): Promise<void> {
   world.faults(true)
   for (const act of plan.acts) {
     await world.live(prng.chance(0.2) ? prng.between(5000, 20_000) : prng.between(100, 4000))
-    if (!world.hosts.some(host => host.isUp)) await acts.mend()
     await acts.perform(act)
     await auditAll(world)
   }
   world.faults(false)
   await world.live(500)
-  if (!world.hosts.some(host => host.isUp)) await acts.mend()
+  while (!world.hosts.some(host => host.isUp)) await acts.mend()
   const clients = [...writers, ...transactors]
   for (const client of [...clients, keeper]) client.isEnding = true
   const isDrained = (): boolean => clients.every(({ isIdle }) => isIdle)
