@@ -79,7 +79,7 @@ export function commitTransactionOffsets(state: State, commit: TransactionOffset
   return 'NONE'
 }
 
-/** `marked` is told of each partition's marker and the offset that it takes. */
+/** `marked` is told of each partition's marker and the offset that it takes, before the transaction ends there. */
 export function endTransaction(
   state: State,
   end: TransactionEnd,
@@ -95,8 +95,8 @@ export function endTransaction(
   for (const marker of end.markers) {
     const partition = state.partitions[marker.ordinal]!
     const offset = storeMarker(state, partition, { file: end.file, sizeBytes: marker.sizeBytes, timeMs })
-    endInPartition(partition, end, offset)
     marked(partition, offset, marker)
+    endInPartition(partition, end, offset)
   }
   for (const groupId of transaction.groups) endInGroup(state, groupId, end)
   transaction.partitions.clear()

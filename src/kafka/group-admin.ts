@@ -1,6 +1,7 @@
 import { ChronikError } from '#base/errors.ts'
 import { Walk } from '#base/walk.ts'
 import type { Topic } from '#core/state.ts'
+import { highWatermark } from '#log/read-bounds.ts'
 import type { Broker } from './broker.ts'
 import { lagRecords } from './group-lag.ts'
 import { type GroupView, isIdle, type MemberView, viewGroup } from './group-view.ts'
@@ -71,7 +72,7 @@ function summaryOf({ log }: Broker, { id, type, protocolType, state, memberCount
   let [partitions, lag] = [0, 0]
   for (const [topicId, offsets] of log.state.groups.get(id)?.offsets ?? []) {
     const topic = log.state.topicsById.get(topicId)!
-    for (const [index, { offset }] of offsets) lag += lagRecords(topic.partitions[index]!, offset)
+    for (const [index, { offset }] of offsets) lag += lagRecords(log, topic.partitions[index]!, offset)
     partitions += offsets.size
   }
   return { group: id, type, protocolType, state, members: memberCount, partitions, lag }
@@ -120,8 +121,8 @@ function partitionsOf(
         partition: partition.index,
         committed,
         start: partition.logStart,
-        end: partition.nextOffset,
-        lag: committed === null ? null : lagRecords(partition, committed),
+        end: highWatermark(log, partition),
+        lag: committed === null ? null : lagRecords(log, partition, committed),
         member: reader?.member ?? null,
         client: reader?.client ?? null,
         host: reader?.host ?? null,

@@ -1,5 +1,7 @@
 import { Walk } from '#base/walk.ts'
 import type { Partition } from '#core/state.ts'
+import type { Log } from '#log/log.ts'
+import { highWatermark } from '#log/read-bounds.ts'
 import type { Series } from '#observe/metrics.ts'
 import { type GroupFigures, NO_GROUPS } from '#observe/product-metrics.ts'
 import type { Broker } from './broker.ts'
@@ -9,8 +11,8 @@ import { viewGroup } from './group-view.ts'
 // of the partitions, with breaks in which others have their turn.
 
 /** What is between a committed offset and the end; records that are gone are not waited for. */
-export function lagRecords({ logStart, nextOffset }: Partition, committedOffset: number): number {
-  return Math.max(0, nextOffset - Math.max(committedOffset, logStart))
+export function lagRecords(log: Log, partition: Partition, committedOffset: number): number {
+  return Math.max(0, highWatermark(log, partition) - Math.max(committedOffset, partition.logStart))
 }
 
 /** Counts groups for the metrics. */
@@ -59,7 +61,7 @@ export class GroupMeter {
       let shown = 0
       for (const [index, { offset }] of offsets) {
         if (lags.length >= settings.metricsMaxGroupSeries) break
-        const value = lagRecords(topic.partitions[index]!, offset)
+        const value = lagRecords(log, topic.partitions[index]!, offset)
         lags.push({ labelValues: [groupId, topic.name, String(index)], value })
         shown++
         if (walk.stepped()) await walk.rest()

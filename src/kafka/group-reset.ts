@@ -3,6 +3,8 @@ import { ChronikError } from '#base/errors.ts'
 import type { CommittedTopic, Group } from '#core/groups.ts'
 import type { Partition, Topic } from '#core/state.ts'
 import { offsetForTimestamp } from '#log/find-by-timestamp.ts'
+import type { Log } from '#log/log.ts'
+import { highWatermark } from '#log/read-bounds.ts'
 import type { Broker } from './broker.ts'
 import { refuseIfActive, refuseUnless, type TopicChoice } from './group-admin.ts'
 import { viewGroup } from './group-view.ts'
@@ -110,7 +112,7 @@ interface Found {
 }
 
 async function find(
-  broker: Broker,
+  { log }: Broker,
   partition: Partition,
   before: number | null,
   { target, nowMs }: { target: ResetTarget; nowMs: number },
@@ -119,15 +121,15 @@ async function find(
     case 'earliest':
       return { offset: partition.logStart, note: null }
     case 'latest':
-      return { offset: partition.nextOffset, note: null }
+      return { offset: highWatermark(log, partition), note: null }
     case 'offset':
-      return within(partition, target.offset)
+      return within(log, partition, target.offset)
     case 'time':
-      return firstFrom(broker, partition, target.timestampMs)
+      return firstFrom(log, partition, target.timestampMs)
     case 'age':
-      return firstFrom(broker, partition, nowMs - target.ageMs)
+      return firstFrom(log, partition, nowMs - target.ageMs)
     case 'shift':
-      if (before !== null) return within(partition, before + target.by)
+      if (before !== null) return within(log, partition, before + target.by)
       throw new ChronikError(
         'NO_OFFSETS',
         'invalid',
@@ -138,15 +140,18 @@ async function find(
   }
 }
 
-function within({ logStart, nextOffset }: Partition, offset: number): Found {
+function within(log: Log, partition: Partition, offset: number): Found {
+  const { logStart } = partition
+  const end = highWatermark(log, partition)
   if (offset < logStart) return { offset: logStart, note: `${offset} is before the first record that is left` }
-  if (offset > nextOffset) return { offset: nextOffset, note: `${offset} is behind the end` }
+  if (offset > end) return { offset: end, note: `${offset} is behind the end` }
   return { offset, note: null }
 }
 
-async function firstFrom(broker: Broker, partition: Partition, timestampMs: number): Promise<Found> {
-  const found = await offsetForTimestamp(broker.log, partition, timestampMs)
-  return found === null
-    ? { offset: partition.nextOffset, note: 'no record is that new: the end' }
+async function firstFrom(log: Log, partition: Partition, timestampMs: number): Promise<Found> {
+  const found = await offsetForTimestamp(log, partition, timestampMs)
+  const end = highWatermark(log, partition)
+  return found === null || found.offset >= end
+    ? { offset: end, note: 'no record is that new: the end' }
     : { offset: found.offset, note: null }
 }

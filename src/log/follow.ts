@@ -20,8 +20,9 @@ import type { State } from '#core/state.ts'
 import type { TransactionEnd } from '#core/transaction-fields.ts'
 import { isTransactional } from '#records/batch.ts'
 import type { Log } from './log.ts'
+import { answeredPosition } from './read-bounds.ts'
 
-// Following the log from outside: everything that was accepted, in its order. Whoever derives something from the records
+// Following the log from outside: everything that was accepted and answered, in its order. Whoever derives something from the records
 // (indexes, tables) reads this and nothing of the log's files: staged bytes are not accepted ones. Who wants only what is committed
 // keeps the batches of each transactional producer back until its transaction ends.
 
@@ -91,7 +92,7 @@ export async function* followAccepted(
 ): AsyncGenerator<LogEvent, void, void> {
   let position = from
   while (!signal.aborted) {
-    if (position >= log.commits.position) {
+    if (position >= answeredPosition(log)) {
       await nextCommit(log, signal)
       continue
     }

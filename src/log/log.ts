@@ -141,7 +141,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
   /** For what is read from files. */
   readonly readBuffers = new BufferPool(KEPT_READ_BYTES)
   readonly waiters = new Waiters()
-  readonly #gate: AnswerGate
+  readonly gate: AnswerGate
   /** While a group is being applied: what is told to whom. */
   #current: CommitGroup<Gathered> | null = null
   /** Null: its answers go at once. */
@@ -157,7 +157,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
     this.indexes = opened.indexes
     this.segments = new SegmentReader(options.segments, options.clock)
     this.unsealed = new Unsealed(options.clock, opened.state.partitions)
-    this.#gate = new AnswerGate(options.mayAnswer)
+    this.gate = new AnswerGate(options.mayAnswer)
     this.commits = new CommitLog<Gathered>(this, {
       clock: options.clock,
       files: new WalFiles({
@@ -272,7 +272,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
     const { position, payloadBytes, records, attachment } = group
     const endPosition = position + GROUP_HEADER_BYTES + payloadBytes + records.offset
     this.#current = group
-    this.#held = this.#gate.keep(endPosition)
+    this.#held = this.gate.keep(position, endPosition)
     this.#batchIndex = 0
     this.#changeIndex = 0
     eachRecord(records.bytes, 0, records.offset, record => {
@@ -291,7 +291,9 @@ export class Log implements CommitOwner<Gathered>, Effects {
 
   /** What could not be answered may be by now. */
   answerHeld(): void {
-    if (this.commits.failure === null && this.#gate.letGo()) this.options.afterCommit()
+    if (this.commits.failure !== null || !this.gate.letGo(ordinal => this.waiters.changed(ordinal))) return
+    this.waiters.wake()
+    this.options.afterCommit()
   }
 
   refused(group: CommitGroup<Gathered>, error: ChronikError): void {
@@ -303,7 +305,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
 
   failed(error: ChronikError, undecided: CommitGroup<Gathered>[]): void {
     // Producers are not answered: an answer would say more than is known. Changes have somebody in this process who waits.
-    this.#gate.refuseAll(error)
+    this.gate.refuseAll(error)
     for (const group of undecided) for (const change of group.attachment.changes) change.refused(error)
     this.options.failed(error)
   }
@@ -342,6 +344,9 @@ export class Log implements CommitOwner<Gathered>, Effects {
     addToTail(this.tails, batch, baseOffset)
     this.unsealed.add(partition, batch.sizeBytes)
     this.waiters.changed(batch.ordinal)
+    if (this.#held === null) return
+    const lastStableOffset = Math.min(partition.lastStableOffset, baseOffset)
+    this.gate.bind(this.#held, batch.ordinal, { highWatermark: baseOffset, lastStableOffset })
   }
 
   change(change: Change, outcome: Outcome): void {
@@ -371,7 +376,7 @@ export class Log implements CommitOwner<Gathered>, Effects {
   async close(): Promise<void> {
     this.segments.close()
     await this.commits.drain()
-    this.#gate.refuseAll(new ChronikError('LOG_CLOSED', 'closed', 'the log was closed before this was answered'))
+    this.gate.refuseAll(new ChronikError('LOG_CLOSED', 'closed', 'the log was closed before this was answered'))
     await this.maintenance.close(() => this.commits.close())
     await this.indexes.close()
   }

@@ -82,9 +82,13 @@ class Scene {
     const broker = await startBrokerProcess({ dataDir: this.#dataDir, environment: this.#environment })
     onTestFinished(() => broker.remove())
     this.broker = broker
-    this.wire = await WireClient.connect(broker.kafka)
+    await this.connect()
     // It listens for clients first.
     await until('its metrics', () => this.ready().then(Boolean, () => false))
+  }
+
+  async connect(): Promise<void> {
+    this.wire = await WireClient.connect(this.broker.kafka)
   }
 
   /** What is in the bucket is there alone from now on. */
@@ -121,6 +125,12 @@ class Scene {
       const found = readBatches(records).flatMap(recordsOf)
       return found.map(({ value }) => `${value}`.replace(/\.*$/, ''))
     })
+  }
+
+  async latestOffset(): Promise<number> {
+    const topics = [{ name: TOPIC, partitions: [{ partitionIndex: 0, timestamp: -1 }] }]
+    const { topics: answers } = await this.wire.send('ListOffsets', 5, { topics })
+    return answers[0]!.partitions[0]!.offset
   }
 
   async untilSealed(): Promise<void> {
@@ -225,6 +235,10 @@ describe('a bucket that does not answer', () => {
     const held = scene.produce('value-1')
     const isHeld = await Promise.race([held, new Promise(resolve => setTimeout(resolve, 1000, 'held'))])
     expect(isHeld).toBe('held')
+    // Nobody sees what may turn out never to have been. The first connection waits for its answer.
+    await scene.connect()
+    expect(await allOf(scene)).toEqual(['value-0'])
+    expect(await scene.latestOffset()).toBe(1)
     scene.faults(null)
     expect(await held).toBe('NONE')
     await scene.produceAll(['value-2'])

@@ -58,6 +58,7 @@ export const verbs: Record<string, string[]> = {
     'copy-batches',
     'follow',
     'find-by-timestamp',
+    'read-bounds',
     'retention',
     'dump',
     'repair',

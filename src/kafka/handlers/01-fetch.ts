@@ -10,6 +10,7 @@ import { checkLeaderEpoch } from '#kafka/partitions.ts'
 import { FetchRequest, FetchResponse } from '#kafka/protocol/apis/01-fetch.ts'
 import { errorCode, type KafkaErrorName } from '#kafka/protocol/protocol.ts'
 import type { Waiter } from '#log/log.ts'
+import { highWatermark, lastStableOffset } from '#log/read-bounds.ts'
 import { availableBytes, type LogSlices, NOTHING, readLog, release } from '#log/read-log.ts'
 
 // Fetch v4-18. v7: sessions (KIP-227). v12: truncation detection (KIP-595). v13: topic ids. v16: who leads (KIP-951).
@@ -164,7 +165,8 @@ class Fetching {
 
   /** Up to where this consumer may read. */
   #endOf(partition: Partition): number {
-    return this.#isCommittedOnly ? partition.lastStableOffset : partition.nextOffset
+    const { log } = this.#broker
+    return this.#isCommittedOnly ? lastStableOffset(log, partition) : highWatermark(log, partition)
   }
 
   get #isCommittedOnly(): boolean {
@@ -183,7 +185,7 @@ class Fetching {
     for (const wanted of this.#plan.partitions.values()) {
       const found = this.#check(wanted)
       if ('error' in found) answers.set(wanted, this.#refusal(wanted, found.error))
-      else if (found.diverges) answers.set(wanted, divergingAnswer(wanted, found.partition))
+      else if (found.diverges) answers.set(wanted, this.#divergingAnswer(wanted, found.partition))
       else readable.push({ wanted, partition: found.partition })
     }
     const deadlineMs = this.#broker.clock.monotonicMs() + SLOW_READ_MS
@@ -283,10 +285,26 @@ class Fetching {
   }
 
   #recordsAnswer(wanted: SessionPartition, partition: Partition, read: LogSlices): PartitionAnswer {
-    const answer = recordsAnswer(wanted, partition, read)
+    const { log } = this.#broker
+    const answer = {
+      partitionIndex: wanted.partition,
+      errorCode: NO_ERROR,
+      highWatermark: highWatermark(log, partition),
+      lastStableOffset: lastStableOffset(log, partition),
+      logStartOffset: partition.logStart,
+      abortedTransactions: null,
+      records: { byteLength: read.sizeBytes, slices: read.slices },
+    }
     if (!this.#isCommittedOnly) return answer
     const aborted = read.sizeBytes === 0 ? [] : (partition.aborted?.between(wanted.fetchOffset, read.nextOffset) ?? [])
     return { ...answer, abortedTransactions: aborted }
+  }
+
+  #divergingAnswer(wanted: SessionPartition, partition: Partition): PartitionAnswer {
+    const end = endOfEpoch(partition, wanted.lastFetchedEpoch)
+    assert(end !== null, 'an epoch that is not known does not diverge')
+    const divergingEpoch = { epoch: end.epoch, endOffset: end.endOffset }
+    return { ...this.#recordsAnswer(wanted, partition, NOTHING), divergingEpoch }
   }
 
   /** Its records, or all of its topic, may have gone while it was read; or the disk does not give them. */
@@ -348,25 +366,6 @@ function tell(wanted: SessionPartition, answer: PartitionAnswer): boolean {
 
 function hasRecords(answer: PartitionAnswer): boolean {
   return answer.records !== null && (answer.records as { byteLength: number }).byteLength > 0
-}
-
-function recordsAnswer(wanted: SessionPartition, partition: Partition, read: LogSlices): PartitionAnswer {
-  return {
-    partitionIndex: wanted.partition,
-    errorCode: NO_ERROR,
-    highWatermark: partition.nextOffset,
-    lastStableOffset: partition.lastStableOffset,
-    logStartOffset: partition.logStart,
-    abortedTransactions: null,
-    records: { byteLength: read.sizeBytes, slices: read.slices },
-  }
-}
-
-function divergingAnswer(wanted: SessionPartition, partition: Partition): PartitionAnswer {
-  const end = endOfEpoch(partition, wanted.lastFetchedEpoch)
-  assert(end !== null, 'an epoch that is not known does not diverge')
-  const divergingEpoch = { epoch: end.epoch, endOffset: end.endOffset }
-  return { ...recordsAnswer(wanted, partition, NOTHING), divergingEpoch }
 }
 
 function errorAnswer(wanted: SessionPartition, error: KafkaErrorName): PartitionAnswer {

@@ -6,6 +6,7 @@ import { checkLeaderEpoch, partitionNamed } from '#kafka/partitions.ts'
 import { ListOffsetsRequest, ListOffsetsResponse } from '#kafka/protocol/apis/02-list-offsets.ts'
 import { errorCode, type KafkaErrorName } from '#kafka/protocol/protocol.ts'
 import { offsetForTimestamp, offsetOfMaxTimestamp } from '#log/find-by-timestamp.ts'
+import { highWatermark, lastStableOffset } from '#log/read-bounds.ts'
 
 // ListOffsets v1-11: the ends of a log, or the first record from a time on. v2: for consumers that
 // read what is committed, the log ends where the first open transaction begins.
@@ -123,7 +124,7 @@ async function find(
   isCommittedOnly: boolean,
 ): Promise<typeof NOWHERE> {
   const { leaderEpoch, logStart, walStart, segments } = partition
-  const endOffset = isCommittedOnly ? partition.lastStableOffset : partition.nextOffset
+  const endOffset = isCommittedOnly ? lastStableOffset(log, partition) : highWatermark(log, partition)
   switch (timestamp) {
     case LATEST:
       return { timestamp: -1, offset: endOffset, leaderEpoch }

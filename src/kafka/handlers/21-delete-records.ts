@@ -4,6 +4,7 @@ import { partitionNamed } from '#kafka/partitions.ts'
 import { DeleteRecordsRequest, DeleteRecordsResponse } from '#kafka/protocol/apis/21-delete-records.ts'
 import { errorCode, type KafkaErrorName } from '#kafka/protocol/protocol.ts'
 import { propose } from '#kafka/refusal.ts'
+import { highWatermark } from '#log/read-bounds.ts'
 
 // DeleteRecords v0-2: moves the start of logs. It may come to stand within a batch; never moves back.
 
@@ -35,8 +36,9 @@ async function deleteBefore(broker: Broker, topic: string, partitionIndex: numbe
   if (partition === undefined) return refused('UNKNOWN_TOPIC_OR_PARTITION')
   const { compacts, deletes } = broker.topicRules.of(partition.topic).config
   if (compacts && !deletes) return refused('POLICY_VIOLATION')
-  const offset = wanted === ALL ? partition.nextOffset : wanted
-  if (offset < 0 || offset > partition.nextOffset) return refused('OFFSET_OUT_OF_RANGE')
+  const end = highWatermark(broker.log, partition)
+  const offset = wanted === ALL ? end : wanted
+  if (offset < 0 || offset > end) return refused('OFFSET_OUT_OF_RANGE')
   if (offset > partition.logStart) {
     const problem = await propose(broker, { kind: 'log-start-moved', ordinal: partition.ordinal, offset })
     if (problem !== null) return refused(problem.code)

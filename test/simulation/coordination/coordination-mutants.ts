@@ -98,8 +98,8 @@ const found: readonly Mutant[] = [
     'the end of a transaction wakes nobody',
     50,
     'src/log/log.ts',
-    'this.waiters.changed(batch.ordinal)\n  }\n\n  change',
-    "if ('attributes' in batch) this.waiters.changed(batch.ordinal)\n  }\n\n  change",
+    'this.waiters.changed(batch.ordinal)\n    if (this.#held === null) return\n',
+    "if ('attributes' in batch) this.waiters.changed(batch.ordinal)\n    if (this.#held === null) return\n",
   ),
   one(
     'batches overtake the changes before them',

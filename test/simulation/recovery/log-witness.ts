@@ -3,6 +3,7 @@ import { ACCEPTED, DUPLICATE, type Outcome } from '#core/core.ts'
 import type { BatchEntry } from '#core/produce-record.kernel.ts'
 import type { Partition } from '#core/state.ts'
 import type { Log } from '#log/log.ts'
+import { highWatermark, lastStableOffset } from '#log/read-bounds.ts'
 import { Violation } from '#test/simulation/history.ts'
 import type { Chronicle, Entry } from './chronicle.ts'
 import type { Host } from './host.ts'
@@ -41,6 +42,26 @@ export class LogWitness {
 
   committed(endPosition: number): void {
     this.#chronicle.groupEnded(endPosition)
+    this.#world.guard(() => this.#lookAround())
+  }
+
+  /** What somebody can read he was told of. */
+  #lookAround(): void {
+    for (const partition of this.#log.state.partitions) {
+      if (partition === undefined) continue
+      const { entries } = this.#chronicle.story(partition.topic.id, partition.index)
+      const highest = highWatermark(this.#log, partition)
+      const seen = entries.findLastIndex(({ nextOffset }) => nextOffset <= highest)
+      if (seen >= 0 && highest > partition.logStart) this.#chronicle.ack(entries[seen]!.event)
+      const stableEnd = lastStableOffset(this.#log, partition)
+      for (const end of entries.slice(seen + 1).filter(({ kind }) => kind !== 'batch')) {
+        const behind = entries.slice(0, entries.indexOf(end)).filter(entry => entry.producerId === end.producerId)
+        const first = behind[behind.findLastIndex(({ kind }) => kind !== 'batch') + 1]
+        // What was deleted of it is in nobody's way.
+        if (first === undefined || first.baseOffset >= stableEnd || stableEnd === partition.logStart) continue
+        throw new Violation(`a transaction can be read from ${first.baseOffset} on, and its end is not answered`)
+      }
+    }
   }
 
   #batch(verdict: number, partition: Partition | undefined, baseOffset: number, entry: BatchEntry): void {

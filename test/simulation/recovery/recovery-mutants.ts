@@ -48,6 +48,20 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     'return endPosition >= 0\n',
   ),
   one(
+    'records are read that are not answered',
+    60,
+    'src/log/read-bounds.ts',
+    'return bound === undefined ? nextOffset : Math.max(bound.highWatermark, logStart)\n',
+    'return bound === undefined || bound.highWatermark > 0 ? nextOffset : logStart\n',
+  ),
+  one(
+    'a transaction is read though its end is not answered',
+    60,
+    'src/log/read-bounds.ts',
+    'return bound === undefined ? lastStableOffset : Math.max(bound.lastStableOffset, logStart)\n',
+    'return bound === undefined || bound.lastStableOffset >= 0 ? lastStableOffset : logStart\n',
+  ),
+  one(
     'a piece of the log is in the store before the records that it speaks of',
     100,
     `${RECOVERY}archive.ts`,

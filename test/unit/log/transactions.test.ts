@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { encodeState } from '#core/checkpoint.ts'
 import { followAccepted, type LogEvent } from '#log/follow.ts'
+import { highWatermark, lastStableOffset } from '#log/read-bounds.ts'
 import { readLog, release } from '#log/read-log.ts'
 import {
   attributesOf,
@@ -179,5 +180,61 @@ describe('a read up to the last stable offset', () => {
     expect(read.nextOffset).toBe(8)
     release(lab.log, read)
     expect(readLog(lab.log, partition, { ...range, offset: 9 })).toMatchObject({ sizeBytes: 0 })
+  })
+})
+
+describe('a log whose answers are held back', () => {
+  it('is read up to what is answered, and followed no further', async () => {
+    let upTo = Number.POSITIVE_INFINITY
+    const positions: number[] = []
+    const lab = await LogLab.open({
+      mayAnswer: endPosition => endPosition <= upTo,
+      committed: (_position, endPosition) => positions.push(endPosition),
+    })
+    await lab.topic('topic')
+    const partition = lab.partition()
+    const bounds = () => [highWatermark(lab.log, partition), lastStableOffset(lab.log, partition)]
+    await claim(lab, 'committer', 1)
+    await lab.append(partition)
+    const wish = { producer: { id: 1, epoch: 0, sequence: 0, isTransactional: true } }
+    await lab.append(partition, { recordCount: 2, ...wish })
+    expect(bounds()).toEqual([3, 1])
+    upTo = positions.at(-1)!
+    const woken: string[] = []
+    const { ordinal } = partition
+    lab.log.waiters.waitFor(ordinal, { wake: () => woken.push(`at ${bounds()}`) })
+
+    // The end of the transaction, and a record behind it: neither is answered.
+    const next = { nextProducerId: 1, nextEpoch: 0, markerEpoch: 0, ordinals: [ordinal] }
+    const end = { transactionalId: 'committer', producerId: 1, epoch: 0, isCommit: true, fences: false, ...next }
+    void lab.log.endTransaction(end)
+    await lab.clock.runFor(50)
+    void lab.send(lab.batch(partition))
+    await lab.clock.runFor(50)
+    expect([partition.nextOffset, partition.lastStableOffset, ...bounds()]).toEqual([5, 5, 3, 1])
+    expect((await follow(lab)).map(({ kind }) => kind)).toEqual(['topic', 'batch', 'batch'])
+
+    upTo = positions.at(-2)!
+    lab.log.answerHeld()
+    expect(bounds()).toEqual([4, 4])
+    expect((await follow(lab)).map(({ kind }) => kind)).toEqual(['topic', 'batch', 'batch', 'transaction-end'])
+    upTo = Number.POSITIVE_INFINITY
+    lab.log.answerHeld()
+    expect(bounds()).toEqual([5, 5])
+    expect(woken.slice(-2)).toEqual(['at 4,4', 'at 5,5'])
+  })
+
+  it('is never read before its begin', async () => {
+    let isOpen = true
+    const lab = await LogLab.open({ mayAnswer: () => isOpen })
+    await lab.topic('topic')
+    const partition = lab.partition()
+    isOpen = false
+    void lab.send(lab.batch(partition))
+    await lab.clock.runFor(50)
+    expect(highWatermark(lab.log, partition)).toBe(0)
+    void lab.log.propose({ kind: 'log-start-moved', ordinal: partition.ordinal, offset: 1 })
+    await lab.clock.runFor(50)
+    expect([highWatermark(lab.log, partition), lastStableOffset(lab.log, partition)]).toEqual([1, 1])
   })
 })

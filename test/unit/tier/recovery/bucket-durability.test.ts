@@ -43,7 +43,6 @@ describe('durability=bucket', () => {
       expect((await second.content(restored)).length).toBe(restored.nextOffset)
       const group = second.log.state.groups.get('readers')
       expect(group?.offsets.get('id-of-topic')?.get(0)?.offset).toBeGreaterThanOrEqual(committed)
-      // Consumers may have read what was not answered yet, and is gone: they find out.
       expect(restored.leaderEpoch).toBe(1)
       // Whoever has produced goes on: nothing that it was told is unknown.
       expect(restored.producers?.get(5)?.batches.at(-1)?.baseOffset).toBe(restored.nextOffset - 1)
