@@ -22,6 +22,12 @@ export function commitSegments(state: State, { parts }: SegmentsCommitted): Segm
       holdObject(state, segment)
     }
   }
+  // Some may have been deleted while they were sealed. Only now is it known what else is in their object.
+  for (const { ordinal, segment } of parts) {
+    const partition = state.partitions[ordinal]
+    if (partition === undefined || segment.nextOffset > partition.logStart) continue
+    bury(state, partition, partition.segments.takeBefore(partition.logStart))
+  }
   return outcome
 }
 

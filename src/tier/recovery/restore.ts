@@ -242,10 +242,9 @@ export async function copiesOfRest(
 }
 
 function takeCopies(partition: Partition, copies: readonly Copy[]): Taken[] {
-  const { walStart, logStart, nextOffset, segments } = partition
+  const { walStart, logStart, nextOffset } = partition
   // What was deleted before may be in no copy: the records begin with the batch that has the first one that is left.
-  const isDeleted = segments.length === 0 && logStart > walStart
-  const from = isDeleted ? Math.max(walStart, beginOf(logStart, copies)) : walStart
+  const from = logStart > walStart ? Math.max(walStart, beginOf(logStart, copies)) : walStart
   return cover(from, nextOffset, copies)
 }
 

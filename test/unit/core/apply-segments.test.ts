@@ -140,6 +140,20 @@ describe('objects that nothing refers to any more', () => {
     expectRoundTrip(some)
   })
 
+  it('are garbage at once when their records were deleted while they were sealed', async () => {
+    const some = await labWith(20, 2)
+    await moveStart(some, 9)
+    const parts = [0, 1].map(ordinal => ({ ordinal, segment: segment(0, 7, { sharedAt: 77, hash: 5 }) }))
+    expect(await commit(some, ...parts)).toBe('NONE')
+    expect([rangesOf(some.partition), some.partition.walStart]).toEqual([[], 7])
+    // Another partition is in the same object.
+    expect([garbageOf(some.state), [...some.state.sharedSegments.values()]]).toEqual([[], [1]])
+    await commitOwn(some, 7, 8)
+    await commitOwn(some, 8, 20)
+    expect([rangesOf(some.partition), garbageOf(some.state)]).toEqual([[[8, 20]], [[0, 7]]])
+    expectRoundTrip(some)
+  })
+
   it('are garbage when their topic is deleted, and gone when it is told that they are', async () => {
     const some = await labWith(10, 2)
     for (const { ordinal } of some.state.topics.get('topic')!.partitions) {
