@@ -6,7 +6,7 @@ import { simulateRecovery } from './recovery/simulate-recovery.ts'
 
 const SAMPLE = [1, 19]
 /** They found something once. */
-const FOUND = [2, 11, 105, 517]
+const FOUND = [2, 11, 105, 517, 682]
 
 const { CHRONIK_SIM_SEED: only } = process.env
 

@@ -245,13 +245,14 @@ export class Archive {
 
   async #do(job: Job, signal: AbortSignal): Promise<void> {
     const { pieces, position, checkpoint, beginsChain } = job
-    const { tail, tape, settings, catalogue, generation, report } = this.#options
+    const { log, tail, tape, settings, catalogue, generation, report } = this.#options
     await tail.upload(position, this.#waiters.length > 0, signal)
     if (tape.freedTo > (pieces.at(-1)?.to ?? position)) {
       // What went into a segment, or was deleted, before it was copied: without saying so the store would miss it. If it cannot be
       // said nothing is, until the chain begins anew.
       if (tape.isBroken) return
       pieces.push(this.#cut())
+      await log.commits.sync()
     }
     for (const { from, to, content, stateTimeMs } of pieces) {
       await this.#put({ kind: 'metalog', from, to, stateTimeMs }, content, signal)

@@ -57,7 +57,8 @@ async function auditMoment(world: RecoveryWorld, owner: Host): Promise<void> {
   const { generation, position } = await clock.run(restoring).catch(thrown => {
     throw new Violation(`nothing can be restored to ${atMs}, ${nowMs - atMs} ms ago: ${thrown}`)
   })
-  const found = await findLog(disk, bucket, world)
+  const { sent, mayMissEnds } = world
+  const found = await findLog(disk, bucket, { sent, mayMissEnds: mayMissEnds || plan.deletes })
   const note = { fromGeneration: generation, position }
   world.note(`a restore to ${nowMs - atMs} ms ago has ${position} of generation ${generation}`)
   world.guard(() => {

@@ -82,7 +82,13 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     'if (settledAt === null || !isArchived(settledAt.position)) return false\n',
     'if (settledAt === null) return false\n',
   ),
-  one('what is in the store may be lost on the disk', 150, `${RECOVERY}archive.ts`, 'await log.commits.sync()\n', ''),
+  one(
+    'what is in the store may be lost on the disk',
+    150,
+    `${RECOVERY}archive.ts`,
+    'await log.commits.sync()\n    await this.#do(',
+    'await this.#do(',
+  ),
   one(
     'what producers have written is restored as it was some time before',
     100,

@@ -103,8 +103,11 @@ export class RecoveryWorld {
     Object.assign(this.bucket.faults, NO_FAULTS, areOn ? this.plan.faults : {})
   }
 
+  /** Some partition was restored to a time from which deletions have taken its end. */
+  hasLostDeleted = false
+
   get mayMissEnds(): boolean {
-    return this.plan.settings.durability === 'local'
+    return this.plan.settings.durability === 'local' || this.hasLostDeleted
   }
 
   get hasFaults(): boolean {
@@ -168,6 +171,7 @@ export class RecoveryWorld {
   found(host: Host): Promise<void> {
     return new Promise(resolve => {
       this.#audits.push(async () => {
+        this.hasLostDeleted ||= this.plan.deletes && this.byHand !== null && this.byHand.atMs !== null
         this.#check(host, await findLog(host.disk, this.bucket, this))
         resolve()
       })

@@ -63,7 +63,7 @@ export class Transactor {
     for (let left = 20; left > 0; left--) {
       this.#line ??= Line.open(this.#world)
       const line = this.#line
-      if (line?.isOpen && !line.isBusy && line.log.refusal === null) {
+      if (line?.isOpen && !line.isBusy) {
         const waitMs = this.#world.prng.between(SHORTEST_WAIT_MS, LONGEST_WAIT_MS)
         try {
           return await line.ask(call(line), waitMs)
@@ -156,7 +156,10 @@ export class Transactor {
             { topicId, index },
             { answered: resolve, refused: () => reject(new NoAnswer()) },
           )
-          if (!isSent) resolve({ sent, verdict: -1, baseOffset: -1 })
+          if (isSent) return
+          // One that is full takes more later; else what it was for is gone.
+          if (line.log.refusal === null) resolve({ sent, verdict: -1, baseOffset: -1 })
+          else reject(new NoAnswer())
         }),
     )
     if (verdict !== ACCEPTED && verdict !== DUPLICATE) throw new Refused(`verdict ${verdict}`)
