@@ -1,11 +1,14 @@
 import { ChronikError, systemCodeOf } from '#base/errors.ts'
 import type { Disk, Random } from '#base/ports.ts'
+import { crc32c } from '#bytes/crc32c.kernel.ts'
 import { readWholeFile, writeWholeFile } from '#commit/checkpoint-files.ts'
 
-const NAME = 'directory-id'
-const ID = /^[\w-]{22}\n$/
+// What tells a data directory from every other: made with it, and gone with it. A line of text, which docs/formats/owner.md shows.
 
-/** What tells this data directory from every other: made with it, and gone with it. */
+const NAME = 'directory-id'
+const FORMAT = 1
+const LINE = /^chronik-directory (\d+) ([\w-]{22}) [\da-f]{8}\n$/
+
 export async function directoryId({ disk, random }: { disk: Disk; random: Random }, dataDir: string): Promise<string> {
   const path = `${dataDir}/${NAME}`
   let text: string
@@ -13,9 +16,20 @@ export async function directoryId({ disk, random }: { disk: Disk; random: Random
     text = (await readWholeFile(disk, path)).toString()
   } catch (thrown) {
     if (systemCodeOf(thrown) !== 'ENOENT') throw thrown
-    text = `${random.bytes(16).toString('base64url')}\n`
-    await writeWholeFile(disk, dataDir, NAME, Buffer.from(text))
+    const id = random.bytes(16).toString('base64url')
+    await writeWholeFile(disk, dataDir, NAME, Buffer.from(lineOf(FORMAT, id)))
+    return id
   }
-  if (ID.test(text)) return text.trim()
-  throw new ChronikError('DIRECTORY_ID_DAMAGED', 'corrupt', `${path} is damaged: put it back from a copy`)
+  const [, format, id = ''] = LINE.exec(text) ?? []
+  if (text !== lineOf(Number(format), id)) {
+    throw new ChronikError('DIRECTORY_ID_DAMAGED', 'corrupt', `${path} is damaged: put it back from a copy`)
+  }
+  if (Number(format) === FORMAT) return id
+  const message = `${path} was written by a newer version (format ${format}, known is ${FORMAT}): upgrade first`
+  throw new ChronikError('DIRECTORY_ID_TOO_NEW', 'invalid', message)
+}
+
+function lineOf(format: number, id: string): string {
+  const checked = Buffer.from(`chronik-directory ${format} ${id}`)
+  return `${checked} ${crc32c(checked, 0, checked.length).toString(16).padStart(8, '0')}\n`
 }

@@ -1,4 +1,5 @@
 import { ChronikError } from '#base/errors.ts'
+import { crc32c } from '#bytes/crc32c.kernel.ts'
 import { GENERATION_PREFIX, generationKey, OWNER_KEY } from './archive-names.ts'
 
 // Who owns a store, as JSON: for people, too, who look into a bucket. docs/formats/owner.md shows the fields.
@@ -39,11 +40,11 @@ export interface OwnerFile {
 
 export function encodeGenerationFile(file: GenerationFile): Buffer {
   const { generation, ownerId, host, attempt, begunMs } = file
-  return toJson({ generation, ownerId, host, attempt, begun: new Date(begunMs).toISOString() })
+  return toJson('generation', { generation, ownerId, host, attempt, begun: new Date(begunMs).toISOString() })
 }
 
 export function decodeGenerationFile(key: string, bytes: Buffer): GenerationFile {
-  const fields = fromJson(key, bytes)
+  const fields = fromJson('generation', key, bytes)
   return {
     generation: fields.number('generation'),
     ownerId: fields.text('ownerId'),
@@ -57,11 +58,11 @@ export function encodeOwnerFile(file: OwnerFile): Buffer {
   const { generation, ownerId, host, clusterId, session, writtenMs, phase, archivedTo } = file
   const { takeoverAfterMs, durability, restoreWindowMs } = file
   const who = { generation, ownerId, host, clusterId, session, written: new Date(writtenMs).toISOString() }
-  return toJson({ ...who, takeoverAfterMs, durability, restoreWindowMs, phase, archivedTo })
+  return toJson('owner', { ...who, takeoverAfterMs, durability, restoreWindowMs, phase, archivedTo })
 }
 
 export function decodeOwnerFile(bytes: Buffer): OwnerFile {
-  const fields = fromJson(OWNER_KEY, bytes)
+  const fields = fromJson('owner', OWNER_KEY, bytes)
   return {
     generation: fields.number('generation'),
     ownerId: fields.text('ownerId'),
@@ -77,8 +78,17 @@ export function decodeOwnerFile(bytes: Buffer): OwnerFile {
   }
 }
 
-function toJson(fields: Record<string, unknown>): Buffer {
-  return Buffer.from(`${JSON.stringify({ format: FORMAT, ...fields }, null, 2)}\n`)
+type Kind = 'generation' | 'owner'
+
+function toJson(chronik: Kind, fields: Record<string, unknown>): Buffer {
+  const checked = { chronik, format: FORMAT, ...fields }
+  return Buffer.from(`${JSON.stringify({ ...checked, crc32c: checksumOf(checked) }, null, 2)}\n`)
+}
+
+/** Of the fields in their order, however they are laid out. */
+function checksumOf(fields: Record<string, unknown>): string {
+  const bytes = Buffer.from(JSON.stringify(fields))
+  return crc32c(bytes, 0, bytes.length).toString(16).padStart(8, '0')
 }
 
 class Fields {
@@ -109,7 +119,7 @@ class Fields {
   }
 }
 
-function fromJson(key: string, bytes: Buffer): Fields {
+function fromJson(kind: Kind, key: string, bytes: Buffer): Fields {
   let values: unknown
   try {
     values = JSON.parse(bytes.toString())
@@ -117,7 +127,10 @@ function fromJson(key: string, bytes: Buffer): Fields {
     throw damaged(key, 'it is no JSON', { cause })
   }
   if (typeof values !== 'object' || values === null) throw damaged(key, 'it has no fields')
-  const fields = new Fields(key, values as Record<string, unknown>)
+  const { crc32c: checksum, ...checked } = values as Record<string, unknown>
+  if (checksum !== checksumOf(checked)) throw damaged(key, 'its checksum is of something else')
+  const fields = new Fields(key, checked)
+  if (fields.text('chronik') !== kind) throw damaged(key, `it is no ${kind}`)
   const format = fields.number('format')
   if (format <= FORMAT) return fields
   const message = `${key} was written by a newer version (format ${format}, known is ${FORMAT}): upgrade first`
