@@ -1,5 +1,6 @@
 import { systemCodeOf } from '#base/errors.ts'
 import { Violation } from '#test/simulation/history.ts'
+import { generationKey } from '#tier/recovery/archive-names.ts'
 import type { Host, Started } from './host.ts'
 import type { Act } from './recovery-plan.ts'
 import type { RecoveryWorld } from './recovery-world.ts'
@@ -47,7 +48,8 @@ export class Acts {
     const { hosts } = this.#world
     for (const host of hosts) if (host.process !== null && host.isDead) this.#end(host, true)
     const last = hosts.find(host => host.chronicle !== null && host.chronicle === this.#world.newest)
-    if (last !== undefined) await this.#bringUp([last], false)
+    // One that has begun to take over, and is gone, left nothing but its claim.
+    if (last !== undefined) await this.#bringUp([last], this.#world.bucket.has(generationKey(last.generation + 1)))
     else await this.#takeOver(hosts)
   }
 
