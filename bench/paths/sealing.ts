@@ -42,7 +42,7 @@ export const sealing: Row = {
 async function compare(lab: Lab, sealed: Broker, never: Broker): Promise<Figures> {
   const records = lab.quick ? 400_000 : 1_000_000
   const stream = { raw: true, size: VALUE_BYTES, records }
-  const closed = { size: CLOSED_BYTES, conc: CONNECTIONS, warmup: '1s', seconds: lab.quick ? '3s' : '8s' }
+  const closed = { size: CLOSED_BYTES, conc: CONNECTIONS, warmup: '1s', seconds: lab.quick ? '3s' : '4s' }
   const found: Figures[] = []
   for (let pair = 0; pair < PAIRS; pair++) {
     const streams = await both(lab, [sealed, never], 'stream', stream)

@@ -15,6 +15,8 @@ export class BlockRun {
   readonly loaded: Promise<RangeBytes>
   /** Readers that wait for it or look at it. */
   pins = 0
+  /** Nobody has asked for it yet. */
+  isAhead = false
   #read: RangeBytes | null = null
   #isSettled = false
 
@@ -68,6 +70,8 @@ export class RecentBlocks {
   /** They had to go, and somebody still looks at them. */
   readonly #leaving = new Set<BlockRun>()
   #leavingBytes = 0
+  /** Of those that nobody has asked for yet. */
+  #aheadBytes = 0
 
   constructor(limitBytes: number) {
     this.#limitBytes = limitBytes
@@ -78,8 +82,19 @@ export class RecentBlocks {
     if (run !== undefined) {
       this.#runs.delete(run) // and added again: the set is in the order of use
       this.#runs.add(run)
+      this.#noLongerAhead(run)
     }
     return run
+  }
+
+  #noLongerAhead(run: BlockRun): void {
+    if (run.isAhead) this.#aheadBytes -= run.sizeBytes
+    run.isAhead = false
+  }
+
+  /** Without it what is read ahead would push out what others have read ahead, before they come to it. */
+  get mayReadAhead(): boolean {
+    return this.#aheadBytes < this.#limitBytes / 4 && !this.isOverdrawn
   }
 
   has(segment: StoredSegment, block: number): boolean {
@@ -91,6 +106,7 @@ export class RecentBlocks {
     for (const name of run.names) this.#byName.set(name, run)
     this.#runs.add(run)
     this.#sizeBytes += run.sizeBytes
+    if (run.isAhead) this.#aheadBytes += run.sizeBytes
     run.loaded.catch(() => this.#drop(run))
     this.#reclaim()
     for (const oldest of this.#runs) {
@@ -103,6 +119,7 @@ export class RecentBlocks {
     if (!this.#runs.delete(run)) return
     for (const name of run.names) this.#byName.delete(name)
     this.#sizeBytes -= run.sizeBytes
+    this.#noLongerAhead(run)
     if (run.isFree) run.release()
     else {
       this.#leaving.add(run)

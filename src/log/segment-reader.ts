@@ -15,6 +15,8 @@ const KEPT_INDEX_BYTES = 32 << 20
 const KEPT_BLOCK_BYTES = 64 << 20
 /** Blocks that are asked for in one request. */
 const BLOCKS_AT_ONCE = 8
+/** Blocks that are there before a reader that goes on comes to them. */
+const BLOCKS_AHEAD = 2
 /** A store that takes longer does not answer now: the reader is told so in time to try again. */
 const PATIENCE_MS = 10_000
 
@@ -49,14 +51,17 @@ export class SegmentReader {
   /** The batches of a segment from a place on, whole blocks, at least up to `to`. */
   async span(segment: StoredSegment, place: number, to: number): Promise<SegmentSpan> {
     const index = await this.index(segment)
+    const first = Math.floor(place / BLOCK_BYTES)
     const end = Math.ceil(Math.min(to, segment.sizeBytes) / BLOCK_BYTES)
+    const goesOn = this.#blocks.has(segment, first - 1)
     const runs: BlockRun[] = []
-    for (let block = Math.floor(place / BLOCK_BYTES); block < end; ) {
+    for (let block = first; block < end; ) {
       const run = this.#blocks.find(segment, block) ?? this.#load(segment, index, { first: block, end })
       run.pins++
       runs.push(run)
       block = run.end
     }
+    if (goesOn) this.#readAhead(segment, index, end)
     try {
       await Promise.all(runs.map(run => run.loaded))
       return new SegmentSpan(runs)
@@ -66,12 +71,21 @@ export class SegmentReader {
     }
   }
 
+  /** Who comes there does not wait. One that cannot be read is read again then. */
+  #readAhead(segment: StoredSegment, index: PartIndex, from: number): void {
+    const end = Math.min(from + BLOCKS_AHEAD, Math.ceil(segment.sizeBytes / BLOCK_BYTES))
+    for (let block = from; block < end && this.#blocks.mayReadAhead; block++) {
+      if (!this.#blocks.has(segment, block)) this.#load(segment, index, { first: block, end: block + 1 }, true)
+    }
+  }
+
   /** The first of these blocks, and those behind it that are missing, too. */
-  #load(segment: StoredSegment, index: PartIndex, { first, end }: Blocks): BlockRun {
+  #load(segment: StoredSegment, index: PartIndex, { first, end }: Blocks, isAhead = false): BlockRun {
     const most = Math.min(end, first + BLOCKS_AT_ONCE)
     let missing = first + 1
     while (missing < most && !this.#blocks.has(segment, missing)) missing++
     const run = new BlockRun(segment, { first, end: missing }, run => this.#readBlocks(segment, index, run))
+    run.isAhead = isAhead
     this.#blocks.add(run)
     return run
   }

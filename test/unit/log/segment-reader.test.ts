@@ -331,4 +331,36 @@ describe('a segment is read', () => {
     await lab.readAll(lab.partition(), 0, 1)
     expect(calls).toEqual([])
   })
+
+  it('ahead of who goes on, and of no more readers than there is memory for', async () => {
+    const { lab, bucket } = await cold(30, 200_000)
+    const segment = storedSegment(lab.partition(), lab.partition().segments.at(0))
+    const asked: number[] = []
+    const source: RangeSource = {
+      async readRange(_key, from, length) {
+        if (from !== segment.indexPlace) asked.push((from - segment.place) / MIB)
+        return { bytes: Buffer.from(bucket.peek(segment.key).subarray(from, from + length)), release() {} }
+      },
+      forget: async () => {},
+    }
+    const reader = new SegmentReader(source, lab.clock)
+    const readBlock = async (block: number, key = segment.key) => {
+      const span = await reader.span({ ...segment, key }, block * MIB, (block + 1) * MIB)
+      span.release()
+      return asked.splice(0)
+    }
+    expect(await readBlock(0)).toEqual([0])
+    expect(await readBlock(1)).toEqual([1, 2, 3])
+    expect(await readBlock(2)).toEqual([4])
+    expect(await readBlock(3)).toEqual([5])
+    expect(await readBlock(4)).toEqual([])
+    // Two blocks for each of the first eight.
+    const counts: number[] = []
+    for (let n = 0; n < 10; n++) {
+      await readBlock(0, `reader-${n}`)
+      counts.push((await readBlock(1, `reader-${n}`)).length)
+    }
+    expect(counts).toEqual([3, 3, 3, 3, 3, 3, 3, 3, 1, 1])
+    expect(await readBlock(2, 'reader-0')).toEqual([4])
+  })
 })
