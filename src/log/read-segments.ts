@@ -23,6 +23,8 @@ const SPAN_BYTES = 8 << 20
 const ENOUGH_MS = 5_000
 /** And who has got nothing until then is told to try again: what came meanwhile is in memory. */
 const TOO_LONG_MS = 15_000
+/** So much before the end of a segment the next one is asked for. */
+const NEAR_BYTES = 3 << 20
 
 /** A batch of a segment, by its header. */
 export interface SegmentBatch {
@@ -44,9 +46,23 @@ export async function fillFromSegments(
   const timed = { ...range, beganMs: log.clock.monotonicMs() }
   while (read.nextOffset < endOffset) {
     const segment = segmentAt(partition, read.nextOffset)
-    if (await fillFrom(log, segment, read, timed)) return true
+    const isFull = await fillFrom(log, segment, read, timed)
+    // By then another one may have taken its place: that it is asked for too early costs nothing.
+    if (isFull && isNearEnd(segment, read)) expectAt(log, partition, segment.nextOffset)
+    if (isFull) return true
   }
   return false
+}
+
+/** Not much of it is left for the next read, by its offsets. */
+function isNearEnd({ baseOffset, nextOffset, sizeBytes }: StoredSegment, read: LogSlices): boolean {
+  const leftBytes = ((nextOffset - read.nextOffset) / (nextOffset - baseOffset)) * sizeBytes
+  return leftBytes <= NEAR_BYTES
+}
+
+/** Who reads on comes to the segment that holds the offset soon, if there is one. */
+function expectAt(log: Log, partition: Partition, offset: number): void {
+  if (offset < partition.segments.endOffset(0)) log.segments.expect(segmentAt(partition, offset))
 }
 
 interface TimedRange extends ReadRange {

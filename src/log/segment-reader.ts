@@ -71,6 +71,12 @@ export class SegmentReader {
     }
   }
 
+  /** Who comes to the segment soon does not wait for its begin. */
+  expect(segment: StoredSegment): void {
+    const begin = async (): Promise<void> => this.#readAhead(segment, await this.index(segment), 0)
+    begin().catch(() => {}) // who comes there meets the error
+  }
+
   /** Who comes there does not wait. One that cannot be read is read again then. */
   #readAhead(segment: StoredSegment, index: PartIndex, from: number): void {
     const end = Math.min(from + BLOCKS_AHEAD, Math.ceil(segment.sizeBytes / BLOCK_BYTES))

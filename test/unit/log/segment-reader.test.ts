@@ -29,16 +29,19 @@ interface Cold {
   pace: { latencyMs: number }
 }
 
-/** A partition with a segment of some megabytes in a bucket, of which nothing was read yet. */
-async function cold(count = 15, sizeBytes = BATCH_BYTES): Promise<Cold> {
+/** A partition with segments of some megabytes in a bucket, of which nothing was read yet. */
+async function cold(count = 15, sizeBytes = BATCH_BYTES, segments = 1): Promise<Cold> {
   const clock = new SimClock()
   const pace = { latencyMs: 5 }
   const bucket = new SimBucket({ clock, prng: new Prng(3), latencyMs: () => pace.latencyMs })
   const calls: string[] = []
   const first = await TierLab.open({ clock, bucket, walFileBytes: 1 << 21 })
   const partition = (await first.lab.topic('topic', 2)).partitions[0]!
-  const appended = await first.appendMany(partition, count, { sizeBytes })
-  await first.seal([partition])
+  const appended: Appended[] = []
+  for (let left = segments; left > 0; left--) {
+    appended.push(...(await first.appendMany(partition, count, { sizeBytes })))
+    await first.seal([partition])
+  }
   const lab = await first.closeAndOpen()
   bucket.onCall = ({ verb }) => {
     calls.push(verb)
@@ -330,6 +333,21 @@ describe('a segment is read', () => {
     calls.length = 0
     await lab.readAll(lab.partition(), 0, 1)
     expect(calls).toEqual([])
+  })
+
+  it('in its begin before who reads on comes to it', async () => {
+    const { lab, pace } = await cold(15, BATCH_BYTES, 3)
+    pace.latencyMs = 50
+    const took: number[] = []
+    for (let offset = 0; offset < 45; ) {
+      const beganMs = lab.clock.monotonicMs()
+      offset = (await lab.read(lab.partition(), offset, MIB)).nextOffset
+      took.push(Math.round(lab.clock.monotonicMs() - beganMs))
+      // What the reader does with it.
+      await lab.clock.runFor(250)
+    }
+    // Its index and its batches.
+    expect(took).toEqual([200, ...took.slice(1).fill(0)])
   })
 
   it('ahead of who goes on, and of no more readers than there is memory for', async () => {
