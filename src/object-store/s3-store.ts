@@ -169,6 +169,8 @@ class S3Store implements ObjectStore {
         signal.throwIfAborted()
       }
       token = page.IsTruncated ? page.NextContinuationToken : undefined
+      // What is not listed would count as not there.
+      if (page.IsTruncated && token === undefined) throw notS3(this.#where, 'a list came with no way to the rest of it')
     } while (token !== undefined)
   }
 

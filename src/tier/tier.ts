@@ -58,10 +58,9 @@ export function startTier(options: TierOptions): Tier {
     },
     measure: maxTopics => measureTiers(options.log, maxTopics),
     close: async drainMs => {
-      await localRetention?.close()
-      await collector.close()
-      await rewriter.close()
+      const others = Promise.all([localRetention?.close(), collector.close(), rewriter.close()])
       const leftBytes = drainMs > 0 ? await sealer.drain(drainMs) : 0
+      await others
       if (leftBytes > 0) options.report('warn', `${leftBytes} bytes stay unsealed in the write-ahead log`)
       await sealer.close()
     },

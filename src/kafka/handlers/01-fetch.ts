@@ -269,7 +269,8 @@ class Fetching {
         },
         thrown => {
           timer.cancel()
-          reject(thrown)
+          if (isLate) this.#whyUnread(wanted, thrown)
+          else reject(thrown)
         },
       )
     })

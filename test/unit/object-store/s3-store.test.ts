@@ -190,6 +190,14 @@ describe('over a bad connection S3', () => {
     }
   })
 
+  it('takes a list that does not say how to go on for no list', async () => {
+    const { faults, store } = await behindProxy()
+    const page = '<ListBucketResult><IsTruncated>true</IsTruncated><KeyCount>0</KeyCount></ListBucketResult>'
+    faults.push({ kind: 'answer', status: 200, body: page, type: 'application/xml' })
+    const listing = store.list('', '', patient)[Symbol.asyncIterator]()
+    await expect(listing.next()).rejects.toThrow('a list came with no way to the rest of it')
+  })
+
   it('says that it does not know what became of a write without an answer', async () => {
     const { s3, faults, store } = await behindProxy()
     faults.push({ kind: 'lose' }, { kind: 'reset' })
