@@ -51,6 +51,8 @@ export function replaceSegments(state: State, { ordinal, replaced, by, cleaned }
   if (cleaned === null) return 'NONE'
   partition.cleanedTo = cleaned.toOffset
   partition.cleanHorizonMs = cleaned.horizonMs
+  // Compaction leaves no record of them.
+  partition.aborted = partition.aborted?.from(cleaned.toOffset) ?? null
   return 'NONE'
 }
 

@@ -86,6 +86,12 @@ export class AbortedTransactions extends PackedRows {
     while (this.length > 0 && this.values[this.rowAt(0) + LAST]! < offset) this.dropFirst()
   }
 
+  /** Those that have records from the offset on, null if there are none. This one stays as it is: somebody may read by it. */
+  from(offset: number): AbortedTransactions | null {
+    const first = this.firstReaching(LAST, offset)
+    return first === this.length ? null : new AbortedTransactions(this.rows().slice(first * COLUMNS))
+  }
+
   /** The same packed, in the order of their markers. */
   rowsBetween(from: number, to: number): Float64Array {
     const found = new AbortedTransactions()

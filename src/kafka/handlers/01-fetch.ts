@@ -2,6 +2,7 @@ import { assert } from '#base/assert.ts'
 import type { Timer } from '#base/ports.ts'
 import { endOfEpoch } from '#core/leader-epochs.ts'
 import type { Partition } from '#core/state.ts'
+import type { AbortedTransactions } from '#core/transactions.ts'
 import type { Broker, RequestContext } from '#kafka/broker.ts'
 import { type FetchPlan, planFetch } from '#kafka/fetch-plan.ts'
 import { partitionKey, type SessionPartition } from '#kafka/fetch-sessions.ts'
@@ -45,6 +46,11 @@ interface Reading {
   leftBytes: number
   /** Until then partitions that must be read from elsewhere are waited for. */
   readonly deadlineMs: number
+}
+
+interface FoundRecords {
+  readonly read: LogSlices
+  readonly aborted: AbortedTransactions | null
 }
 
 const NO_ERROR = errorCode('NONE')
@@ -206,11 +212,13 @@ class Fetching {
       const roomBytes = Math.max(0, broker.settings.maxInflightBytes - broker.fetchedBytes)
       const limitBytes = Math.max(0, Math.min(wanted.maxBytes, reading.leftBytes, roomBytes))
       const isFirst = reads.length === 0
+      // Of what is read: compaction may put other records in its place meanwhile, and forget what was aborted among these.
+      const { aborted } = partition
       const take = (read: LogSlices): void => {
         if (read.sizeBytes > 0) reads.push(read)
         broker.fetchedBytes += read.sizeBytes
         reading.leftBytes = Math.max(0, reading.leftBytes - read.sizeBytes)
-        answers.set(wanted, this.#recordsAnswer(wanted, partition, read))
+        answers.set(wanted, this.#recordsAnswer(wanted, partition, { read, aborted }))
       }
       const mayRead = this.#mayRead && (limitBytes > 0 || isFirst)
       const endOffset = this.#endOf(partition)
@@ -285,7 +293,7 @@ class Fetching {
     return { ...answer, currentLeader: { leaderId: this.#broker.settings.nodeId, leaderEpoch } }
   }
 
-  #recordsAnswer(wanted: SessionPartition, partition: Partition, read: LogSlices): PartitionAnswer {
+  #recordsAnswer(wanted: SessionPartition, partition: Partition, { read, aborted }: FoundRecords): PartitionAnswer {
     const { log } = this.#broker
     const answer = {
       partitionIndex: wanted.partition,
@@ -297,15 +305,15 @@ class Fetching {
       records: { byteLength: read.sizeBytes, slices: read.slices },
     }
     if (!this.#isCommittedOnly) return answer
-    const aborted = read.sizeBytes === 0 ? [] : (partition.aborted?.between(wanted.fetchOffset, read.nextOffset) ?? [])
-    return { ...answer, abortedTransactions: aborted }
+    const among = read.sizeBytes === 0 ? [] : (aborted?.between(wanted.fetchOffset, read.nextOffset) ?? [])
+    return { ...answer, abortedTransactions: among }
   }
 
   #divergingAnswer(wanted: SessionPartition, partition: Partition): PartitionAnswer {
     const end = endOfEpoch(partition, wanted.lastFetchedEpoch)
     assert(end !== null, 'an epoch that is not known does not diverge')
     const divergingEpoch = { epoch: end.epoch, endOffset: end.endOffset }
-    return { ...this.#recordsAnswer(wanted, partition, NOTHING), divergingEpoch }
+    return { ...this.#recordsAnswer(wanted, partition, { read: NOTHING, aborted: null }), divergingEpoch }
   }
 
   /** Its records, or all of its topic, may have gone while it was read; or the disk does not give them. */

@@ -213,6 +213,38 @@ describe('objects that nothing refers to any more', () => {
 })
 
 describe('segments that were written anew', () => {
+  it('have nothing of aborted transactions if they were compacted, so that these are forgotten', async () => {
+    const some = await labWith(0)
+    const { lab, partition } = some
+    const from = { fromProducerId: -1, fromEpoch: -1, isNamed: false }
+    const claim = { transactionalId: 'copier', timeoutMs: 1000, ...from, producerId: 1, epoch: 0 }
+    await lab.propose({ kind: 'transactional-id-claimed', ...claim })
+    for (const sequence of [0, 1]) {
+      await lab.append(partition, { sizeBytes: 100, producer: { id: 1, epoch: 0, sequence, isTransactional: true } })
+      await lab.endTransaction('copier', false)
+    }
+    const wholeBytes = partition.extents.sizeBytes()
+    const { aborted } = partition
+    const old = segment(0, 4, { sizeBytes: wholeBytes })
+    expect(await commit(some, { ordinal: partition.ordinal, segment: old })).toBe('NONE')
+    const compacted = (revision: number, toOffset: number) => ({
+      ...({ kind: 'segments-replaced', ordinal: partition.ordinal, cleaned: { toOffset, horizonMs: -1 } } as const),
+      replaced: [segment(0, 4, { revision: revision - 1 })],
+      by: [segment(0, 4, { revision })],
+    })
+    // Up to within the second one: records of it may be behind that.
+    expect(await lab.propose(compacted(1, 3))).toBe('NONE')
+    expect(partition.aborted?.between(0, 4)).toEqual([
+      { producerId: 1, firstOffset: 2, lastOffset: 3, lastStableOffset: 4 },
+    ])
+    expectRoundTrip(some)
+    expect(await lab.propose(compacted(2, 4))).toBe('NONE')
+    expect(partition.aborted).toBe(null)
+    expectRoundTrip(some)
+    // Who reads what was there before still knows.
+    expect(aborted?.between(0, 4).map(({ lastOffset }) => lastOffset)).toEqual([1, 3])
+  })
+
   it('are left out if those before them are not there any more', async () => {
     const some = await labWith(20)
     const old = [segment(0, 5), segment(5, 10)]
