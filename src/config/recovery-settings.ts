@@ -16,7 +16,8 @@ export const RECOVERY_SETTINGS = {
     default: 'local',
     about:
       'When something is acknowledged: `local` when it is on the disk of this machine; `bucket` when it is in the object store, ' +
-      'too: nothing is lost with the machine, and every answer takes a round trip to the store.',
+      'too: nothing is lost with the machine, and every answer takes a round trip to the store. Consumers see a record when its ' +
+      'producer was answered.',
   }),
   takeoverAfterMs: setting({
     group,
