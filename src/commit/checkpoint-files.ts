@@ -133,6 +133,6 @@ export async function removeOldCheckpoints(disk: Disk, directory: string, keeps 
   const gone = positions.slice(0, -keeps)
   for (const position of gone) await disk.remove(`${directory}/${fileName(position)}`)
   // One that came back after a power loss would want files of the log that are trimmed.
-  if (gone.length > 0) await disk.syncDirectory(directory)
+  await disk.syncDirectory(directory)
   return kept[0] ?? 0
 }

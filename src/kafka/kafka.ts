@@ -149,6 +149,7 @@ export async function listenKafka(options: KafkaOptions): Promise<KafkaListener>
       await listener.close()
       endWatch()
       await hub.close(clock, deadlineMs)
+      broker.log.endAnswers()
       await broker.transactions.close()
       broker.groups.close()
       await endRetention()

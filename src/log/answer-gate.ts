@@ -60,6 +60,9 @@ export class AnswerGate {
   #held: HeldAnswers[] = []
   /** By ordinal, of what is held first. */
   #bounds = new Map<number, ReadBound>()
+  /** From here on nothing will ever be answered. */
+  #refusedFrom: number | null = null
+  #isOpen = false
 
   constructor(mayAnswer: (endPosition: number) => boolean) {
     this.#mayAnswer = mayAnswer
@@ -67,12 +70,23 @@ export class AnswerGate {
 
   /** Null: all that is committed is answered. */
   get heldFrom(): number | null {
-    return this.#held[0]?.position ?? null
+    return this.#held[0]?.position ?? this.#refusedFrom
+  }
+
+  /** Resolves when all that is committed now is answered; rejects if that never will be. */
+  answered(): Promise<void> {
+    const last = this.#held.at(-1)
+    return last === undefined ? Promise.resolve() : new Promise((resolve, reject) => last.decideLater(resolve, reject))
+  }
+
+  /** From now on all may be answered at once. */
+  open(): void {
+    this.#isOpen = true
   }
 
   /** Null if what is between the positions is answered at once; else its answers are to be kept in what is returned. */
   keep(position: number, endPosition: number): HeldAnswers | null {
-    if (this.#held.length === 0 && this.#mayAnswer(endPosition)) return null
+    if (this.#held.length === 0 && this.#mayGo(endPosition)) return null
     assert(endPosition > (this.#held.at(-1)?.endPosition ?? -1), 'groups come in the order of the log')
     const held = new HeldAnswers(position, endPosition)
     this.#held.push(held)
@@ -93,7 +107,7 @@ export class AnswerGate {
   /** Lets go what may go now; `freed` is told of partitions of which more may be read. True if there was something. */
   letGo(freed: (ordinal: number) => void): boolean {
     let count = 0
-    while (count < this.#held.length && this.#mayAnswer(this.#held[count]!.endPosition)) count++
+    while (count < this.#held.length && this.#mayGo(this.#held[count]!.endPosition)) count++
     const gone = this.#held.splice(0, count)
     if (count > 0) this.#bounds = firstBounds(this.#held)
     for (const held of gone) for (const ordinal of held.bounds.keys()) freed(ordinal)
@@ -102,8 +116,13 @@ export class AnswerGate {
     return count > 0
   }
 
+  #mayGo(endPosition: number): boolean {
+    return this.#isOpen || this.#mayAnswer(endPosition)
+  }
+
   /** Nothing more will be answered. */
   refuseAll(error: ChronikError): void {
+    this.#refusedFrom ??= this.#held[0]?.position ?? null
     for (const held of this.#held.splice(0)) held.refuse(error)
   }
 }

@@ -100,7 +100,13 @@ export async function* followAccepted(
     const gone = file === undefined || position >= file.endPosition
     if (gone) {
       const next = log.commits.files.all.find(candidate => candidate.position > position)
-      position = next?.position ?? log.commits.position
+      const nextPosition = next?.position ?? log.commits.position
+      if (nextPosition > answeredPosition(log)) {
+        // What is told of a gap is all that there is before its end.
+        await nextCommit(log, signal)
+        continue
+      }
+      position = nextPosition
       yield gapBefore(log.state, position)
       continue
     }

@@ -296,6 +296,17 @@ export class Log implements CommitOwner<Gathered>, Effects {
     this.options.afterCommit()
   }
 
+  /** Resolves when all that is committed now is answered: who goes by the state, and not by a change of his own, waits for it. */
+  answered(): Promise<void> {
+    return this.gate.answered()
+  }
+
+  /** Nobody outside waits for answers any more; who does inside need not wait for copies. */
+  endAnswers(): void {
+    this.gate.open()
+    this.answerHeld()
+  }
+
   refused(group: CommitGroup<Gathered>, error: ChronikError): void {
     const { tickets, slots, changes } = group.attachment
     for (const [i, ticket] of tickets.entries()) ticket.refused(slots[i]!, error)

@@ -61,7 +61,7 @@ export class SegmentReader {
       runs.push(run)
       block = run.end
     }
-    if (goesOn) this.#readAhead(segment, index, end)
+    if (goesOn && this.#source.readAhead === undefined) this.#readAhead(segment, index, end)
     try {
       await Promise.all(runs.map(run => run.loaded))
       return new SegmentSpan(runs)
@@ -73,6 +73,12 @@ export class SegmentReader {
 
   /** Who comes to the segment soon does not wait for its begin. */
   expect(segment: StoredSegment): void {
+    const { key, place, sizeBytes, indexPlace, indexBytes } = segment
+    if (this.#source.readAhead !== undefined) {
+      this.#source.readAhead(key, indexPlace, indexBytes)
+      this.#source.readAhead(key, place, Math.min(sizeBytes, BLOCKS_AHEAD * BLOCK_BYTES))
+      return
+    }
     const begin = async (): Promise<void> => this.#readAhead(segment, await this.index(segment), 0)
     begin().catch(() => {}) // who comes there meets the error
   }

@@ -12,6 +12,8 @@ export interface RangeBytes {
 export interface RangeSource {
   /** As the store's getRange. */
   readRange(key: string, from: number, length: number, signal: AbortSignal): Promise<RangeBytes>
+  /** Of a cache, which reads ahead by itself: somebody will probably ask for this range soon. */
+  readAhead?(key: string, from: number, length: number): void
   /** What is kept of the object, if anything, is not right: the next one who asks gets what the store has. */
   forget(key: string): Promise<void>
 }
@@ -40,6 +42,7 @@ export function tellingWhy(source: RangeSource, failure: () => Error | null): Ra
         throw signal.aborted ? (failure() ?? thrown) : thrown
       }
     },
+    ...(source.readAhead === undefined ? {} : { readAhead: source.readAhead.bind(source) }),
     forget: key => source.forget(key),
   }
 }

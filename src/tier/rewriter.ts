@@ -5,6 +5,7 @@ import { PiecePool } from '#bytes/piece-pool.ts'
 import { OWN_OBJECT } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 import type { Log, TopicRules } from '#log/log.ts'
+import { lastStableOffset } from '#log/read-bounds.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
 import type { TierWork } from '#observe/tier-metrics.ts'
 import { type CompactionResult, compactSegments } from './compact-segments.ts'
@@ -119,9 +120,11 @@ export class Rewriter {
   #planFor(partition: Partition): CompactionPlan | null {
     const { log, topicRules, clock } = this.#options
     if (log.state.partitions[partition.ordinal] !== partition || this.#aside.has(partition)) return null
-    const { cleanedTo, cleanHorizonMs, lastStableOffset } = partition
+    const { cleanedTo, cleanHorizonMs } = partition
     const segments = Array.from({ length: partition.segments.length }, (_, i) => partition.segments.at(i))
-    const compactable = { segments, cleanedTo, lastStableOffset, lastHorizonMs: cleanHorizonMs }
+    // A value that is not answered takes the place of no other.
+    const stable = { lastStableOffset: lastStableOffset(log, partition) }
+    const compactable = { segments, cleanedTo, ...stable, lastHorizonMs: cleanHorizonMs }
     return planCompaction(compactable, topicRules.of(partition.topic).config, clock.nowMs())
   }
 

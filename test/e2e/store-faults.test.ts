@@ -133,6 +133,24 @@ class Scene {
     return answers[0]!.partitions[0]!.offset
   }
 
+  async commitOffset(committedOffset: number): Promise<void> {
+    const partitions = [{ partitionIndex: 0, committedOffset, committedLeaderEpoch: -1, committedMetadata: '' }]
+    const member = { groupId: 'readers', generationIdOrMemberEpoch: -1, memberId: '' }
+    await this.wire.send('OffsetCommit', 8, { ...member, topics: [{ name: TOPIC, partitions }] })
+  }
+
+  async committedOffset(): Promise<number> {
+    const topics = [{ name: TOPIC, partitionIndexes: [0] }]
+    const { topics: answers } = await this.wire.send('OffsetFetch', 5, { groupId: 'readers', topics })
+    return answers![0]!.partitions[0]!.committedOffset
+  }
+
+  async deleteRecords(offset: number): Promise<string> {
+    const topics = [{ name: TOPIC, partitions: [{ partitionIndex: 0, offset }] }]
+    const { topics: answers } = await this.wire.send('DeleteRecords', 2, { topics, timeoutMs: 5000 })
+    return errorName(answers[0]!.partitions[0]!.errorCode)
+  }
+
   async untilSealed(): Promise<void> {
     await until('all is sealed', async () => (await this.metric('chronik_unsealed_bytes')) === 0, HEALS_WITHIN_MS)
   }
@@ -239,10 +257,20 @@ describe('a bucket that does not answer', () => {
     await scene.connect()
     expect(await allOf(scene)).toEqual(['value-0'])
     expect(await scene.latestOffset()).toBe(1)
+    // Nor an offset that was committed, or what somebody else has asked for in vain until now.
+    void scene.commitOffset(1)
+    await scene.connect()
+    const committed = scene.committedOffset()
+    await scene.connect()
+    void scene.deleteRecords(1)
+    await scene.connect()
+    const deleted = scene.deleteRecords(1)
+    const first = await Promise.race([committed, deleted, new Promise(resolve => setTimeout(resolve, 1000, 'held'))])
+    expect(first).toBe('held')
     scene.faults(null)
-    expect(await held).toBe('NONE')
+    expect([await held, await committed, await deleted]).toEqual(['NONE', 1, 'NONE'])
     await scene.produceAll(['value-2'])
-    expect(await allOf(scene)).toEqual(numbered(3))
+    expect(await allOf(scene, 1)).toEqual(numbered(2, 1))
   })
 })
 
@@ -336,6 +364,22 @@ describe('a broker that is stopped while its bucket does not answer', () => {
     scene.faults(null)
     await scene.restart()
     expect(await allOf(scene)).toEqual(numbered(5))
+  })
+
+  it('ends in time, too, when it may not answer any more', async () => {
+    const scene = await Scene.begin({ CHRONIK_TAKEOVER_AFTER_MS: '2000', CHRONIK_DRAIN_MS: '1000' })
+    await scene.produceAll(['value-0'])
+    // Only what says whose bucket it is: segments are written, and what tells of them waits like everything else.
+    scene.faults(({ path }) => (isSegment(path) ? null : { kind: 'hang' }))
+    await until('it is told', async () => (await scene.ready()).text.includes('nothing is acknowledged'))
+    void scene.produce('value-1').catch(() => {})
+    await scene.connect()
+    void scene.deleteRecords(1).catch(() => {})
+    await new Promise(resolve => setTimeout(resolve, 500))
+    await scene.broker.stop()
+    scene.faults(null)
+    await scene.restart()
+    expect(await allOf(scene, 1)).toEqual(numbered(1, 1))
   })
 })
 

@@ -149,7 +149,11 @@ export class TransactionCoordinator {
     try {
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
         const decision = decide(newProducerId)
-        if (decision.kind === 'answer') return decision.answer
+        if (decision.kind === 'answer') {
+          // What it says was done may not be answered yet itself.
+          if (decision.answer.error === 'NONE') await this.#log.answered()
+          return decision.answer
+        }
         if (decision.kind === 'needs-producer-id') {
           newProducerId = await this.#producerIds.take()
           continue

@@ -1,4 +1,5 @@
 import { assert } from '#base/assert.ts'
+import { ChronikError } from '#base/errors.ts'
 import type { Timer } from '#base/ports.ts'
 import { endOfEpoch } from '#core/leader-epochs.ts'
 import type { Partition } from '#core/state.ts'
@@ -277,8 +278,8 @@ class Fetching {
         },
         thrown => {
           timer.cancel()
-          if (isLate) this.#whyUnread(wanted, thrown)
-          else reject(thrown)
+          if (!isLate) reject(thrown)
+          else if (thrown instanceof ChronikError && thrown.kind !== 'closed') this.#whyUnread(wanted, thrown)
         },
       )
     })

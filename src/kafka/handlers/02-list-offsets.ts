@@ -132,13 +132,15 @@ async function find(
       return { timestamp: -1, offset: logStart, leaderEpoch: epochAt(partition, logStart) }
     case EARLIEST_LOCAL:
     case EARLIEST_PENDING_UPLOAD: {
-      const offset = Math.max(logStart, walStart)
+      const offset = Math.max(logStart, Math.min(walStart, endOffset))
       return { timestamp: -1, offset, leaderEpoch: epochAt(partition, offset) }
     }
-    case LATEST_TIERED:
+    case LATEST_TIERED: {
       // Kafka: the last offset in the other tier, as it was offered.
       if (segments.length === 0) return NOWHERE
-      return { timestamp: -1, offset: walStart - 1, leaderEpoch: epochAt(partition, walStart - 1) }
+      const offset = Math.min(walStart, endOffset) - 1
+      return { timestamp: -1, offset, leaderEpoch: epochAt(partition, offset) }
+    }
     default: {
       const found =
         timestamp === MAX_TIMESTAMP

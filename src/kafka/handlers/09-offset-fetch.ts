@@ -20,22 +20,30 @@ type PartitionAnswer = TopicAnswer['partitions'][number]
 export const offsetFetch = defineHandler(
   { request: OffsetFetchRequest, response: OffsetFetchResponse, versions: [1, 10] },
   (request, context) => {
-    const { groupId, topics, requireStable } = request
-    const reading: Reading = { ...context, pending: requireStable ? new Map() : null }
-    if (context.version >= SEVERAL_FROM) return { groups: request.groups.map(wanted => answerGroup(wanted, reading)) }
-    const wanted: WantedGroup = {
-      groupId,
-      memberId: null,
-      memberEpoch: -1,
-      topics: topics?.map(topic => ({ ...topic, topicId: '' })) ?? null,
-    }
-    const answer = answerGroup(wanted, reading)
-    return {
-      topics: answer.topics.map(({ name, partitions }) => ({ name: name ?? '', partitions })),
-      errorCode: answer.errorCode ?? NONE,
-    }
+    const { log } = context.broker
+    // An offset that is not answered may never have been committed.
+    return log.gate.heldFrom === null
+      ? answerAll(request, context)
+      : log.answered().then(() => answerAll(request, context))
   },
 )
+
+function answerAll(request: OffsetFetchRequest, context: RequestContext): OffsetFetchResponse {
+  const { groupId, topics, requireStable } = request
+  const reading: Reading = { ...context, pending: requireStable ? new Map() : null }
+  if (context.version >= SEVERAL_FROM) return { groups: request.groups.map(wanted => answerGroup(wanted, reading)) }
+  const wanted: WantedGroup = {
+    groupId,
+    memberId: null,
+    memberEpoch: -1,
+    topics: topics?.map(topic => ({ ...topic, topicId: '' })) ?? null,
+  }
+  const answer = answerGroup(wanted, reading)
+  return {
+    topics: answer.topics.map(({ name, partitions }) => ({ name: name ?? '', partitions })),
+    errorCode: answer.errorCode ?? NONE,
+  }
+}
 
 /** `pending`: of groups that were asked for so far; what is in it is not told. Null: everything is. */
 interface Reading extends Pick<RequestContext, 'broker' | 'version'> {

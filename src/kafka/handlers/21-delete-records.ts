@@ -3,7 +3,7 @@ import { defineHandler } from '#kafka/handler.ts'
 import { partitionNamed } from '#kafka/partitions.ts'
 import { DeleteRecordsRequest, DeleteRecordsResponse } from '#kafka/protocol/apis/21-delete-records.ts'
 import { errorCode, type KafkaErrorName } from '#kafka/protocol/protocol.ts'
-import { propose } from '#kafka/refusal.ts'
+import { propose, storageRefusal } from '#kafka/refusal.ts'
 import { highWatermark } from '#log/read-bounds.ts'
 
 // DeleteRecords v0-2: moves the start of logs. It may come to stand within a batch; never moves back.
@@ -42,6 +42,13 @@ async function deleteBefore(broker: Broker, topic: string, partitionIndex: numbe
   if (offset > partition.logStart) {
     const problem = await propose(broker, { kind: 'log-start-moved', ordinal: partition.ordinal, offset })
     if (problem !== null) return refused(problem.code)
+  } else {
+    // Who was before may not be answered yet.
+    try {
+      await broker.log.answered()
+    } catch (thrown) {
+      return refused(storageRefusal(thrown).code)
+    }
   }
   return { partitionIndex, lowWatermark: partition.logStart, errorCode: errorCode('NONE') }
 }

@@ -350,6 +350,19 @@ describe('a segment is read', () => {
     expect(took).toEqual([200, ...took.slice(1).fill(0)])
   })
 
+  it('in its begin by a cache, too, which asks for that when it asks for nothing else', async () => {
+    const some = await cold(30, 200_000)
+    const { lab, calls } = some
+    const segment = storedSegment(lab.partition(), lab.partition().segments.at(0))
+    const reader = cached(some)
+    reader.expect(segment)
+    await lab.clock.runFor(1000)
+    const asked = calls.length
+    const span = await lab.clock.run(reader.span(segment, 0, MIB))
+    span.release()
+    expect([asked, calls.length]).toEqual([2, 2])
+  })
+
   it('ahead of who goes on, and of no more readers than there is memory for', async () => {
     const { lab, bucket } = await cold(30, 200_000)
     const segment = storedSegment(lab.partition(), lab.partition().segments.at(0))
