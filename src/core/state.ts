@@ -32,7 +32,7 @@ export class Partition {
   leaderEpoch = FIRST_LEADER_EPOCH
   /** Of the epochs behind the first one, oldest first; null if there are none. */
   laterEpochs: EpochStart[] | null = null
-  /** Of the next record: the high watermark, since a record is applied only when it is durable. */
+  /** Of the next record. Consumers read no further, and less while it is not answered: log/read-bounds.ts. */
   nextOffset = 0
   /** Records before it are gone. */
   logStart = 0

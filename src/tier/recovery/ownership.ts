@@ -95,7 +95,7 @@ async function archivedEnd(
 
 /** What the owner wrote last, and for how long it has been silent. */
 async function lookAtOwner(
-  { store, random, signal }: OwnershipOptions,
+  { store, random, signal, report }: OwnershipOptions,
   newest: GenerationFile | null,
 ): Promise<Pick<StoreFacts, 'owner' | 'silentMs'>> {
   if (newest === null) return { owner: null, silentMs: Number.POSITIVE_INFINITY }
@@ -106,6 +106,11 @@ async function lookAtOwner(
   const written = [await store.head(OWNER_KEY, signal), await store.head(generationKey(newest.generation), signal)]
   const lastMs = Math.max(...written.map(facts => facts?.modifiedMs ?? 0))
   const owner = written[0] === null ? null : await readOwner(store, signal)
+  if (owner === null && written[0] !== null) {
+    // What it has promised may be more than usual: nobody knows how long is long enough.
+    report('warn', `${OWNER_KEY} in ${store.place} cannot be read: its owner counts as one that lives`)
+    return { owner, silentMs: 0 }
+  }
   return { owner, silentMs: (now?.modifiedMs ?? 0) - lastMs }
 }
 

@@ -112,6 +112,20 @@ describe('a start', () => {
     expect(second.log.state.topics.size).toBe(1)
   })
 
+  it('needs --take-over where nobody can read what the owner has promised', async () => {
+    const lab = new RecoveryLab()
+    const first = await owner(lab)
+    first.kill()
+    const bytes = lab.bucket.peek('owner.json')
+    lab.bucket.poke('owner.json', Buffer.from(bytes.toString().replace('10000', '90000')))
+    await lab.clock.runFor(3_600_000)
+    const second = await lab.machine()
+    expect(await codeOf(second.start())).toBe('STORE_HAS_OWNER')
+    expect(second.reports).toContainEqual(expect.stringContaining('owner.json in sim://bucket cannot be read'))
+    await second.start({ takeOver: true })
+    expect(second.running.lab.partition().nextOffset).toBe(1)
+  })
+
   it('with a directory whose store was taken over is refused, and names who did', async () => {
     const lab = new RecoveryLab()
     const first = await owner(lab)
