@@ -127,6 +127,21 @@ class Scene {
     })
   }
 
+  /** What comes at an offset, in so long that nobody waits in vain. */
+  async next(fetchOffset: number): Promise<string[]> {
+    const partitions = [{ partition: 0, fetchOffset, partitionMaxBytes: 1 << 20 }]
+    const topics = [{ topic: TOPIC, partitions }]
+    const { responses } = await this.wire.send('Fetch', 11, {
+      maxWaitMs: 25_000,
+      minBytes: 1,
+      maxBytes: 8 << 20,
+      topics,
+    })
+    return readBatches(responses[0]!.partitions[0]!.records)
+      .flatMap(recordsOf)
+      .map(({ value }) => `${value}`.replace(/\.*$/, ''))
+  }
+
   async latestOffset(): Promise<number> {
     const topics = [{ name: TOPIC, partitions: [{ partitionIndex: 0, timestamp: -1 }] }]
     const { topics: answers } = await this.wire.send('ListOffsets', 5, { topics })
@@ -257,7 +272,9 @@ describe('a bucket that does not answer', () => {
     await scene.connect()
     expect(await allOf(scene)).toEqual(['value-0'])
     expect(await scene.latestOffset()).toBe(1)
+    const waiting = scene.next(1)
     // Nor an offset that was committed, or what somebody else has asked for in vain until now.
+    await scene.connect()
     void scene.commitOffset(1)
     await scene.connect()
     const committed = scene.committedOffset()
@@ -265,10 +282,16 @@ describe('a bucket that does not answer', () => {
     void scene.deleteRecords(1)
     await scene.connect()
     const deleted = scene.deleteRecords(1)
-    const first = await Promise.race([committed, deleted, new Promise(resolve => setTimeout(resolve, 1000, 'held'))])
+    const first = await Promise.race([
+      waiting,
+      committed,
+      deleted,
+      new Promise(resolve => setTimeout(resolve, 1000, 'held')),
+    ])
     expect(first).toBe('held')
     scene.faults(null)
     expect([await held, await committed, await deleted]).toEqual(['NONE', 1, 'NONE'])
+    expect(await waiting).toEqual(['value-1'])
     await scene.produceAll(['value-2'])
     expect(await allOf(scene, 1)).toEqual(numbered(2, 1))
   })
