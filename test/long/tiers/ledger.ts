@@ -73,6 +73,8 @@ export class Stream {
 }
 
 export class Ledger {
+  /** A disk is gone with what was acknowledged last. */
+  mayHaveLost = false
   readonly #streams = new Map<string, Stream>()
   readonly #transactions: (readonly Sent[])[] = []
   readonly #prng: Prng
@@ -182,6 +184,7 @@ export class Ledger {
 
   /** With the disk what was not acknowledged may have gone, too; with `all`, and what was acknowledged last: nobody knows where it is. */
   forgetPlaces(all: boolean): void {
+    this.mayHaveLost ||= all
     for (const { entries } of this.streams) {
       for (const entry of entries) if (all || entry.fate !== 'stored') entry.offset = -1
     }

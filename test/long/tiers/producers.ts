@@ -221,7 +221,7 @@ async function oneTransaction(client: Client, plan: LoadPlan, producer: Producer
   } catch (thrown) {
     // It was not committed: nobody will see it, however it ends.
     for (const one of sent) ledger.aborted(one)
-    if (!(thrown instanceof Unwanted) && !mayFailTransaction(causeOf(thrown))) {
+    if (!(thrown instanceof Unwanted) && !mayFailTransaction(causeOf(thrown), ledger)) {
       throw new BrokenPromise(`${plan.name} got ${describe(thrown)}`, { cause: thrown })
     }
     return transaction.abort().then(
@@ -233,7 +233,7 @@ async function oneTransaction(client: Client, plan: LoadPlan, producer: Producer
   try {
     await transaction.commit()
   } catch (thrown) {
-    if (!mayFailTransaction(causeOf(thrown))) {
+    if (!mayFailTransaction(causeOf(thrown), ledger)) {
       throw new BrokenPromise(`${plan.name} got ${describe(thrown)}`, { cause: thrown })
     }
     ledger.undecided(sent)
@@ -250,8 +250,10 @@ class Unwanted extends Error {
 }
 
 /** One that was not ended for so long that the broker did it, or that the broker ends at the moment. */
-function mayFailTransaction(thrown: unknown): boolean {
+function mayFailTransaction(thrown: unknown, { mayHaveLost }: Ledger): boolean {
   const { type } = thrown as { type?: string }
+  // Of a lost disk nobody knows how many ends of transactions were on it: all producers of them have another id.
+  if (mayHaveLost && type === 'INVALID_PRODUCER_ID_MAPPING') return true
   return (
     isPassing(thrown) || ['INVALID_TXN_STATE', 'INVALID_PRODUCER_EPOCH', 'CONCURRENT_TRANSACTIONS'].includes(type ?? '')
   )
