@@ -82,6 +82,8 @@ export class Machine {
   progress = new RecoveryProgress()
   disk!: SimDisk
   walSync: LogOptions['sync'] = 'always'
+  /** What is before it will be in a segment soon. */
+  tailedFrom = 0
   #running: Running | null = null
   #failures: ChronikError[] = []
 
@@ -139,7 +141,7 @@ export class Machine {
         unpack,
         progress: this.progress,
         metrics: { created() {}, uploaded() {}, failed() {}, copied() {} },
-        tailedFrom: () => 0,
+        tailedFrom: () => this.tailedFrom,
         report: (level, message) => this.reports.push(`${level}: ${message}`),
         failed: error => failures.push(error),
       }),

@@ -77,6 +77,8 @@ interface Job {
   /** None: there is nothing new, or the chain begins anew with the checkpoint. */
   readonly pieces: DatedPiece[]
   readonly checkpoint: Buffer | null
+  /** For who waits, everything goes with it. Who comes later waits for the next one. */
+  readonly isLast: boolean
   readonly beginsChain: boolean
   readonly position: number
   readonly stateTimeMs: number
@@ -213,7 +215,8 @@ export class Archive {
   #nextJob(): Job {
     const { tape, log, clock } = this.#options
     const nowMs = clock.monotonicMs()
-    const about = { position: tape.endPosition, stateTimeMs: log.state.timeMs }
+    const isLast = this.#waiters.length > 0
+    const about = { isLast, position: tape.endPosition, stateTimeMs: log.state.timeMs }
     const sinceMs = this.#changedMs < 0 ? nowMs : this.#changedMs
     this.#changedMs = -1
     const beginsChain = tape.isBroken
@@ -246,7 +249,7 @@ export class Archive {
   async #do(job: Job, signal: AbortSignal): Promise<void> {
     const { pieces, position, checkpoint, beginsChain } = job
     const { log, tail, tape, settings, catalogue, generation, report } = this.#options
-    await tail.upload(position, this.#waiters.length > 0, signal)
+    await tail.upload(position, job.isLast, signal)
     if (tape.freedTo > (pieces.at(-1)?.to ?? position)) {
       // What went into a segment, or was deleted, before it was copied: without saying so the store would miss it. If it cannot be
       // said nothing is, until the chain begins anew.
@@ -265,7 +268,7 @@ export class Archive {
     if (checkpoint === null) return
     try {
       if (!beginsChain) await this.#putCheckpoint(job, signal)
-      this.#tell(waiter => waiter.position <= position)
+      this.#tell(waiter => job.isLast && waiter.position <= position)
       await catalogue.addedCheckpoint({ generation, position }, signal)
     } catch (thrown) {
       // The pieces go on without it, and the next one comes at its time.

@@ -5,6 +5,7 @@ import { generationKey, OWNER_KEY } from './archive-names.ts'
 import { decodeGenerationFile, describeOwner, encodeOwnerFile, type OwnerFile } from './owner-format.ts'
 import { readOwner } from './ownership.ts'
 import { withPatience } from './patience.ts'
+import { STORE_CLOCK_STEP_MS } from './start-decision.ts'
 
 // Says again and again that the owner lives, and looks whether it still is the owner. Who takes over creates the next generation
 // first, and then waits until it has heard nothing for as long as the owner promised; the owner stops to answer when it could not
@@ -30,6 +31,13 @@ export interface LeaseOptions {
   report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
 }
 
+interface Stranger {
+  readonly session: string
+  readonly writtenMs: number
+  readonly firstMs: number
+  readonly lastMs: number
+}
+
 export class OwnerLease {
   readonly #options: LeaseOptions
   readonly #ended = new AbortController()
@@ -39,6 +47,8 @@ export class OwnerLease {
   #timer: Timer | null = null
   #renewing: Promise<void> | null = null
   #failingSinceMs: number | null = null
+  /** Another process of the same owner: what it wrote last, and when that and anything of it was seen first. */
+  #stranger: Stranger | null = null
 
   constructor(options: LeaseOptions) {
     this.#options = options
@@ -160,12 +170,30 @@ export class OwnerLease {
     this.#fence(`${store.place} was taken over by ${describeOwner(next)}`)
   }
 
-  /** A copy of the data directory has the same id, and does not see its lock. */
+  /**
+   * A copy of the data directory has the same id, and does not see its lock. But what the process before has written may come late:
+   * only who goes on writing lives, and until that is known nothing is answered.
+   */
   async #checkSession(signal: AbortSignal): Promise<void> {
-    const { store, me } = this.#options
+    const { store, me, clock } = this.#options
     const owner = await readOwner(store, signal)
+    const known = this.#stranger
+    this.#stranger = null
     if (owner === null || owner.generation !== me.generation || owner.session === me.session) return
-    this.#fence(`a copy of this data directory writes to ${store.place}, from ${owner.host}`)
+    const { host, session, writtenMs, takeoverAfterMs } = owner
+    this.#heldUntil = NOT_HELD
+    const nowMs = clock.monotonicMs()
+    const firstMs = known?.firstMs ?? nowMs
+    const isAgain = known !== null && known.session === session && known.writtenMs === writtenMs
+    const lastMs = isAgain ? known.lastMs : nowMs
+    // Who could not write for so long has stopped to answer; and nothing is that late.
+    const enoughMs = (takeoverAfterMs < 0 ? UNPROMISED_MS : takeoverAfterMs) + STORE_CLOCK_STEP_MS
+    if (lastMs - firstMs >= enoughMs)
+      this.#fence(`a copy of this data directory writes to ${store.place}, from ${host}`)
+    if (nowMs - lastMs >= enoughMs) return
+    this.#stranger = { session, writtenMs, firstMs, lastMs }
+    const message = `another process of this data directory has written to ${store.place}, on ${host}: it is the one before, late, or a copy`
+    throw new ChronikError('OWNER_UNSURE', 'unavailable', message)
   }
 
   #fence(what: string): never {

@@ -311,6 +311,40 @@ describe('two that want the same store', () => {
 })
 
 describe('an owner', () => {
+  it('that meets what its last process wrote, late, answers nothing for a while, and goes on', async () => {
+    const lab = new RecoveryLab()
+    const machine = await owner(lab)
+    const before = lab.bucket.peek('owner.json')
+    machine.kill()
+    await machine.start()
+    await lab.clock.runFor(1000)
+    const { lab: log, failures } = machine.running
+    lab.bucket.poke('owner.json', before)
+    await lab.clock.runFor(3000)
+    let answered = 0
+    void log.send(log.batch(log.partition())).then(() => answered++)
+    await lab.clock.runFor(5000)
+    expect([answered, failures]).toEqual([0, []])
+    await lab.clock.runFor(7000)
+    expect([answered, failures]).toEqual([1, []])
+    expect(machine.reports).toContainEqual(
+      expect.stringMatching(/could not be renewed: another process of this data directory/),
+    )
+  })
+
+  it('of which there is a copy stops if that lives: one of them goes on', async () => {
+    const lab = new RecoveryLab()
+    const first = await owner(lab)
+    const copy = await lab.machine()
+    copy.disk = first.disk.copy()
+    await copy.start()
+    await lab.clock.runFor(30_000)
+    const failures = [first, copy].flatMap(({ running }) => running.failures)
+    expect(failures.map(({ message }) => message)).toEqual([
+      expect.stringContaining('a copy of this data directory writes to sim://bucket'),
+    ])
+  })
+
   it('that wakes up after a takeover answers nothing', async () => {
     const lab = new RecoveryLab()
     const first = await owner(lab)

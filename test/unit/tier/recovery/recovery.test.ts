@@ -26,6 +26,33 @@ describe('a machine that is lost', () => {
     expect(second.log.state.generation).toBe(2)
   })
 
+  it('that was stopped while a checkpoint was written has everything in the bucket', async () => {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    // As if all of it would be sealed soon.
+    first.tailedFrom = Number.POSITIVE_INFINITY
+    await first.start({ checkpointRecords: 1 })
+    const { lab: log } = first.running
+    await log.topic('topic')
+    let isUnderWay = false
+    lab.bucket.onCall = ({ verb, key }) => {
+      isUnderWay ||= verb === 'put' && key.startsWith('checkpoints/')
+      return null
+    }
+    let count = 0
+    while (!isUnderWay) {
+      void log.send(log.batch(log.partition()))
+      count++
+      const nextMs = lab.clock.monotonicMs() + 500
+      await lab.clock.runUntil(() => isUnderWay || lab.clock.monotonicMs() >= nextMs)
+    }
+    await first.stop()
+    const second = await lab.machine()
+    await second.start()
+    expect(count).toBeGreaterThan(5)
+    expect(second.running.lab.partition().nextOffset).toBe(count)
+  })
+
   it('that was stopped comes back as it was', async () => {
     const lab = new RecoveryLab()
     const first = await lab.machine()
