@@ -207,8 +207,11 @@ export class Acts {
   /** A machine that has come back, or was there all the time, finds out whether it owns anything. */
   async #settle(owner: Host, comeBack: () => void): Promise<void> {
     comeBack()
-    // The new owner may have died meanwhile: the old one finds out all the same.
-    const isFound = (): boolean => this.#world.hosts.every(host => host.isDead || host.chronicle === this.#world.newest)
+    // The new owner may have died meanwhile, or have left no more than a claim: the old one finds out all the same.
+    const { hosts, bucket } = this.#world
+    const isTaken = ({ generation }: Host): boolean => bucket.has(generationKey(generation + 1))
+    const isOwner = (host: Host): boolean => host.chronicle === this.#world.newest && !isTaken(host)
+    const isFound = (): boolean => hosts.every(host => host.isDead || isOwner(host))
     this.#world.faults(false)
     if (!(await this.#world.drive(isFound, 60_000))) throw new Violation('there are two owners, and neither finds out')
     this.#world.faults(true)
@@ -314,7 +317,7 @@ export class Acts {
         if (answers.includes(started.code)) return started
         if (started.code === 'STORE_HAS_OWNER' && this.#isOwned(host)) return started
         // It had begun to take over when another one did.
-        const isPassedOver = this.#candidates.has(host) || this.#world.wasTakenFrom(host)
+        const isPassedOver = host.doubt !== null || this.#candidates.has(host) || this.#world.wasTakenFrom(host)
         if (OWNED.includes(started.code) && isPassedOver) await host.wipeLater()
         const isEmpty = host.chronicle === null
         const isExpected = FAULTS.includes(started.code) || (isEmpty && OWNED.includes(started.code))

@@ -55,6 +55,8 @@ export class Host {
   generation = 0
   /** What its data directory was made from last. */
   restored: RestoreNote | null = null
+  /** What is wrong with what it restored, if it ever becomes the owner. */
+  doubt: unknown = null
   readonly #world: RecoveryWorld
   readonly #skew: Skew
   #restoredFrom = 0
@@ -84,6 +86,7 @@ export class Host {
     this.useDisk(new SimDisk({ clock, prng: prng.fork(), latencyMs }))
     this.chronicle = null
     this.restored = null
+    this.doubt = null
     await this.disk.makeDirectory(DATA)
     await this.disk.syncDirectory('')
     this.note('has an empty disk')

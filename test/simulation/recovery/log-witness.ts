@@ -85,6 +85,7 @@ export class LogWitness {
   }
 
   #change(change: Change, outcome: Outcome): void {
+    if (this.#host.doubt !== null) throw this.#host.doubt
     const event = this.#chronicle.happens(this.#log.state.timeMs)
     const { state } = this.#log
     const markers = this.#markers.splice(0)

@@ -199,7 +199,13 @@ export class RecoveryWorld {
       this.isLossy = true
     } else if (restored !== null || byHand !== null) {
       const note = restored ?? byHand!.note
-      host.chronicle = succeeds(this.chronicleOf(note), found, note.position, this.lossOf(note.fromGeneration))
+      try {
+        host.chronicle = succeeds(this.chronicleOf(note), found, note.position, this.lossOf(note.fromGeneration))
+      } catch (thrown) {
+        // Somebody may have been faster, and have removed what this one looked for: then it does not come up.
+        host.doubt = thrown
+        host.chronicle = new Chronicle()
+      }
       this.count('takeovers')
     } else if (found.partitions.size > 0) throw new Violation('a log came from nowhere')
     else host.chronicle = new Chronicle()
