@@ -129,10 +129,11 @@ export class LogWitness {
     const attempt = this.#world.attempts.get(id)
     if (attempt?.producerId !== producerId || attempt.producerEpoch !== epoch) return
     if (!attempt.isCommitAsked) throw new Violation(`${id} is committed, and nobody asked for that`)
-    for (const { story: key, crc } of attempt.acked) {
+    for (const { story: key, baseOffset, crc } of attempt.acked) {
       const story = this.#chronicle.stories.get(key)
       if (story === undefined || story.entries.some(entry => entry.crc === crc)) continue
-      if (!story.isThereAt(this.#chronicle.lastEvent)) continue
+      const { lastEvent } = this.#chronicle
+      if (!story.isThereAt(lastEvent) || baseOffset < story.logStartAt(lastEvent)) continue
       throw new Violation(`${id} is committed without a batch that it has in ${key}`)
     }
   }

@@ -21,7 +21,7 @@ export interface Attempt {
   readonly producerId: number
   readonly producerEpoch: number
   /** Batches that were acknowledged. */
-  readonly acked: { readonly story: string; readonly crc: number }[]
+  readonly acked: { readonly story: string; readonly baseOffset: number; readonly crc: number }[]
   isCommitAsked: boolean
 }
 

@@ -148,7 +148,7 @@ export class Transactor {
     const what = { id: this.#world.nextId(), ordinal: 0, sizeBytes: 120, recordCount: 1, timestampMs: clock.nowMs() }
     const who = { producerId: this.#producerId, producerEpoch: this.#epoch, baseSequence }
     const sent = makeBatch({ ...what, ...who, attributes: TRANSACTIONAL_BIT | JOINS_TRANSACTION_BIT }, prng)
-    const { verdict } = await this.#ask(
+    const { verdict, baseOffset } = await this.#ask(
       line =>
         new Promise<Answer>((resolve, reject) => {
           const isSent = line.send(
@@ -164,7 +164,7 @@ export class Transactor {
     )
     if (verdict !== ACCEPTED && verdict !== DUPLICATE) throw new Refused(`verdict ${verdict}`)
     this.#sequences.set(key, baseSequence + 1)
-    attempt.acked.push({ story: key, crc: sent.entry.crc })
+    attempt.acked.push({ story: key, baseOffset, crc: sent.entry.crc })
   }
 
   async #end(attempt: Attempt, isCommit: boolean): Promise<void> {
