@@ -30,3 +30,8 @@ export function asOrdinal(value: number): PartitionOrdinal {
   assert(isWhole(value), 'a partition ordinal is a whole number')
   return value as PartitionOrdinal
 }
+
+/** Of 32 bits, always eight digits. */
+export function hexadecimal(value: number): string {
+  return value.toString(16).padStart(8, '0')
+}

@@ -60,8 +60,8 @@ export class AnswerGate {
   #held: HeldAnswers[] = []
   /** By ordinal, of what is held first. */
   #bounds = new Map<number, ReadBound>()
-  /** From here on nothing will ever be answered. */
-  #refusedFrom: number | null = null
+  /** From there on nothing will ever be answered. */
+  #refused: { readonly position: number; readonly error: ChronikError } | null = null
   #isOpen = false
 
   constructor(mayAnswer: (endPosition: number) => boolean) {
@@ -70,13 +70,14 @@ export class AnswerGate {
 
   /** Null: all that is committed is answered. */
   get heldFrom(): number | null {
-    return this.#held[0]?.position ?? this.#refusedFrom
+    return this.#held[0]?.position ?? this.#refused?.position ?? null
   }
 
   /** Resolves when all that is committed now is answered; rejects if that never will be. */
   answered(): Promise<void> {
     const last = this.#held.at(-1)
-    return last === undefined ? Promise.resolve() : new Promise((resolve, reject) => last.decideLater(resolve, reject))
+    if (last !== undefined) return new Promise((resolve, reject) => last.decideLater(resolve, reject))
+    return this.#refused === null ? Promise.resolve() : Promise.reject(this.#refused.error)
   }
 
   /** From now on all may be answered at once. */
@@ -122,7 +123,8 @@ export class AnswerGate {
 
   /** Nothing more will be answered. */
   refuseAll(error: ChronikError): void {
-    this.#refusedFrom ??= this.#held[0]?.position ?? null
+    const [first] = this.#held
+    if (first !== undefined) this.#refused ??= { position: first.position, error }
     for (const held of this.#held.splice(0)) held.refuse(error)
   }
 }

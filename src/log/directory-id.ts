@@ -1,4 +1,5 @@
 import { ChronikError, systemCodeOf } from '#base/errors.ts'
+import { hexadecimal } from '#base/numbers.ts'
 import type { Disk, Random } from '#base/ports.ts'
 import { crc32c } from '#bytes/crc32c.kernel.ts'
 import { readWholeFile, writeWholeFile } from '#commit/checkpoint-files.ts'
@@ -31,5 +32,5 @@ export async function directoryId({ disk, random }: { disk: Disk; random: Random
 
 function lineOf(format: number, id: string): string {
   const checked = Buffer.from(`chronik-directory ${format} ${id}`)
-  return `${checked} ${crc32c(checked, 0, checked.length).toString(16).padStart(8, '0')}\n`
+  return `${checked} ${hexadecimal(crc32c(checked, 0, checked.length))}\n`
 }

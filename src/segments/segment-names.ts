@@ -1,3 +1,4 @@
+import { hexadecimal } from '#base/numbers.ts'
 import type { Garbage } from '#core/garbage.ts'
 import { OWN_OBJECT, type Segment, TAIL_REVISION } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
@@ -48,10 +49,6 @@ export function segmentKey(name: SegmentName): string {
   const { topicName, topicId, partition } = name
   const range = `${digits(baseOffset)}-${digits(nextOffset)}-g${generation}${revision === 0 ? '' : `-c${revision}`}`
   return `${SEGMENT_PREFIX}${topicId}/${topicName}/${partition}/${range}-${hexadecimal(hash)}.log`
-}
-
-function hexadecimal(hash: number): string {
-  return hash.toString(16).padStart(8, '0')
 }
 
 function digits(value: number): string {

@@ -88,10 +88,9 @@ interface Job {
 
 type DatedPiece = TapePiece & { readonly stateTimeMs: number }
 
+/** It waits for everything up to there, and a checkpoint. */
 interface Waiter {
   readonly position: number
-  /** It waits for a checkpoint there. */
-  readonly forCheckpoint: boolean
   resolve(): void
   reject(thrown: unknown): void
 }
@@ -153,7 +152,7 @@ export class Archive {
   checkpoint(): Promise<void> {
     const { endPosition: position } = this.#options.tape
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ position, forCheckpoint: true, resolve, reject })
+      this.#waiters.push({ position, resolve, reject })
       this.#pauseMs = 0
       this.wake()
     })
@@ -240,7 +239,7 @@ export class Archive {
     const { tape, settings } = this.#options
     const records = tape.recordCount - this.#checkpointRecords
     const apartMs = nowMs - this.#checkpointMs
-    if (this.#waiters.some(({ forCheckpoint }) => forCheckpoint)) return true
+    if (this.#waiters.length > 0) return true
     if (this.checkpointFailingSinceMs !== null && apartMs >= CHECKPOINT_APART_MS) return true
     if (records >= settings.checkpointRecords && apartMs >= CHECKPOINT_APART_MS) return true
     return records > 0 && apartMs >= settings.checkpointMs
@@ -268,12 +267,12 @@ export class Archive {
     if (checkpoint === null) return
     try {
       if (!beginsChain) await this.#putCheckpoint(job, signal)
-      this.#tell(waiter => job.isLast && waiter.position <= position)
+      if (job.isLast) this.#tell(position)
       await catalogue.addedCheckpoint({ generation, position }, signal)
     } catch (thrown) {
       // The pieces go on without it, and the next one comes at its time.
       report('warn', `the archive has no new checkpoint, or keeps old ones: ${messageOf(thrown)}`)
-      for (const { reject } of this.#take(waiter => waiter.forCheckpoint)) reject(thrown)
+      for (const { reject } of this.#waiters.splice(0)) reject(thrown)
     }
   }
 
@@ -281,17 +280,12 @@ export class Archive {
     assert(position >= this.#archivedPosition, 'what is archived stays so')
     this.#archivedPosition = position
     this.#options.log.answerHeld()
-    this.#tell(waiter => waiter.position <= position && !waiter.forCheckpoint)
   }
 
-  #tell(isMeant: (waiter: Waiter) => boolean): void {
-    for (const { resolve } of this.#take(isMeant)) resolve()
-  }
-
-  #take(isMeant: (waiter: Waiter) => boolean): Waiter[] {
-    const taken = this.#waiters.filter(isMeant)
-    this.#waiters = this.#waiters.filter(waiter => !isMeant(waiter))
-    return taken
+  #tell(endPosition: number): void {
+    const waiters = this.#waiters
+    this.#waiters = waiters.filter(({ position }) => position > endPosition)
+    for (const { position, resolve } of waiters) if (position <= endPosition) resolve()
   }
 
   async #putCheckpoint(job: Job, signal: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
 import { ChronikError } from '#base/errors.ts'
+import { hexadecimal } from '#base/numbers.ts'
 import { crc32c } from '#bytes/crc32c.kernel.ts'
 import { GENERATION_PREFIX, generationKey, OWNER_KEY } from './archive-names.ts'
 
@@ -88,7 +89,7 @@ function toJson(chronik: Kind, fields: Record<string, unknown>): Buffer {
 /** Of the fields in their order, however they are laid out. */
 function checksumOf(fields: Record<string, unknown>): string {
   const bytes = Buffer.from(JSON.stringify(fields))
-  return crc32c(bytes, 0, bytes.length).toString(16).padStart(8, '0')
+  return hexadecimal(crc32c(bytes, 0, bytes.length))
 }
 
 class Fields {

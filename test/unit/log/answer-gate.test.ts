@@ -52,5 +52,7 @@ describe('a log whose answers are held back', () => {
     await lab.clock.runFor(50)
     await lab.clock.run(lab.log.close())
     expect(refusals.map(error => (error as ChronikError).code)).toEqual(['LOG_CLOSED'])
+    // Nor will it ever be said to be done.
+    await expect(lab.log.answered()).rejects.toMatchObject({ code: 'LOG_CLOSED' })
   })
 })
