@@ -21,6 +21,7 @@ export class Administrator {
   readonly #gate: Gate
   changes = 0
   #isOver = false
+  #running: Promise<void> = Promise.resolve()
 
   constructor(gate: Gate, prng: Prng) {
     // Records are none of its business: a topic without any.
@@ -36,7 +37,12 @@ export class Administrator {
     client.close()
   }
 
-  async run(address: Address): Promise<void> {
+  run(address: Address): Promise<void> {
+    this.#running = this.#run(address)
+    return this.#running
+  }
+
+  async #run(address: Address): Promise<void> {
     let client: WireClient | null = null
     for await (const _ of this.#gate.turns()) {
       if (this.#isOver) break
@@ -51,8 +57,9 @@ export class Administrator {
   }
 
   /** After what it is about. */
-  stop(): void {
+  async stop(): Promise<void> {
     this.#isOver = true
+    await this.#running
   }
 
   /** On a connection of its own. */

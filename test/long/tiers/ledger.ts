@@ -119,7 +119,9 @@ export class Ledger {
   }
 
   aborted({ stream, number }: Sent): void {
-    stream.entry(number).fate = 'aborted'
+    const entry = stream.entry(number)
+    demand(entry.fate !== 'stored', () => `record ${number} of ${stream.name}, which was visible, is aborted`)
+    entry.fate = 'aborted'
   }
 
   /** Nobody knows how it ended: with all of its records, or with none. */
@@ -137,8 +139,10 @@ export class Ledger {
     const stream = this.#streams.get(name)
     demand(stream?.place === place, () => `${where}: a record of ${name}`)
     const sent = { stream, number: Number(number) }
-    const { fate } = stream.entry(sent.number)
-    demand(fate !== 'aborted', () => `${where}: record ${number} of ${name}, which was aborted, is visible`)
+    const entry = stream.entry(sent.number)
+    demand(entry.fate !== 'aborted', () => `${where}: record ${number} of ${name}, which was aborted, is visible`)
+    // What somebody has seen stays, whether its producer was told of it or not.
+    if (entry.fate === 'unknown') Object.assign(entry, { fate: 'stored', storedAtMs: performance.now() })
     if (stream.kind !== 'repeated') this.#place(stream, sent.number, offset)
     return sent
   }
@@ -182,12 +186,10 @@ export class Ledger {
     return losses
   }
 
-  /** With the disk what was not acknowledged may have gone, too; with `all`, and what was acknowledged last: nobody knows where it is. */
-  forgetPlaces(all: boolean): void {
-    this.mayHaveLost ||= all
-    for (const { entries } of this.streams) {
-      for (const entry of entries) if (all || entry.fate !== 'stored') entry.offset = -1
-    }
+  /** With the disk what was stored last may be gone: nobody knows where it is when it is sent again. */
+  forgetPlaces(): void {
+    this.mayHaveLost = true
+    for (const { entries } of this.streams) for (const entry of entries) entry.offset = -1
   }
 
   /** After all partitions were checked. */

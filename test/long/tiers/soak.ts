@@ -106,16 +106,20 @@ export class Soak {
 
   /** Consumers and administrators go away: with the disk they would lose what they know. Producers stay. */
   async dismiss(): Promise<void> {
-    this.#administrator.stop()
+    await this.dismissAdministrator()
     for (const reader of this.#rereaders) reader.stop()
     await this.#group.close()
   }
 
+  /** It looks at topics that nobody was told of yet, and would miss them. */
+  async dismissAdministrator(): Promise<void> {
+    await this.#unlessFailed(this.#administrator.stop())
+  }
+
   /** Killed in the middle of everything, and the machine is gone with its disk. */
-  async lose(all: boolean): Promise<void> {
+  async lose(): Promise<void> {
     await this.supervisor.kill()
     await this.supervisor.wipe()
-    this.ledger.forgetPlaces(all)
     await this.supervisor.start()
   }
 
