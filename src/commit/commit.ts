@@ -104,6 +104,8 @@ export class CommitLog<A> {
   #failure: ChronikError | null = null
   #isClosing = false
   #drained: (() => void)[] = []
+  /** When something was refused last for lack of space, by the monotonic clock. */
+  refusedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(owner: CommitOwner<A>, options: CommitOptions) {
     this.#owner = owner
@@ -364,6 +366,7 @@ export class CommitLog<A> {
       this.#fail(thrown, syncing)
       return
     }
+    this.refusedAtMs = this.#clock.monotonicMs()
     const error = new ChronikError('DISK_FULL', 'retry', `no space for the log in ${this.files.directory}`, {
       cause: thrown,
     })
