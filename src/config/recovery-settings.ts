@@ -25,13 +25,15 @@ export const RECOVERY_SETTINGS = {
     default: 10 * SECOND,
     about:
       'When the owner of a bucket has been silent for so long, a broker with an empty data directory takes it over. An owner that ' +
-      'cannot write to the bucket for so long stops to acknowledge until it can. -1: only with take-over, and it goes on.',
+      'cannot write to the bucket for so long stops acknowledging until it can again. -1: only with take-over, and it goes on.',
   }),
   takeOver: setting({
     group,
     type: boolean,
     default: false,
-    about: 'Take over the object store of an owner that is gone, without waiting for what it may still say.',
+    about:
+      'Take over the object store even if its owner may still live: the owner is fenced first, and the start waits until it has ' +
+      'surely stopped answering.',
   }),
   snapshotEnabled: setting({
     group,

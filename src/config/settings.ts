@@ -115,8 +115,8 @@ export const SETTINGS = {
     type: bytes(4 * MIB, TIB),
     default: 4 * GIB,
     about:
-      'The write-ahead log shall not be larger: from half of it on records are sealed earlier, at all of it producers are ' +
-      'told to try again later, until the object store takes segments again.',
+      'The write-ahead log shall not be larger, but has room for nine files in any case. From half of it on records are sealed ' +
+      'earlier. Three files before it is full producers are told to try again later, until the object store takes segments again.',
   }),
   sealMaxBytes: setting({
     group: 'storage',

@@ -130,7 +130,7 @@ export const TOPIC_CONFIGS = {
     effect: 'full',
     about:
       'Of a partition at most so many bytes stay in the cache of a bucket once they are sealed; -2 is retention.bytes. In any ' +
-      'case cache-bytes is the limit of all.',
+      'case cache-bytes is the limit of all. Objects that small partitions share stay until their room is needed.',
   },
   'local.retention.ms': {
     rule: long(-2),
@@ -139,7 +139,7 @@ export const TOPIC_CONFIGS = {
     effect: 'full',
     about:
       'How long records stay at most in the cache of a bucket once they are sealed; -2 is retention.ms. In any case cache-bytes ' +
-      'is the limit of all.',
+      'is the limit of all. Objects that small partitions share stay until their room is needed.',
   },
   'max.compaction.lag.ms': {
     rule: long(1),
@@ -266,7 +266,9 @@ export const TOPIC_CONFIGS = {
     default: '1073741824',
     broker: ['log.segment.bytes'],
     effect: 'full',
-    about: 'Size of the segments that retention removes as a whole; also the largest batch.',
+    about:
+      'Largest size of a segment, which retention removes as a whole; by default segments have 64 MiB at most (seal-max-bytes). ' +
+      'Also the largest batch.',
   },
   'segment.index.bytes': {
     rule: int(4),
@@ -287,7 +289,9 @@ export const TOPIC_CONFIGS = {
     default: '604800000',
     broker: ['log.roll.ms', 'log.roll.hours'],
     effect: 'full',
-    about: 'Longest time that the records of one segment span; segments are what retention removes as a whole.',
+    about:
+      'Longest time that records wait to be sealed; seal-max-ms if that is less. Small segments are merged later, whatever their ' +
+      'age.',
   },
   'unclean.leader.election.enable': {
     rule: boolean,

@@ -79,10 +79,10 @@ export function tierGauges({ tiers, unsealedBytes, sealFailingSeconds }: TierRea
       'Objects that nothing refers to any more and that are not deleted yet.',
       () => tiers().garbageObjects,
     ),
-    new Gauge('chronik_unsealed_bytes', 'Bytes of records that are in the write-ahead log alone.', unsealedBytes),
+    new Gauge('chronik_unsealed_bytes', 'Bytes of records that are in no segment yet.', unsealedBytes),
     new Gauge(
       'chronik_seal_failing_seconds',
-      'How long nothing could be sealed into the object store, 0 if it can.',
+      'How long sealing into the object store has failed; 0 if it works, or if there is nothing to seal.',
       sealFailingSeconds,
     ),
   ]

@@ -29,7 +29,7 @@ export interface OwnerFile {
   /** Of the process. */
   readonly session: string
   readonly writtenMs: number
-  /** It stops to answer when it could not write for so long; -1: it never does. */
+  /** It stops answering when it could not write for so long; -1: it never does. */
   readonly takeoverAfterMs: number
   readonly durability: Durability
   /** What is deleted is kept for so long: `chronik restore --at` goes back no further. */

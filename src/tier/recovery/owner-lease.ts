@@ -8,7 +8,7 @@ import { withPatience } from './patience.ts'
 import { STORE_CLOCK_STEP_MS } from './start-decision.ts'
 
 // Says again and again that the owner lives, and looks whether it still is the owner. Who takes over creates the next generation
-// first, and then waits until it has heard nothing for as long as the owner promised; the owner stops to answer when it could not
+// first, and then waits until it has heard nothing for as long as the owner promised; the owner stops answering when it could not
 // write for that long, counted from before its last write was begun, and goes on only after a look that found no next generation.
 // So at no moment do two answer. Both clocks count, whichever is further: the monotonic one stands still while a machine sleeps.
 
@@ -186,7 +186,7 @@ export class OwnerLease {
     const firstMs = known?.firstMs ?? nowMs
     const isAgain = known !== null && known.session === session && known.writtenMs === writtenMs
     const lastMs = isAgain ? known.lastMs : nowMs
-    // Who could not write for so long has stopped to answer; and nothing is that late.
+    // Who could not write for so long has stopped answering; and nothing is that late.
     const enoughMs = (takeoverAfterMs < 0 ? UNPROMISED_MS : takeoverAfterMs) + STORE_CLOCK_STEP_MS
     if (lastMs - firstMs >= enoughMs)
       this.#fence(`a copy of this data directory writes to ${store.place}, from ${host}`)

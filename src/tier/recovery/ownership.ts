@@ -152,7 +152,7 @@ export async function createGeneration(
 }
 
 /**
- * Waits until the owner before has surely stopped to answer. To be called when the next generation is there, whatever was seen before:
+ * Waits until the owner before has surely stopped answering. To be called when the next generation is there, whatever was seen before:
  * it may have come back to life since. From then on it does not renew what it has promised.
  */
 export async function awaitSilence(options: OwnershipOptions, before: GenerationFile): Promise<void> {

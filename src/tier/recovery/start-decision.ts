@@ -108,7 +108,7 @@ function mayNotTake(store: StoreFacts, newest: GenerationFile): StartDecision | 
   )
 }
 
-/** Behind such a silence the owner has surely stopped to answer, and whoever was the owner before. */
+/** Behind such a silence the owner has surely stopped answering, and whoever was the owner before. */
 export function silenceMs(owner: OwnerFile | null, newest: GenerationFile): number {
   const promisedMs = promiseOf(owner, newest)
   return promisedMs < 0 ? Number.POSITIVE_INFINITY : promisedMs + STORE_CLOCK_STEP_MS
