@@ -88,6 +88,41 @@ async function withoutCache(lab: Lab, broker: Broker, flags: readonly string[]):
   return lab.start('ours', broker.dir, { flags })
 }
 
+/** Of 1 KB. */
+const PACE_RECORDS_S = 100_000
+
+/** What a bucket takes at 100 MB/s: how far behind it is, and how much travels twice so that a lost disk costs a second. */
+export const pacedIntoBucket: Row = {
+  name: 'paced-s3',
+  title: 'stream 1 KB into 12 partitions at 100,000 records/s, sealed into a bucket',
+  targets: ['ours'],
+  once: false,
+  warm: false,
+  lines: [
+    { figure: 'of_pace', goal: atLeast(0.99) },
+    { figure: 'upload_lag_s', goal: atMost(3) },
+    { figure: 'copied_share', goal: atMost(0.1) },
+    { figure: 'broker_cpu' },
+    { figure: 'broker_peak_rss_mb' },
+  ],
+  measure: lab => withBucket(lab, bucket => pacedWith(lab, bucket)),
+}
+
+async function pacedWith(lab: Lab, flags: readonly string[]): Promise<Figures> {
+  const broker = await lab.start('ours', lab.freshDir('ours'), { flags })
+  const records = PACE_RECORDS_S * (lab.quick ? 10 : 20)
+  const written = { raw: true, partitions: 12, size: 1024, records, pace: PACE_RECORDS_S, conns: 2 }
+  const result = await lab.loadOn(broker, 'stream', written)
+  const metrics = await metricsOf(broker)
+  await lab.stop(broker)
+  return {
+    ...figuresOf(result),
+    of_pace: numberOf(result, 'records_s') / PACE_RECORDS_S,
+    upload_lag_s: metrics.get('chronik_upload_lag_seconds')!,
+    copied_share: metrics.get('chronik_tail_bytes_total')! / (records * written.size),
+  }
+}
+
 const RESTORED_RECORDS = 10_000_000
 
 /** From exec on an empty directory to the first acknowledged record, with everything in a store that another machine left. */

@@ -1,4 +1,4 @@
-import { catchUp, catchUpFromBucket, restore } from './archive.ts'
+import { catchUp, catchUpFromBucket, pacedIntoBucket, restore } from './archive.ts'
 import { heartbeats } from './heartbeats.ts'
 import { idle } from './idle.ts'
 import { loadRow } from './loads.ts'
@@ -152,6 +152,7 @@ export const ROWS: readonly Row[] = [
   sealing,
   catchUp,
   catchUpFromBucket,
+  pacedIntoBucket,
   startManyPartitions,
   startAfterKill,
   restore,

@@ -8,7 +8,7 @@
 //	closed-librdkafka  the same through librdkafka as it comes (not idempotent); only in a binary built as librdkafka.go says
 //	closed-conns       --conc N connections with one single-record request in flight each
 //	stream             --records N as fast as the broker takes them, round robin over --topics and --partitions;
-//	                   --raw sends prepared batches instead of encoding records
+//	                   --raw sends prepared batches instead of encoding records, --pace N of them a second
 //	consume            --records N (written first, or those of --run) read from the beginning; --raw counts without decoding
 //	e2e                --rate N records/s, from the call of produce until the consumer has the record
 //	idle               --conns N consumers that long-poll a topic nobody writes to

@@ -19,6 +19,7 @@ type options struct {
 	run                                     runID
 	conc, size, topics, partitions          int
 	conns, inflight, records, rate, pid     int
+	pace                                    int
 	prime, rounds, perTransaction           int
 	batchBytes, fetchBytes                  int
 	seconds, warmup, linger, settle         time.Duration
@@ -42,6 +43,7 @@ func parse(args []string) (*options, error) {
 	flags.IntVar(&o.size, "size", 256, "bytes of a record's value, at least 16")
 	flags.IntVar(&o.records, "records", 1_000_000, "records of stream, consume, consume-committed and verify, of each turn of transactions")
 	flags.IntVar(&o.rate, "rate", 1000, "records per second of e2e, commits per second of commits")
+	flags.IntVar(&o.pace, "pace", 0, "stream --raw: records per second, 0 for as many as the broker takes")
 	flags.IntVar(&o.rounds, "rounds", 5, "rebalances, or turns of each kind in the modes that compare two")
 	flags.IntVar(&o.perTransaction, "per-transaction", 1000, "records of a transaction")
 	flags.IntVar(&o.topics, "topics", 1, "topics of stream and verify")
@@ -94,6 +96,8 @@ func (o *options) check(extra []string) error {
 		return fmt.Errorf("--size is %d to %d", headerBytes, 1<<20)
 	case min(o.conns, o.rate, o.rounds, o.perTransaction) < 1:
 		return errors.New("--conns, --rate, --rounds and --per-transaction are at least 1")
+	case o.pace < 0 || o.pace > 0 && !o.raw:
+		return errors.New("--pace is at least 0, and goes with --raw")
 	case !acks:
 		return fmt.Errorf("--acks is all or 1: without answers there is nothing to wait for")
 	case !codec:

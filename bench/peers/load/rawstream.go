@@ -15,6 +15,8 @@ type rawWriter struct {
 	o                 *options
 	perBatch, batches int
 	prepared          []batch
+	began             time.Time
+	every             time.Duration // from batch to batch, 0: at once
 	next              atomic.Int64
 	acked             idSet
 }
@@ -38,6 +40,10 @@ func rawStream(o *options) (result, error) {
 	failures := make(chan error, 2*o.conns)
 	text() // made now, not under the clock
 	observed := observe(o.pid)
+	w.began = observed.began
+	if o.pace > 0 {
+		w.every = time.Duration(perBatch) * time.Second / time.Duration(o.pace)
+	}
 	for _, c := range conns {
 		inFlight := make(chan int64, o.inflight) // batch numbers awaiting their ack, in order
 		slots := make(chan struct{}, o.inflight)
@@ -76,6 +82,7 @@ func (w *rawWriter) write(c *conn, inFlight chan<- int64, slots chan<- struct{})
 		} else {
 			b.renumber(w.o, uint64(number)*uint64(w.perBatch))
 		}
+		time.Sleep(time.Until(w.began.Add(time.Duration(number) * w.every)))
 		turn := int(number) % (w.o.topics * w.o.partitions)
 		_, encoded := c.produceRequest(w.o, turn/w.o.partitions, turn%w.o.partitions, b.bytes)
 		if _, err := c.Write(encoded); err != nil {
