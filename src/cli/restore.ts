@@ -55,7 +55,7 @@ async function run(argv: readonly string[]): Promise<number> {
 }
 
 function describe({ place, owner, plan }: RestoreReport): string {
-  const { state, mended, damage, position, stateTimeMs, generation, isComplete } = plan
+  const { state, mended, damage, position, stateTimeMs, generation } = plan
   const lost = new Map<string, number>()
   for (const { topic } of mended.cutPartitions) lost.set(topic.name, (lost.get(topic.name) ?? 0) + 1)
   const rows = [...state.topics.values()].map(({ name, partitions }) => {
@@ -69,12 +69,19 @@ function describe({ place, owner, plan }: RestoreReport): string {
     `groups      ${state.groups.size}`,
     `lost        ${lostText(plan)}`,
     ...damage.map(({ what, why }) => `damaged     ${what}: ${why}`),
-    isComplete
-      ? 'complete    yes: everything that was ever acknowledged is there'
-      : 'complete    not known: what was acknowledged behind this state is not in the store. Open transactions are aborted, consumers ' +
-        'and producers are told to look where they are',
+    `complete    ${completeText(plan)}`,
   ]
   return `${lines.join('\n')}\n\n${table(['TOPIC', 'PARTITIONS', 'RECORDS', 'CUT'], rows)}`
+}
+
+function completeText({ isComplete, isAtTime, mended }: RestoreReport['plan']): string {
+  if (isComplete && mended.lostRecords === 0) return 'yes: everything that was ever acknowledged is there'
+  const why = isComplete
+    ? 'no: but for the lost records everything that was ever acknowledged is there'
+    : isAtTime
+      ? 'as of that time: later changes are left out'
+      : 'not known: what was acknowledged after this state is not in the store'
+  return `${why}. Open transactions are aborted, consumers and producers are told to look where they are`
 }
 
 function lostText({ mended }: RestoreReport['plan']): string {

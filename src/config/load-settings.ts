@@ -5,7 +5,7 @@ import { readFlags } from './flags.ts'
 import { hintFor } from './nearest.ts'
 import { entryOf, keyOf, SETTING_NAMES, SETTINGS, type SettingName, type Settings } from './settings.ts'
 import { readSettingsFile } from './settings-file.ts'
-import { storeConflictsOf, storeWarningsOf } from './store-settings.ts'
+import { isStoreInside, storeConflictsOf, storeWarningsOf } from './store-settings.ts'
 
 // A setting comes from the first place that names it: flag, environment, file, default. Everything that is wrong is
 // reported at once, a line each, so that one start shows it all.
@@ -101,6 +101,12 @@ function conflictsOf(settings: Settings): string[] {
   least('maxInflightBytes', 'maxRequestBytes', 'the largest request must fit')
   least('maxRequestBytes', 'maxMessageBytes', 'a batch comes within a request')
   conflicts.push(...storeConflictsOf(settings))
+  if (settings.durability === 'bucket' && isStoreInside(settings)) {
+    conflicts.push(
+      'durability=bucket needs a store that is not lost with the data directory: choose a storage-backend, or a local-storage-path ' +
+        'elsewhere',
+    )
+  }
   if (settings.kafkaPort === settings.metricsPort && settings.kafkaPort !== 0) {
     conflicts.push(`kafka-port and metrics-port are both ${settings.kafkaPort}: each needs its own`)
   }

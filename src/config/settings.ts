@@ -136,7 +136,7 @@ export const SETTINGS = {
     default: null,
     about:
       'When the broker stops it seals what is left, for so long at most. Then the store gets the rest of what is needed to begin ' +
-      'again, for as long, or 10 s if that is more. Unset: 30 s with a bucket; with a local store nothing, ' +
+      'again, for as long, or 10 s if that is more. Unset: 30 s; nothing with a store inside the data directory, ' +
       'since the write-ahead log lies beside it.',
   }),
   logCacheBytes: setting({

@@ -1,6 +1,7 @@
 // The settings of the object store, part of the one table in settings.ts. The variables are those that other tools have for the
 // same things.
 
+import { relative, resolve } from 'node:path'
 import { setting } from './setting.ts'
 import { boolean, bytes, endpoint, keyPrefix, optional, path, secret, storageBackend, word } from './setting-types.ts'
 
@@ -168,6 +169,16 @@ export const STORE_SETTINGS = {
 }
 
 type StoreSettings = { readonly [Name in keyof typeof STORE_SETTINGS]: (typeof STORE_SETTINGS)[Name]['default'] }
+
+/** Then it is lost with the data directory: there is nothing to recover from it, and nobody else to own it. */
+export function isStoreInside({
+  storageBackend,
+  localStoragePath,
+  dataDir,
+}: StoreSettings & { dataDir: string }): boolean {
+  if (storageBackend !== 'local') return false
+  return localStoragePath === null || !relative(resolve(dataDir), resolve(localStoragePath)).startsWith('..')
+}
 
 /** What is missing for the store that is chosen, or does not fit together. */
 export function storeConflictsOf(settings: StoreSettings): string[] {

@@ -1,7 +1,7 @@
-import { relative, resolve } from 'node:path'
 import type { ChronikError } from '#base/errors.ts'
 import type { Clock, Disk, Random } from '#base/ports.ts'
 import type { Settings } from '#config/settings.ts'
+import { isStoreInside } from '#config/store-settings.ts'
 import type { Partition } from '#core/state.ts'
 import type { Log } from '#log/log.ts'
 import type { Logger } from '#observe/log.ts'
@@ -10,7 +10,7 @@ import { systemProcess } from '#system/process.ts'
 import { packerOf, unpack } from '#tier/recovery/pack.ts'
 import type { RecoveryProgress } from '#tier/recovery/progress.ts'
 import { prepareRecovery, type Recovery } from '#tier/recovery/recovery.ts'
-import { type SealLimits, unsealedFrom } from '#tier/seal-plan.ts'
+import { type CopyWish, copyWishOf, type SealLimits } from '#tier/seal-plan.ts'
 import type { OpenedStore } from './open-store.ts'
 
 export interface DisasterRecoveryOptions extends OpenedStore {
@@ -26,29 +26,27 @@ export interface DisasterRecoveryOptions extends OpenedStore {
 
 export const WINDOW_HOURS = 24
 const TAIL_MS = 1000
+const DRAIN_MS = 30_000
 const HOUR_MS = 3_600_000
 
-/** A store inside the data directory is lost with it: there is nothing to recover from it, and nobody else to own it. */
-export function isInside({ dataDir, localStoragePath }: Settings, isBucket: boolean): boolean {
-  if (isBucket) return false
-  if (localStoragePath === null) return true
-  const from = relative(resolve(dataDir), resolve(localStoragePath))
-  return !from.startsWith('..')
+export function restoreWindowMs(settings: Settings): number {
+  return (settings.restoreWindowHours ?? (isStoreInside(settings) ? 0 : WINDOW_HOURS)) * HOUR_MS
 }
 
-export function restoreWindowMs(settings: Settings, isBucket: boolean): number {
-  return (settings.restoreWindowHours ?? (isInside(settings, isBucket) ? 0 : WINDOW_HOURS)) * HOUR_MS
+export function tailUploadMs({ tailUploadMs: setMs, storageBackend }: Settings): number {
+  return setMs ?? (storageBackend === 'local' ? 0 : TAIL_MS)
 }
 
-export function tailUploadMs({ tailUploadMs: setMs }: Settings, isBucket: boolean): number {
-  return setMs ?? (isBucket ? TAIL_MS : 0)
+/** What is only in the log of this machine when the broker stops is not where it is looked for if that is lost. */
+export function drainMs(settings: Settings): number {
+  return settings.drainMs ?? (isStoreInside(settings) ? 0 : DRAIN_MS)
 }
 
 /** When answers wait for copies, everything is copied: then nothing is gained by sealing it early. */
-export function sealLimits(settings: Settings, isBucket: boolean): SealLimits {
-  const tailMs = tailUploadMs(settings, isBucket)
+export function sealLimits(settings: Settings): SealLimits {
+  const tailMs = tailUploadMs(settings)
   const sealsEarly =
-    tailMs > 0 && settings.snapshotEnabled && settings.durability !== 'bucket' && !isInside(settings, isBucket)
+    tailMs > 0 && settings.snapshotEnabled && settings.durability !== 'bucket' && !isStoreInside(settings)
   return {
     segmentBytes: settings.sealMaxBytes,
     segmentMs: settings.sealMaxMs,
@@ -56,17 +54,16 @@ export function sealLimits(settings: Settings, isBucket: boolean): SealLimits {
   }
 }
 
-/** Those before it will be in a segment before they would be copied again. */
-function tailedFrom({ settings, clock, isBucket }: DisasterRecoveryOptions, log: Log, partition: Partition): number {
+function copyWish({ settings, clock }: DisasterRecoveryOptions, log: Log, partition: Partition): CopyWish {
   const unsealed = log.unsealed.find(partition.ordinal)
-  const facts = { nowMs: clock.monotonicMs(), limits: sealLimits(settings, isBucket) }
-  return unsealed === undefined ? partition.walStart : unsealedFrom(unsealed, facts)
+  if (unsealed === undefined) return { from: partition.walStart, isSealedNext: false }
+  return copyWishOf(unsealed, { nowMs: clock.monotonicMs(), limits: sealLimits(settings) })
 }
 
 /** Before the log is opened. Null: the store is not for that. */
 export async function openRecovery(options: DisasterRecoveryOptions): Promise<Recovery | null> {
-  const { settings, metrics, logger, isBucket } = options
-  if (isInside(settings, isBucket)) return null
+  const { settings, metrics, logger } = options
+  if (isStoreInside(settings)) return null
   return prepareRecovery({
     ...options,
     dataDir: settings.dataDir,
@@ -78,10 +75,10 @@ export async function openRecovery(options: DisasterRecoveryOptions): Promise<Re
       isArchived: settings.snapshotEnabled,
       checkpointRecords: settings.snapshotLogThreshold,
       checkpointMs: settings.snapshotTimeThresholdSecs * 1000,
-      restoreWindowMs: restoreWindowMs(settings, isBucket),
-      tailUploadMs: tailUploadMs(settings, isBucket),
+      restoreWindowMs: restoreWindowMs(settings),
+      tailUploadMs: tailUploadMs(settings),
     },
-    tailedFrom: (log, partition) => tailedFrom(options, log, partition),
+    copyWish: (log, partition) => copyWish(options, log, partition),
     packer: packerOf(settings.snapshotCompression),
     unpack,
     metrics: {

@@ -19,8 +19,6 @@ export interface OpenedStore {
   readonly store: ObjectStore
   /** Of several who create the same object one is told that it did. */
   readonly createsHonestly: boolean
-  /** Not a directory. */
-  readonly isBucket: boolean
   /** Wall time since when nothing that was asked of it succeeded; null while it works. */
   failingSinceMs(): number | null
   /** With what it failed last; null while it works, or if it only does not answer. */
@@ -63,12 +61,12 @@ export async function openStore(surroundings: Surroundings, metrics: StoreMetric
     if (Math.abs(clockSkewMs) > SKEW_MS) {
       notes.warn(`the clock of ${store.place} differs by ${Math.round(clockSkewMs / 1000)} s from that of this machine`)
     }
-    return { store, createsHonestly: honestCreate, isBucket: isRemote, failingSinceMs, failure }
+    return { store, createsHonestly: honestCreate, failingSinceMs, failure }
   } catch (thrown) {
     // Room is made by a broker that runs: until then records stay in the write-ahead log. A directory is known to create honestly.
     if (!isRemote && thrown instanceof ChronikError && thrown.code === 'STORE_FULL') {
       notes.warn(thrown.message)
-      return { store, createsHonestly: true, isBucket: false, failingSinceMs, failure }
+      return { store, createsHonestly: true, failingSinceMs, failure }
     }
     await store.close()
     throw thrown
@@ -82,11 +80,11 @@ export const READ_BUFFER_BYTES = 16 << 20
 
 /** On the disk, for a store that is far away; a directory needs none. */
 export function openCache(
-  { store, isBucket }: OpenedStore,
+  { store }: OpenedStore,
   { settings, disk, clock, logger }: Pick<Surroundings, 'settings' | 'disk' | 'clock'> & { logger: Logger },
   metrics: CacheMetrics,
 ): RangeCache | null {
-  if (!isBucket) return null
+  if (settings.storageBackend === 'local') return null
   return openRangeCache({
     disk,
     clock,

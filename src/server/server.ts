@@ -17,7 +17,7 @@ import { lockDirectory } from '#system/lock.ts'
 import { RecoveryProgress, tellingOf } from '#tier/recovery/progress.ts'
 import type { Recovery } from '#tier/recovery/recovery.ts'
 import { startTier, type TierOptions } from '#tier/tier.ts'
-import { openRecovery, restoreWindowMs, sealLimits } from './disaster-recovery.ts'
+import { drainMs, openRecovery, restoreWindowMs, sealLimits } from './disaster-recovery.ts'
 import { type OpenedStore, openCache, openStore, READ_BUFFER_BYTES } from './open-store.ts'
 import { Operations, type RunningBroker } from './operations.ts'
 
@@ -101,7 +101,6 @@ async function startBroker(options: BrokerOptions, stops: Stop[]): Promise<Runni
     hub.logFailed()
     options.failed(error)
   }
-  const drainMs = settings.drainMs ?? (store.isBucket ? BUCKET_DRAIN_MS : 0)
   progress.step = 'ownership'
   const recovery = await openRecovery({ ...options, ...store, failed })
   const copying = recovery?.forLog ?? WITHOUT_COPY
@@ -117,12 +116,12 @@ async function startBroker(options: BrokerOptions, stops: Stop[]): Promise<Runni
   })
   stops.push(() => log.close())
   if (recovery !== null) {
-    stops.push(() => recovery.close(Math.max(LEAST_RELEASE_MS, drainMs)))
+    stops.push(() => recovery.close(Math.max(LEAST_RELEASE_MS, drainMs(settings))))
     await recovery.begin(log)
   }
   const topicRules = new TopicRules(log.state, settings, options.sources)
   const tier = startTier(tierOptions(options, store, { log, topicRules, metrics, recovery, cache }))
-  stops.push(() => tier.close(drainMs))
+  stops.push(() => tier.close(drainMs(settings)))
   await ensureClusterId(log, options.random)
   // They end side by side: a slow client of one does not take the time that the others have to finish.
   const listeners: Listener[] = []
@@ -157,9 +156,6 @@ const LEAST_RELEASE_MS = 10_000
 /** Those that two checkpoints need, the one that is written, and those that are made before they are needed. */
 const LEAST_WAL_FILES = 9
 
-/** What is not in the bucket when the broker stops is only on this machine. */
-const BUCKET_DRAIN_MS = 30_000
-
 interface Listener {
   close(deadlineMs: number): Promise<void>
 }
@@ -191,7 +187,7 @@ interface TierParts {
 
 function tierOptions(
   { settings, clock, logger, random }: BrokerOptions,
-  { store, isBucket }: OpenedStore,
+  { store }: OpenedStore,
   { log, topicRules, metrics, recovery, cache }: TierParts,
 ): TierOptions {
   return {
@@ -201,9 +197,9 @@ function tierOptions(
     cache,
     clock,
     random,
-    limits: sealLimits(settings, isBucket),
+    limits: sealLimits(settings),
     walLimitBytes: log.options.walLimitBytes,
-    restoreWindowMs: restoreWindowMs(settings, isBucket),
+    restoreWindowMs: restoreWindowMs(settings),
     isArchived: position => recovery?.isArchived(position) ?? true,
     metrics: {
       sealed(segments, sizeBytes, seconds) {

@@ -2,6 +2,7 @@ import { ChronikError } from '#base/errors.ts'
 import type { Inspector } from '#base/inspection.ts'
 import type { DirectoryLock } from '#base/ports.ts'
 import type { Settings } from '#config/settings.ts'
+import { isStoreInside } from '#config/store-settings.ts'
 import { hasNoLog } from '#log/place-checkpoint.ts'
 import type { ObjectReader } from '#object-store/object-store.ts'
 import { createStoreMetrics } from '#observe/store-metrics.ts'
@@ -11,7 +12,6 @@ import { lockForReading } from '#system/lock.ts'
 import { systemRandom } from '#system/random.ts'
 import { unpack } from '#tier/recovery/pack.ts'
 import { type VerifyReport, verifySystem } from '#tier/verify/verify.ts'
-import { isInside } from './disaster-recovery.ts'
 import { openStoreToRead } from './open-store.ts'
 
 // What `chronik verify` does: with the data directory and the store of the settings, and without a broker. Neither is changed.
@@ -63,7 +63,7 @@ function verify({ settings, inspector }: VerifyRequest, store: ObjectReader, has
     random: systemRandom,
     dataDir: hasLog ? settings.dataDir : null,
     store,
-    isOwned: !isInside(settings, settings.storageBackend !== 'local'),
+    isOwned: !isStoreInside(settings),
     unpack,
     inspector,
   })

@@ -112,21 +112,34 @@ function tellBytesOf(sizeBytes: number, { enoughBytes, tailMs }: PartitionLimits
   return isTailed && sizeBytes < EARLY_BYTES ? Math.min(EARLY_BYTES, enoughBytes) : Math.max(enoughBytes, sizeBytes + 1)
 }
 
-/** From which offset on records will not be in a segment before they would be copied again. What is overdue is not relied on. */
-export function unsealedFrom(
+/** What is to be copied of a partition. */
+export interface CopyWish {
+  readonly from: number
+  /** It is so much that it is sealed as soon as the store takes it. */
+  readonly isSealedNext: boolean
+}
+
+/** Not what will be in a segment before it would be copied again; what is overdue is not relied on. */
+export function copyWishOf(
   unsealed: UnsealedPartition,
   { nowMs, limits }: Pick<SealFacts, 'nowMs' | 'limits'>,
-): number {
-  const { partition, sizeBytes, sinceMs, sealingSinceMs, waitsSinceMs } = unsealed
+): CopyWish {
+  const { partition, sizeBytes } = unsealed
   const { walStart, firstUnstableOffset } = partition
-  if (sealingSinceMs >= 0) return nowMs - sealingSinceMs <= SEALED_IN_MS ? firstUnstableOffset : walStart
+  const from = isSealedSoon(unsealed, nowMs, limits) ? firstUnstableOffset : walStart
+  const isEnough = sizeBytes >= EARLY_BYTES && limits.tailMs < Number.POSITIVE_INFINITY
+  return { from, isSealedNext: isEnough && firstUnstableOffset > walStart }
+}
+
+function isSealedSoon(unsealed: UnsealedPartition, nowMs: number, limits: SealLimits): boolean {
+  const { partition, sizeBytes, sinceMs, sealingSinceMs, waitsSinceMs } = unsealed
+  if (sealingSinceMs >= 0) return nowMs - sealingSinceMs <= SEALED_IN_MS
   const { tailMs } = limits
   const ageMs = nowMs - sinceMs
   // With as much as it got until now in each part of the time.
   const expectedBytes = sizeBytes * Math.max(1, tailMs / Math.max(ageMs, tailMs * LEAST_EVIDENCE))
   const dueMs = dueMsOf({ ...unsealed, sizeBytes: expectedBytes }, limitsOf(partition, limits), nowMs)
-  const isSoon = dueMs - nowMs <= tailMs && nowMs - Math.max(dueMs, waitsSinceMs) <= tailMs
-  return isSoon ? firstUnstableOffset : walStart
+  return dueMs - nowMs <= tailMs && nowMs - Math.max(dueMs, waitsSinceMs) <= tailMs
 }
 
 /** Small partitions that are sealed together as soon as one of them is due. */

@@ -70,7 +70,7 @@ async function* addParts(log: Log, writer: SegmentWriter, wish: SealWish): Async
   let { walStart: offset } = partition
   const { firstUnstableOffset: endOffset } = partition
   let leftBytes = wish.maxBytes
-  while (offset < endOffset && leftBytes > 0 && writer.partCount < MAX_PARTS) {
+  while (offset < endOffset && leftBytes > 0 && writer.partCount < MAX_PARTS && partition.extents.length > 0) {
     const maxBytes = Math.min(partBytes, leftBytes)
     const bodiesBytes = writer.sizeBytes
     offset = await addPart(log, writer, { partition, offset, endOffset, maxBytes })

@@ -141,7 +141,7 @@ export class Machine {
         unpack,
         progress: this.progress,
         metrics: { created() {}, uploaded() {}, failed() {}, copied() {} },
-        tailedFrom: () => this.tailedFrom,
+        copyWish: () => ({ from: this.tailedFrom, isSealedNext: false }),
         report: (level, message) => this.reports.push(`${level}: ${message}`),
         failed: error => failures.push(error),
       }),

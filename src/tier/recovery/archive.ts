@@ -77,7 +77,8 @@ interface Job {
   /** None: there is nothing new, or the chain begins anew with the checkpoint. */
   readonly pieces: DatedPiece[]
   readonly checkpoint: Buffer | null
-  /** For who waits, everything goes with it. Who comes later waits for the next one. */
+  /** They have asked for a checkpoint. Who comes later waits for the next one. */
+  readonly waiters: readonly Waiter[]
   readonly isLast: boolean
   readonly beginsChain: boolean
   readonly position: number
@@ -88,9 +89,8 @@ interface Job {
 
 type DatedPiece = TapePiece & { readonly stateTimeMs: number }
 
-/** It waits for everything up to there, and a checkpoint. */
 interface Waiter {
-  readonly position: number
+  readonly isLast: boolean
   resolve(): void
   reject(thrown: unknown): void
 }
@@ -150,9 +150,17 @@ export class Archive {
 
   /** What is committed now is in the store when this resolves, and a checkpoint of it. Rejects if an attempt fails. */
   checkpoint(): Promise<void> {
-    const { endPosition: position } = this.#options.tape
+    return this.#waitFor(false)
+  }
+
+  /** The same, and copies of all records that are in no segment: nobody seals any more. */
+  finish(): Promise<void> {
+    return this.#waitFor(true)
+  }
+
+  #waitFor(isLast: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ position, resolve, reject })
+      this.#waiters.push({ isLast, resolve, reject })
       this.#pauseMs = 0
       this.wake()
     })
@@ -214,8 +222,9 @@ export class Archive {
   #nextJob(): Job {
     const { tape, log, clock } = this.#options
     const nowMs = clock.monotonicMs()
-    const isLast = this.#waiters.length > 0
-    const about = { isLast, position: tape.endPosition, stateTimeMs: log.state.timeMs }
+    const waiters = [...this.#waiters]
+    const isLast = waiters.some(waiter => waiter.isLast)
+    const about = { waiters, isLast, position: tape.endPosition, stateTimeMs: log.state.timeMs }
     const sinceMs = this.#changedMs < 0 ? nowMs : this.#changedMs
     this.#changedMs = -1
     const beginsChain = tape.isBroken
@@ -267,7 +276,8 @@ export class Archive {
     if (checkpoint === null) return
     try {
       if (!beginsChain) await this.#putCheckpoint(job, signal)
-      if (job.isLast) this.#tell(position)
+      this.#waiters = this.#waiters.filter(waiter => !job.waiters.includes(waiter))
+      for (const { resolve } of job.waiters) resolve()
       await catalogue.addedCheckpoint({ generation, position }, signal)
     } catch (thrown) {
       // The pieces go on without it, and the next one comes at its time.
@@ -280,12 +290,6 @@ export class Archive {
     assert(position >= this.#archivedPosition, 'what is archived stays so')
     this.#archivedPosition = position
     this.#options.log.answerHeld()
-  }
-
-  #tell(endPosition: number): void {
-    const waiters = this.#waiters
-    this.#waiters = waiters.filter(({ position }) => position > endPosition)
-    for (const { position, resolve } of waiters) if (position <= endPosition) resolve()
   }
 
   async #putCheckpoint(job: Job, signal: AbortSignal): Promise<void> {

@@ -10,6 +10,7 @@ import type { ObjectStore } from '#object-store/object-store.ts'
 import type { SegmentPart } from '#segments/segment-format.ts'
 import { segmentKey } from '#segments/segment-names.ts'
 import { SegmentWriter } from '#segments/segment-writer.ts'
+import type { CopyWish } from '#tier/seal-plan.ts'
 import { PIECE_MS, type RecordTail } from './archive.ts'
 import { RecoveryProgress } from './progress.ts'
 import { readTailObjects, type TailObject } from './tail-objects.ts'
@@ -21,6 +22,12 @@ import { readTailObjects, type TailObject } from './tail-objects.ts'
 /** Of one object: its bodies are in memory. */
 const OBJECT_BYTES = 8 << 20
 const OBJECT_PARTS = 4096
+/**
+ * Of what is sealed as soon as the store takes it, copies are no more than so much of all that comes: a store that is slow because it
+ * has much to do would be slower still, and so would be who seals.
+ */
+const SPARE_SHARE = 1 / 16
+const SPARE_BYTES = OBJECT_BYTES
 const KEPT_PIECES_BYTES = 16 << 20
 /** Pieces of the archive come about as often: one that is a little early does not go without its records. */
 const EARLY_MS = 200
@@ -31,13 +38,12 @@ export interface RecordTailOptions {
   readonly log: Log
   readonly store: ObjectStore
   readonly clock: Clock
-  /** Not more often than this, unless it is no more than what pieces of the archive are apart: then with each. */
+  /** Not more often than this, unless it is no more than what pieces of the archive are apart: then with each. Infinity: in the end. */
   readonly intervalMs: number
   /** Copies of what was deleted with its topic, and is in no segment, are kept for so long. */
   readonly restoreWindowMs: number
   readonly metrics: RecordTailMetrics
-  /** From which offset on records of the partition are to be copied: those before it will be in a segment soon. */
-  tailedFrom(partition: Partition): number
+  copyWish(partition: Partition): CopyWish
   /** Would a restore know what happened before the position? */
   isArchived(position: number): boolean
   report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
@@ -59,6 +65,8 @@ interface LivingObject {
   settledAt: { readonly position: number; readonly atMs: number } | null
 }
 
+export const EVERYTHING: CopyWish = { from: 0, isSealedNext: false }
+
 export class StoreRecordTail implements RecordTail {
   readonly #options: RecordTailOptions
   readonly #pool = new PiecePool(KEPT_PIECES_BYTES)
@@ -68,9 +76,14 @@ export class StoreRecordTail implements RecordTail {
   /** They have records that the log lost: what came in their place must not be taken from them. */
   #stale: string[] = []
   #copiedMs = Number.NEGATIVE_INFINITY
+  #spareBytes = SPARE_BYTES
+  #position: number
+  /** Of them not everything that there was is copied. */
+  #behind: Partition[] = []
 
   constructor(options: RecordTailOptions, found: readonly TailObject[]) {
     this.#options = options
+    this.#position = options.log.commits.position
     for (const { key, parts } of found) {
       if (parts.some(part => this.#isLost(part))) this.#stale.push(key)
       else this.#add(key, parts)
@@ -100,10 +113,11 @@ export class StoreRecordTail implements RecordTail {
   }
 
   async upload(position: number, isLast: boolean, signal: AbortSignal): Promise<void> {
-    const { clock, intervalMs, report } = this.#options
+    const { clock, report } = this.#options
     await this.#prune(signal)
-    const isEarly = intervalMs > PIECE_MS && clock.monotonicMs() - this.#copiedMs < intervalMs - EARLY_MS
-    if (isEarly && !isLast) return
+    if (!isLast && !this.#isDue) return
+    this.#spareBytes = Math.min(SPARE_BYTES, this.#spareBytes + (position - this.#position) * SPARE_SHARE)
+    this.#position = position
     const beganMs = clock.monotonicMs()
     for (let attempt = 1; ; attempt++) {
       try {
@@ -121,30 +135,62 @@ export class StoreRecordTail implements RecordTail {
     this.#copiedMs = beganMs
   }
 
+  get #isDue(): boolean {
+    const { clock, intervalMs } = this.#options
+    if (intervalMs <= PIECE_MS) return true
+    return intervalMs < Number.POSITIVE_INFINITY && clock.monotonicMs() - this.#copiedMs >= intervalMs - EARLY_MS
+  }
+
   async #copyAll(position: number, isLast: boolean, signal: AbortSignal): Promise<void> {
-    const { log } = this.#options
-    const waiting = [...log.unsealed.all].map(({ partition }) => partition)
+    const behind: Partition[] = []
+    // What comes meanwhile is for the next time.
+    const waiting = [...this.#options.log.unsealed.all].map(({ partition }) => ({
+      partition,
+      end: partition.nextOffset,
+    }))
     let filling = new Filling(this.#options, this.#pool, position)
     try {
-      for (const partition of waiting) {
-        for (let from = this.#beginOf(partition, isLast); from < partition.nextOffset; ) {
-          from = await filling.addPart(partition, from)
+      for (const { partition, end } of waiting) {
+        // In the end nobody seals any more.
+        const wish = isLast ? EVERYTHING : this.#options.copyWish(partition)
+        let from = this.#beginOf(partition, wish.from)
+        while (from < end && partition.extents.length > 0 && (!wish.isSealedNext || this.#spareBytes > 0)) {
+          const { sizeBytes } = filling
+          from = Math.max(await filling.addPart(partition, from, end), partition.walStart)
+          if (wish.isSealedNext) this.#spareBytes -= filling.sizeBytes - sizeBytes
           if (!filling.isFull) continue
           await this.#put(filling, signal)
           filling = new Filling(this.#options, this.#pool, position)
+          from = Math.max(from, partition.walStart)
         }
+        if (wish.from > partition.walStart || from < end) behind.push(partition)
       }
       await this.#put(filling, signal)
     } finally {
       filling.release()
     }
+    this.#behind = behind
   }
 
-  #beginOf(partition: Partition, isLast: boolean): number {
-    // What is sealed is in a segment, what is deleted nobody wants. In the end nobody seals any more.
-    const wanted = Math.max(isLast ? 0 : this.#options.tailedFrom(partition), partition.walStart)
+  #beginOf(partition: Partition, from: number): number {
+    // What is sealed is in a segment, what is deleted nobody wants.
+    const wanted = Math.max(from, partition.walStart)
     const copied = this.#copied.get(partition)
     return copied !== undefined && copied.from <= wanted ? Math.max(copied.to, wanted) : wanted
+  }
+
+  /** What is neither in a segment nor copied, as far as it was there the last time: how much at most, and since when. */
+  get lag(): { bytes: number; ms: number } {
+    const { log, clock } = this.#options
+    let bytes = 0
+    let sinceMs = Number.POSITIVE_INFINITY
+    for (const { ordinal } of this.#behind) {
+      const unsealed = log.unsealed.find(ordinal)
+      if (unsealed === undefined) continue
+      bytes += unsealed.sizeBytes
+      sinceMs = Math.min(sinceMs, unsealed.sinceMs)
+    }
+    return { bytes, ms: Math.max(0, clock.monotonicMs() - sinceMs) }
   }
 
   async #put(filling: Filling, signal: AbortSignal): Promise<void> {
@@ -217,10 +263,14 @@ class Filling {
     return this.#parts === OBJECT_PARTS || this.#writer.sizeBytes >= OBJECT_BYTES
   }
 
-  /** As much of the partition as there is room for, but at least a batch. Returns where it goes on. */
-  async addPart(partition: Partition, from: number): Promise<number> {
+  get sizeBytes(): number {
+    return this.#writer.sizeBytes
+  }
+
+  /** As much of the partition, up to an end, as there is room for, but at least a batch. Returns where it goes on. */
+  async addPart(partition: Partition, from: number, endOffset: number): Promise<number> {
     const { log } = this.#options
-    const { topic, index, extents, leaderEpoch, nextOffset: endOffset } = partition
+    const { topic, index, extents, leaderEpoch } = partition
     const { createdMs } = extents.at(Math.max(0, extents.indexOf(from)))
     const about = { topicId: topic.id, topicName: topic.name, partition: index, baseOffset: from, createdMs }
     this.#writer.beginPart(about)
@@ -262,6 +312,3 @@ export async function openRecordTail(
   const found = await readTailObjects({ store: options.store, signal, progress }, generation, () => {})
   return new StoreRecordTail(options, found)
 }
-
-/** Of a store of which nobody wants it. */
-export const NO_RECORD_TAIL: RecordTail = { upload: async () => {} }

@@ -6,6 +6,7 @@ import { directoryId } from '#log/directory-id.ts'
 import type { Log, LogOptions } from '#log/log.ts'
 import { hasNoLog } from '#log/place-checkpoint.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
+import type { CopyWish } from '#tier/seal-plan.ts'
 import { Archive, type ArchiveMetrics, PIECE_MS } from './archive.ts'
 import type { Packer, Unpack } from './archive-format.ts'
 import { Catalogue } from './catalogue.ts'
@@ -14,7 +15,7 @@ import { OwnerLease } from './owner-lease.ts'
 import { awaitSilence, createGeneration, inspectStore, type OwnershipOptions } from './ownership.ts'
 import { PatientStore } from './patient-store.ts'
 import type { RecoveryProgress } from './progress.ts'
-import { NO_RECORD_TAIL, openRecordTail, type RecordTailMetrics } from './record-tail.ts'
+import { EVERYTHING, openRecordTail, type RecordTailMetrics, type StoreRecordTail } from './record-tail.ts'
 import { decideStart, type StartDecision, type StoreFacts } from './start-decision.ts'
 import { takeOverStore } from './take-over.ts'
 import { Tape } from './tape.ts'
@@ -35,7 +36,7 @@ export interface RecoverySettings {
   readonly checkpointRecords: number
   readonly checkpointMs: number
   readonly restoreWindowMs: number
-  /** 0: no copies of records that are in no segment. */
+  /** 0: no copies of records that are in no segment, but in the end. */
   readonly tailUploadMs: number
 }
 
@@ -52,8 +53,8 @@ export interface RecoveryOptions {
   readonly unpack: Unpack
   readonly metrics: ArchiveMetrics & RecordTailMetrics
   readonly progress: RecoveryProgress
-  /** From which offset on its records are to be copied into the store: those before it will be in a segment soon. */
-  tailedFrom(log: Log, partition: Partition): number
+  /** What is to be copied of it into the store, as it is in no segment soon. */
+  copyWish(log: Log, partition: Partition): CopyWish
   report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
   /** Nothing more may be answered: the process should end. */
   failed(error: ChronikError): void
@@ -85,6 +86,7 @@ export class Recovery {
   readonly #tape = new Tape(TAPE_BYTES)
   #lease: OwnerLease | null = null
   #archive: Archive | null = null
+  #tail: StoreRecordTail | null = null
   #log: Log | null = null
   /** The generation that was created for an empty data directory. */
   #created: number | null = null
@@ -125,8 +127,11 @@ export class Recovery {
     return this.#archive?.checkpointSizeBytes ?? 0
   }
 
+  /** Of a change that a restore would not know, or of records that it would not have. */
   get lag(): { bytes: number; ms: number } {
-    return this.#archive?.lag ?? { bytes: 0, ms: 0 }
+    if (this.#archive === null || this.#tail === null) return { bytes: 0, ms: 0 }
+    const [changes, records] = [this.#archive.lag, this.#tail.lag]
+    return { bytes: Math.max(changes.bytes, records.bytes), ms: Math.max(changes.ms, records.ms) }
   }
 
   /** How long nothing could be archived; 0: it can be. */
@@ -245,17 +250,17 @@ export class Recovery {
 
   async #startArchive(log: Log, lease: OwnerLease, generation: number): Promise<Archive> {
     const { store, clock, settings, metrics } = this.#options
-    const isAwaited = settings.durability === 'bucket'
-    const isTailed = isAwaited || settings.tailUploadMs > 0
+    const { isAwaited } = this
     const tailOptions = {
       ...this.#options,
       log,
-      intervalMs: isAwaited ? 0 : settings.tailUploadMs,
+      intervalMs: isAwaited ? 0 : settings.tailUploadMs || Number.POSITIVE_INFINITY,
       restoreWindowMs: settings.restoreWindowMs,
-      tailedFrom: (partition: Partition) => (isAwaited ? 0 : this.#options.tailedFrom(log, partition)),
+      copyWish: (partition: Partition) => (isAwaited ? EVERYTHING : this.#options.copyWish(log, partition)),
       isArchived: (position: number) => this.isArchived(position),
     }
-    const tail = isTailed ? await openRecordTail(tailOptions, generation, this.#ended.signal) : NO_RECORD_TAIL
+    const tail = await openRecordTail(tailOptions, generation, this.#ended.signal)
+    this.#tail = tail
     const { restoreWindowMs: windowMs } = settings
     const pieceMs = settings.tailUploadMs > 0 ? Math.min(PIECE_MS, settings.tailUploadMs) : PIECE_MS
     return new Archive({
@@ -280,7 +285,7 @@ export class Recovery {
     const late = new Promise<'late'>(resolve => clock.after(deadlineMs, () => resolve('late')))
     const release = async (): Promise<void> => {
       // What was on its way when nobody proposed any more comes behind the first one.
-      do await archive?.checkpoint()
+      do await archive?.finish()
       while (archive !== null && log !== null && archive.archivedPosition < log.commits.position)
       // A start that failed has archived nothing of what it found.
       const isAllThere = archive !== null || !settings.isArchived

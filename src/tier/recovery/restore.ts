@@ -29,6 +29,8 @@ export interface RestorePlan {
   readonly generation: number
   readonly position: number
   readonly stateTimeMs: number
+  /** As it was at a time, not at the end. */
+  readonly isAtTime: boolean
   /** Nothing that was answered can be missing but what `mended` says. */
   readonly isComplete: boolean
   readonly mended: Mended
@@ -99,6 +101,8 @@ export async function planRestore(reader: ArchiveReader, wish: RestoreWish): Pro
   })
   progress.records = state.recordCount()
   damage.push(...[...unreadable].map(([what, why]) => ({ what, why })))
+  if (isComplete && damage.length === 0 && mended.lostRecords > 0)
+    damage.push({ what: 'a copy of records', why: IS_MISSING })
   if (damage.length > 0 && mended.lostRecords > 0 && !acceptsLoss) throw losesRecords(damage, mended)
   if (isBroken)
     damage.push({ what: `the metadata log behind position ${replay.position}`, why: broken ?? MISSING_PIECE })
@@ -107,7 +111,8 @@ export async function planRestore(reader: ArchiveReader, wish: RestoreWish): Pro
     taken: takenBy.get(partition) ?? [],
     markers: mended.markers.get(partition) ?? [],
   }))
-  return { state, generation, position: replay.position, stateTimeMs, isComplete, mended, damage, partitions }
+  const isAtTime = atMs !== null
+  return { state, generation, position: replay.position, stateTimeMs, isAtTime, isComplete, mended, damage, partitions }
 }
 
 /**

@@ -8,9 +8,10 @@ import { ProcessClock, type Skew } from '#test/support/sim/process-clock.ts'
 import { type DiskCall, SimDisk } from '#test/support/sim/sim-disk.ts'
 import { SimLink } from '#test/support/sim/sim-link.ts'
 import { RecoveryProgress } from '#tier/recovery/progress.ts'
+import { EVERYTHING } from '#tier/recovery/record-tail.ts'
 import { prepareRecovery, type Recovery, type RecoveryOptions } from '#tier/recovery/recovery.ts'
 import { restoreDirectory } from '#tier/recovery/restore-directory.ts'
-import { unsealedFrom } from '#tier/seal-plan.ts'
+import { type CopyWish, copyWishOf } from '#tier/seal-plan.ts'
 import { startTier, type Tier } from '#tier/tier.ts'
 import type { Chronicle } from './chronicle.ts'
 import { DATA, QUIET } from './found-log.ts'
@@ -211,17 +212,17 @@ export class Host {
       unpack,
       metrics: { created() {}, uploaded() {}, failed() {}, copied() {} },
       progress: new RecoveryProgress(),
-      tailedFrom: (log, partition) => this.#tailedFrom(process, log, partition),
+      copyWish: (log, partition) => this.#copyWish(process, log, partition),
       report: (level, message, fields) => this.#report(process, level, message, fields ?? {}),
       failed: error => this.#failed(process, error),
     }
   }
 
-  #tailedFrom({ clock }: BrokerProcess, log: Log, partition: Partition): number {
+  #copyWish({ clock }: BrokerProcess, log: Log, partition: Partition): CopyWish {
     const { copiesAll, limits } = this.#world.plan
     const unsealed = log.unsealed.find(partition.ordinal)
-    if (copiesAll || unsealed === undefined) return 0
-    return unsealedFrom(unsealed, { nowMs: clock.monotonicMs(), limits })
+    if (copiesAll || unsealed === undefined) return EVERYTHING
+    return copyWishOf(unsealed, { nowMs: clock.monotonicMs(), limits })
   }
 
   #startTier(process: BrokerProcess, log: Log): Tier {

@@ -110,11 +110,11 @@ function mayBeLost(
 ): boolean {
   const { isNothing, keepsUnsealed, isStopped, isTailed, sureTo, boundMs, contactMs } = loss
   if (entry.baseOffset < story.sealedAt(event) || (isNothing && entry.ackedMs !== null)) return false
+  // Who stops in good order copies what is in no segment.
+  if (isStopped) return false
   // The store may know of it before it has it: until the next piece is there, too, nobody says so.
-  if (keepsUnsealed && position > sureTo && !isStopped) return true
-  if (keepsUnsealed) return false
-  if (!isTailed) return true
-  return !isStopped && entry.appliedMs > contactMs - boundMs
+  if (keepsUnsealed) return position > sureTo
+  return !isTailed || entry.appliedMs > contactMs - boundMs
 }
 
 /** The store as it was at a time. */

@@ -219,6 +219,11 @@ describe('settings that do not fit together', () => {
       ['--max-request-bytes', '1MiB', '--max-message-bytes', '2MiB'],
       'max-request-bytes (1MiB) must be at least max-message-bytes (2MiB): a batch comes within a request',
     ],
+    [
+      ['--durability', 'bucket'],
+      'durability=bucket needs a store that is not lost with the data directory: choose a storage-backend, or a ' +
+        'local-storage-path elsewhere',
+    ],
     [['--kafka-port', '9090'], 'kafka-port and metrics-port are both 9090: each needs its own'],
   ]
   it.each(conflicts)('%j are refused', (argv, error) => {

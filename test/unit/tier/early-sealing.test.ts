@@ -6,7 +6,7 @@ import { SimClock } from '#test/support/sim/sim-clock.ts'
 import { SimBucket } from '#test/support/sim/sim-object-store.ts'
 import { TierLab } from '#test/support/tier-lab.ts'
 import { StoreRecordTail } from '#tier/recovery/record-tail.ts'
-import { unsealedFrom } from '#tier/seal-plan.ts'
+import { type CopyWish, copyWishOf } from '#tier/seal-plan.ts'
 
 // What travels to a bucket while records come: sealed, and copied before.
 
@@ -22,6 +22,8 @@ class Traffic {
   readonly lab: TierLab
   readonly bucket: SimBucket
   readonly tail: StoreRecordTail
+  /** Of all partitions, whoever seals; null: what it says. */
+  wish: CopyWish | null = null
   producedBytes = 0
   tailedBytes = 0
   sealedPuts = 0
@@ -46,8 +48,8 @@ class Traffic {
             this.tailedBytes += sizeBytes
           },
         },
-        tailedFrom: partition =>
-          unsealedFrom(log.unsealed.find(partition.ordinal)!, { nowMs: clock.monotonicMs(), limits }),
+        copyWish: partition =>
+          this.wish ?? copyWishOf(log.unsealed.find(partition.ordinal)!, { nowMs: clock.monotonicMs(), limits }),
         isArchived: () => true,
         report() {},
       },
@@ -123,6 +125,19 @@ describe('100 MB/s into a bucket', () => {
     expect(traffic.tailedBytes).toBeLessThan(traffic.producedBytes / 10)
     expect(traffic.sealedPuts).toBeLessThanOrEqual(putsPerSecond * seconds)
     expect(traffic.lab.log.unsealed.sizeBytes).toBeLessThan(200 * MEGABYTE)
+  })
+})
+
+describe('what is sealed as soon as the store takes it', () => {
+  it('is copied to a tenth at most, however long it waits', async () => {
+    const traffic = await Traffic.begin()
+    traffic.wish = { from: 0, isSealedNext: true }
+    const { partitions } = await traffic.lab.lab.topic('topic', 4)
+    await traffic.produce(partitions, 25 * MEGABYTE, 5)
+    expect(traffic.tailedBytes).toBeGreaterThan(0)
+    expect(traffic.tailedBytes).toBeLessThan(traffic.producedBytes / 10)
+    expect(traffic.tail.lag.ms).toBeGreaterThan(SECOND_MS / 2)
+    expect(traffic.tail.lag.bytes).toBeGreaterThan(25 * MEGABYTE)
   })
 })
 

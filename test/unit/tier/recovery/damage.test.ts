@@ -1,15 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import { type Machine, RecoveryLab } from '#test/support/recovery-lab.ts'
+import type { RecoverySettings } from '#tier/recovery/recovery.ts'
 
 // What a restore does about objects that are damaged or missing: it says what would be lost, and goes on without it when told to.
 
 const DAY_MS = 86_400_000
 
 /** Five records, in two objects of the record tail; its machine is gone. */
-async function withTail(): Promise<{ lab: RecoveryLab; tail: string[]; content: string[] }> {
+async function withTail(settings: Partial<RecoverySettings> = {}, end: 'kill' | 'stop' = 'kill') {
   const lab = new RecoveryLab()
   const first = await lab.machine()
-  await first.start()
+  await first.start(settings)
   const { lab: log } = first.running
   await log.topic('topic')
   await log.appendMany(log.partition(), 3)
@@ -17,7 +18,7 @@ async function withTail(): Promise<{ lab: RecoveryLab; tail: string[]; content: 
   await log.appendMany(log.partition(), 2)
   await lab.clock.runFor(2000)
   const content = await first.content(log.partition())
-  first.kill()
+  await first[end]()
   await lab.clock.runFor(12_000)
   return { lab, content, tail: lab.keys.filter(key => key.startsWith('tail/')) }
 }
@@ -47,6 +48,18 @@ describe('a damaged object of the record tail', () => {
     await expect(second.lookAtRestore(EVERYTHING)).rejects.toMatchObject(refusal)
     await expect(second.restore(EVERYTHING)).rejects.toMatchObject(refusal)
     await expect(second.start()).rejects.toThrow(/2 records at the end of 1 partitions.*chronik restore --accept-loss/s)
+  })
+
+  it.each([
+    ['kill', { durability: 'bucket' }],
+    ['stop', {}],
+  ] as const)('stops it, too, if it is gone and should be there: after a %s with %j', async (end, settings) => {
+    const { lab, tail } = await withTail(settings, end)
+    lab.bucket.remove(tail[1]!)
+    const second = await lab.machine()
+    await expect(second.start()).rejects.toMatchObject({ code: 'RESTORE_LOSES_RECORDS' })
+    const { mended } = await second.lookAtRestore({ ...EVERYTHING, acceptsLoss: true })
+    expect(mended.lostRecords).toBeGreaterThan(0)
   })
 
   it.each([

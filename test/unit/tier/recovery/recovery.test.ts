@@ -53,6 +53,22 @@ describe('a machine that is lost', () => {
     expect(second.running.lab.partition().nextOffset).toBe(count)
   })
 
+  it('that was stopped has everything in the bucket, though nothing is copied before', async () => {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    await first.start({ tailUploadMs: 0 })
+    const { lab: log } = first.running
+    await log.topic('topic')
+    await log.appendMany(log.partition(), 5)
+    await lab.clock.runFor(5000)
+    expect(lab.keys.filter(key => key.startsWith('tail/'))).toEqual([])
+    const content = await first.content(log.partition())
+    await first.stop()
+    const second = await lab.machine()
+    await second.start({ tailUploadMs: 0 })
+    expect(await second.content(second.running.lab.partition())).toEqual(content)
+  })
+
   it('that was stopped comes back as it was', async () => {
     const lab = new RecoveryLab()
     const first = await lab.machine()

@@ -280,7 +280,7 @@ describe('what is lost with the last moments', () => {
 
 /** Copies what is in no segment now, once. */
 async function tailOf(lab: RecoveryLab, machine: Awaited<ReturnType<RecoveryLab['machine']>>) {
-  const { openRecordTail } = await import('#tier/recovery/record-tail.ts')
+  const { EVERYTHING, openRecordTail } = await import('#tier/recovery/record-tail.ts')
   const { lab: log, store } = machine.running
   const options = {
     log: log.log,
@@ -289,7 +289,7 @@ async function tailOf(lab: RecoveryLab, machine: Awaited<ReturnType<RecoveryLab[
     intervalMs: 0,
     restoreWindowMs: 0,
     metrics: { copied() {} },
-    tailedFrom: () => 0,
+    copyWish: () => EVERYTHING,
     isArchived: () => false,
     report() {},
   }
