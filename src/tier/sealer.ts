@@ -10,8 +10,8 @@ import { planSeals, type SealLimits, type SealWish } from './seal-plan.ts'
 import { PartitionUnreadable, type SealJob, sealSegment } from './seal-segment.ts'
 
 // Seals what is due, some objects at a time, in the background. It is woken when a partition begins to wait or is full, when a file of
-// the log has ended, and by a timer when the oldest record is due. What fails is tried again, with growing pauses; meanwhile the
-// write-ahead log keeps it. A partition that cannot be read pauses alone.
+// the log has ended, and by a timer when the oldest record is due. What fails is tried again as it was, with growing pauses: the
+// store may have taken it. Meanwhile the write-ahead log keeps it. A partition that cannot be read pauses alone.
 
 /** Objects in the making, and their bodies: they are in memory. A larger one is made alone. */
 const SEALS_AT_ONCE = 4
@@ -44,6 +44,8 @@ export class Sealer {
   readonly #pieces = new PiecePool(SEALING_BYTES)
   readonly #busy = new Set<Partition>()
   readonly #jobs = new Map<Promise<void>, SealJob>()
+  /** Those that failed, in the pause. */
+  #failed: SealJob[] = []
   readonly #ended = new AbortController()
   /** Those that cannot be read, and until when they are left alone. */
   readonly #aside = new Map<Partition, number>()
@@ -78,6 +80,10 @@ export class Sealer {
     if (this.#ended.signal.aborted || log.commits.failure !== null || this.#pauseMs > 0) return
     const nowMs = clock.monotonicMs()
     for (const [partition, untilMs] of this.#aside) if (untilMs <= nowMs) this.#aside.delete(partition)
+    while (this.#failed.length > 0) {
+      if (!this.#hasRoomFor(this.#failed[0]!.wishes)) return
+      this.#begin(this.#failed.shift()!)
+    }
     const { objects, nextDueMs } = planSeals(log.unsealed.all, {
       nowMs,
       limits: this.#drained === null ? limits : { ...limits, segmentMs: 0 },
@@ -87,7 +93,7 @@ export class Sealer {
     for (const object of objects) {
       // The next ones are looked for when one of these is done.
       if (!this.#hasRoomFor(object)) return
-      this.#begin(object)
+      this.#begin(this.#jobOf(object))
     }
     if (this.#jobs.size === 0) this.#drained?.()
     const nextMs = Math.min(nextDueMs, ...this.#aside.values())
@@ -120,17 +126,22 @@ export class Sealer {
     return this.#jobs.size < SEALS_AT_ONCE && sizeBytes <= SEALING_BYTES
   }
 
-  #begin(wishes: readonly SealWish[]): void {
-    const { log, clock } = this.#options
-    for (const { partition } of wishes) {
-      this.#busy.add(partition)
-      log.unsealed.find(partition.ordinal)!.sealingSinceMs = clock.monotonicMs()
-    }
+  #jobOf(wishes: readonly SealWish[]): SealJob {
     const [first] = wishes
     const isOwn = wishes.length === 1 && first!.maxBytes <= first!.partBytes
     // Two that are begun at once have different names, whatever their hashes.
-    if (!isOwn) this.#lastSharedAt = Math.max(this.#lastSharedAt + 1, log.commits.position)
-    const job: SealJob = { wishes, sharedAt: isOwn ? OWN_OBJECT : this.#lastSharedAt }
+    if (!isOwn) this.#lastSharedAt = Math.max(this.#lastSharedAt + 1, this.#options.log.commits.position)
+    return { wishes, sharedAt: isOwn ? OWN_OBJECT : this.#lastSharedAt }
+  }
+
+  #begin(job: SealJob): void {
+    const { log, clock } = this.#options
+    const { wishes } = job
+    for (const { partition } of wishes) {
+      this.#busy.add(partition)
+      const unsealed = log.unsealed.find(partition.ordinal)
+      if (unsealed !== undefined) unsealed.sealingSinceMs = clock.monotonicMs()
+    }
     const work = this.#seal(job).finally(() => {
       for (const { partition } of wishes) {
         this.#busy.delete(partition)
@@ -146,7 +157,9 @@ export class Sealer {
   /** Where the log stood when the oldest shared object was begun that is not done yet; Infinity if there is none. */
   get oldestSharedAt(): number {
     let oldest = Number.POSITIVE_INFINITY
-    for (const { sharedAt } of this.#jobs.values()) if (sharedAt !== OWN_OBJECT) oldest = Math.min(oldest, sharedAt)
+    for (const { sharedAt } of [...this.#jobs.values(), ...this.#failed]) {
+      if (sharedAt !== OWN_OBJECT) oldest = Math.min(oldest, sharedAt)
+    }
     return oldest
   }
 
@@ -166,7 +179,7 @@ export class Sealer {
       if (thrown instanceof ChronikError && thrown.code === 'LOG_TRIMMED') return
       metrics.sealFailed()
       if (thrown instanceof PartitionUnreadable) this.#putAside(thrown)
-      else this.#pause(thrown, beganMs)
+      else this.#pause(job, thrown, beganMs)
     } finally {
       timer.cancel()
       patience.letGo()
@@ -178,8 +191,9 @@ export class Sealer {
     this.#aside.set(partition, this.#options.clock.monotonicMs() + LONGEST_PAUSE_MS)
   }
 
-  #pause(thrown: unknown, beganMs: number): void {
+  #pause(job: SealJob, thrown: unknown, beganMs: number): void {
     const { clock, report } = this.#options
+    this.#failed.push(job)
     if (this.failingSinceMs === null) report('warn', `sealing failed, it is tried again: ${messageOf(thrown)}`)
     this.failingSinceMs ??= beganMs
     const failingMs = clock.monotonicMs() - this.failingSinceMs

@@ -249,6 +249,23 @@ describe('sealing that fails', () => {
     },
   )
 
+  it.each([1, 3])('is tried again as it was, of %i partitions, whatever comes meanwhile', async count => {
+    const { lab, bucket } = await inBucket()
+    lab.sealer({ segmentMs: 1000 })
+    const { partitions } = await lab.lab.topic('topic', count)
+    for (const partition of partitions) await lab.appendMany(partition, 5)
+    bucket.onCall = () => 'lost'
+    for (let i = 0; i < 4; i++) {
+      await lab.clock.runFor(5000)
+      for (const partition of partitions) await lab.appendMany(partition, 2)
+    }
+    expect(bucket.keys).toHaveLength(1)
+    bucket.onCall = () => null
+    await lab.clock.runFor(40_000)
+    expect(partitions.every(isSealed)).toBe(true)
+    expect(bucket.keys).toHaveLength(2)
+  })
+
   it('because the store does not answer is given up and tried again', async () => {
     const { lab, bucket } = await inBucket()
     lab.sealer({ segmentMs: 1000 })
