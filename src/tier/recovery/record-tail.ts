@@ -9,7 +9,7 @@ import type { Log } from '#log/log.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
 import type { SegmentPart } from '#segments/segment-format.ts'
 import { segmentKey } from '#segments/segment-names.ts'
-import { SegmentWriter } from '#segments/segment-writer.ts'
+import { type SealedSegment, SegmentWriter } from '#segments/segment-writer.ts'
 import type { CopyWish } from '#tier/seal-plan.ts'
 import { PIECE_MS, type RecordTail } from './archive.ts'
 import { RecoveryProgress } from './progress.ts'
@@ -73,8 +73,11 @@ export class StoreRecordTail implements RecordTail {
   /** The newest records of a partition that are copied. */
   readonly #copied = new Map<Partition, { readonly from: number; readonly to: number }>()
   #objects: LivingObject[] = []
-  /** They have records that the log lost: what came in their place must not be taken from them. */
-  #stale: string[] = []
+  /**
+   * They have records that the log lost: what came in their place must not be taken from them. Or they are perhaps there: of those
+   * the store has said nothing good.
+   */
+  readonly #stale = new Set<string>()
   #copiedMs = Number.NEGATIVE_INFINITY
   #spareBytes = SPARE_BYTES
   #position: number
@@ -85,7 +88,7 @@ export class StoreRecordTail implements RecordTail {
     this.#options = options
     this.#position = options.log.commits.position
     for (const { key, parts } of found) {
-      if (parts.some(part => this.#isLost(part))) this.#stale.push(key)
+      if (parts.some(part => this.#isLost(part))) this.#stale.add(key)
       else this.#add(key, parts)
     }
   }
@@ -130,8 +133,10 @@ export class StoreRecordTail implements RecordTail {
       }
     }
     // Only now: what else they have is copied again.
-    for (const key of this.#stale) await this.#options.store.delete(key, signal)
-    this.#stale = []
+    for (const key of this.#stale) {
+      await this.#options.store.delete(key, signal)
+      this.#stale.delete(key)
+    }
     this.#copiedMs = beganMs
   }
 
@@ -194,11 +199,18 @@ export class StoreRecordTail implements RecordTail {
   }
 
   async #put(filling: Filling, signal: AbortSignal): Promise<void> {
+    const { log, store, metrics } = this.#options
     try {
-      const put = await filling.put(signal)
-      if (put === null) return
-      this.#add(put.key, put.parts)
-      this.#options.metrics.copied(put.sizeBytes)
+      const object = filling.end()
+      if (object === null) return
+      const { key, pieces, parts, sizeBytes } = object
+      // Records that came since the job began are in it, too: the log must not lose them and go on with others in their place.
+      await log.commits.sync()
+      this.#stale.add(key)
+      await store.put(key, pieces, signal)
+      this.#stale.delete(key)
+      this.#add(key, parts)
+      metrics.copied(sizeBytes)
     } finally {
       filling.release()
     }
@@ -284,17 +296,13 @@ class Filling {
   }
 
   /** Null: there is nothing in it. */
-  async put(signal: AbortSignal): Promise<{ key: string; parts: readonly SegmentPart[]; sizeBytes: number } | null> {
+  end(): (SealedSegment & { readonly key: string }) | null {
     if (this.#parts === 0) return null
     const sealed = this.#writer.end()
-    const { commits, state } = this.#options.log
-    const { generation } = state
-    // Records that came since the job began are in it, too: the log must not lose them and go on with others in their place.
-    await commits.sync()
+    const { generation } = this.#options.log.state
     const name = { generation, sharedAt: this.#position, hash: sealed.hash, revision: TAIL_REVISION }
     const key = segmentKey({ ...name, baseOffset: 0, nextOffset: 0, topicName: '', topicId: '', partition: 0 })
-    await this.#options.store.put(key, sealed.pieces, signal)
-    return { key, parts: sealed.parts, sizeBytes: sealed.sizeBytes }
+    return { ...sealed, key }
   }
 
   release(): void {

@@ -97,6 +97,25 @@ describe('the record tail', () => {
     expect(tails()).toBe(0)
   })
 
+  it('leaves nothing behind of what the store has taken without saying so', async () => {
+    const lab = new RecoveryLab()
+    const machine = await lab.machine()
+    await machine.start()
+    const { lab: log } = machine.running
+    await log.topic('topic')
+    lab.bucket.onCall = ({ verb, key }) => (verb === 'put' && key.startsWith('tail/') ? 'lost' : null)
+    for (let i = 0; i < 4; i++) {
+      await log.append(log.partition())
+      await lab.clock.runFor(2000)
+    }
+    const tails = () => lab.keys.filter(key => key.startsWith('tail/')).length
+    expect(tails()).toBeGreaterThan(1)
+    lab.bucket.onCall = () => null
+    await lab.clock.runFor(10_000)
+    expect(tails()).toBe(1)
+    await expectTheSameElsewhere(lab, machine)
+  })
+
   it('removes copies of what the disk lost although it was synced, and copies the others again', async () => {
     const lab = new RecoveryLab()
     const machine = await lab.machine()
