@@ -201,6 +201,7 @@ function tierOptions(
     walLimitBytes: log.options.walLimitBytes,
     restoreWindowMs: restoreWindowMs(settings),
     isArchived: position => recovery?.isArchived(position) ?? true,
+    confirm: async () => recovery?.confirm(),
     metrics: {
       sealed(segments, sizeBytes, seconds) {
         metrics.segmentsSealed.value += segments

@@ -37,6 +37,8 @@ export interface CollectorOptions {
   inFlight(): InFlight
   /** Would a restore from the store know what happened before the position? */
   isArchived(position: number): boolean
+  /** Rejects if somebody else owns the store by now. */
+  confirm(): Promise<void>
   /** The object is gone. */
   forget(key: string): Promise<void> | undefined
   report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
@@ -107,6 +109,9 @@ export class Collector {
     const deleted: number[] = []
     const failures: unknown[] = []
     let failedInARow = 0
+    const [oldest] = log.state.garbage.values()
+    if (oldest === undefined || !this.#mayGo(oldest)) return
+    await this.#makeSure()
     for (const garbage of log.state.garbage.values()) {
       if (!this.#mayGo(garbage) || failedInARow === FAILURES_IN_A_ROW) break
       if ((this.#aside.get(garbage.id) ?? 0) > clock.monotonicMs()) continue
@@ -124,6 +129,12 @@ export class Collector {
     }
     if (deleted.length > 0) await this.#remove(deleted)
     if (failures.length > 0) throw failures[0]
+  }
+
+  /** Nobody refers to what is garbage: neither this log after a power loss, nor who has taken over. */
+  async #makeSure(): Promise<void> {
+    await this.#options.log.commits.sync()
+    await this.#options.confirm()
   }
 
   async #remove(ids: number[]): Promise<void> {
@@ -164,6 +175,7 @@ export class Collector {
       if (this.#suspects.has(key) && mayGo) orphans.push(key)
     }
     metrics.orphansFound([...suspects].filter(key => !this.#suspects.has(key)).length)
+    if (orphans.length > 0) await this.#makeSure()
     await this.#delete(orphans)
     if (orphans.length > 0) report('info', `deleted ${orphans.length} objects of uploads that were never finished`)
     for (const key of orphans) suspects.delete(key)

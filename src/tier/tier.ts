@@ -26,6 +26,8 @@ export interface TierOptions {
   readonly restoreWindowMs: number
   /** Would a restore from the store know what happened before the position? */
   isArchived(position: number): boolean
+  /** Rejects if somebody else owns the store by now. */
+  confirm(): Promise<void>
   readonly metrics: SealMetrics & RewriteMetrics & CollectorMetrics
   report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
 }

@@ -78,6 +78,7 @@ export class Tiers {
       walLimitBytes,
       restoreWindowMs: 0,
       isArchived: () => true,
+      confirm: async () => {},
       metrics: {
         sealed(segments) {
           counts.sealed += segments

@@ -179,6 +179,8 @@ export class OwnerLease {
     const owner = await readOwner(store, signal)
     const known = this.#stranger
     this.#stranger = null
+    // Who cannot write any more would never come to look.
+    if (owner !== null && owner.generation > me.generation) await this.#checkGeneration(signal)
     if (owner === null || owner.generation !== me.generation || owner.session === me.session) return
     const { host, session, writtenMs, takeoverAfterMs } = owner
     this.#heldUntil = NOT_HELD

@@ -122,6 +122,11 @@ export class Recovery {
     return this.#archive === null || this.#archive.archivedPosition >= position
   }
 
+  /** Rejects if somebody else owns the store by now. */
+  async confirm(): Promise<void> {
+    await this.#lease?.confirm()
+  }
+
   /** Of the last one that this process archived, compressed. */
   get checkpointSizeBytes(): number {
     return this.#archive?.checkpointSizeBytes ?? 0

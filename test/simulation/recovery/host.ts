@@ -241,6 +241,7 @@ export class Host {
       walLimitBytes: plan.walLimitBytes,
       restoreWindowMs: plan.settings.restoreWindowMs,
       isArchived: position => process.recovery!.isArchived(position),
+      confirm: () => process.recovery!.confirm(),
       metrics: {
         sealed: segments => this.#world.count('sealed', segments),
         sealFailed: () => this.#world.count('sealFailures'),

@@ -5,6 +5,8 @@ import type { SimObjectStore } from './sim-object-store.ts'
 /** The way of one machine to the bucket, which can be cut: then calls are refused, or nothing is heard of them. */
 export class SimLink implements ObjectStore {
   isCut = false
+  /** The key of this machine may not write any more. */
+  isReadOnly = false
   /** Of calls on a way that is cut. */
   isSilent = false
   readonly #store: SimObjectStore
@@ -31,6 +33,7 @@ export class SimLink implements ObjectStore {
 
   async put(key: string, pieces: readonly Uint8Array[], signal: AbortSignal): Promise<void> {
     if (this.isCut) await this.#nothing(signal)
+    if (this.isReadOnly) throw new StoreError('STORE_DENIED', 'simulated: the key may only read')
     return this.#store.put(key, pieces, signal)
   }
 

@@ -4,7 +4,7 @@ import { segmentKey, storedSegment } from '#segments/segment-names.ts'
 import { Prng } from '#test/support/sim/prng.ts'
 import { SimClock } from '#test/support/sim/sim-clock.ts'
 import { SimBucket } from '#test/support/sim/sim-object-store.ts'
-import { TierLab } from '#test/support/tier-lab.ts'
+import { TierLab, type TierLabOptions } from '#test/support/tier-lab.ts'
 import { Collector } from '#tier/collector.ts'
 import type { InFlight } from '#tier/orphans.ts'
 import { generationKey, OWNER_KEY } from '#tier/recovery/archive-names.ts'
@@ -22,6 +22,7 @@ class Lab {
   readonly reports: string[] = []
   archivedTo = Number.POSITIVE_INFINITY
   inFlight = NOTHING_IN_FLIGHT
+  isOwner = true
 
   private constructor(bucket: SimBucket, tiers: TierLab, restoreWindowMs: number) {
     this.bucket = bucket
@@ -42,15 +43,18 @@ class Lab {
       },
       inFlight: () => this.inFlight,
       isArchived: position => position <= this.archivedTo,
+      confirm: async () => {
+        if (!this.isOwner) throw new Error('somebody else owns the store')
+      },
       forget: () => undefined,
       report: (level, message) => this.reports.push(`${level}: ${message}`),
     })
   }
 
-  static async open(restoreWindowMs = 0): Promise<Lab> {
+  static async open(restoreWindowMs = 0, options: TierLabOptions = {}): Promise<Lab> {
     const clock = new SimClock()
     const bucket = new SimBucket({ clock, prng: new Prng(3) })
-    const lab = new Lab(bucket, await TierLab.open({ clock, bucket }), restoreWindowMs)
+    const lab = new Lab(bucket, await TierLab.open({ clock, bucket, ...options }), restoreWindowMs)
     await lab.own(1)
     return lab
   }
@@ -139,6 +143,35 @@ describe('an object that nothing refers to any more', () => {
     await lab.pass(MINUTE_MS - 1000)
     await lab.collect()
     expect(lab.segments.length).toBe(1)
+  })
+
+  it('stays when somebody else owns the store, who may refer to it', async () => {
+    const lab = await Lab.open()
+    const partition = await lab.partition()
+    const key = await lab.seal(partition)
+    await lab.delete(partition)
+    await lab.collect()
+    lab.isOwner = false
+    await lab.pass(2 * MINUTE_MS)
+    await expect(lab.collect()).rejects.toThrow('somebody else owns the store')
+    expect([lab.segments, lab.tiers.log.state.garbage.size]).toEqual([[key], 1])
+    lab.isOwner = true
+    await lab.collect()
+    expect(lab.segments).toEqual([])
+  })
+
+  it('goes after the log will have it that it is garbage, whatever happens', async () => {
+    const lab = await Lab.open(0, { sync: HOUR_MS })
+    const partition = await lab.partition()
+    await lab.seal(partition)
+    await lab.tiers.clock.run(lab.tiers.log.commits.sync())
+    await lab.delete(partition)
+    await lab.collect()
+    await lab.pass(2 * MINUTE_MS)
+    await lab.collect()
+    expect(lab.segments).toEqual([])
+    const after = await lab.tiers.crash()
+    expect(after.log.state.topics.size).toBe(0)
   })
 
   it('that several had goes with the last of them', async () => {

@@ -116,6 +116,7 @@ class Life {
     const collector = new Collector({
       ...{ log, store, clock, restoreWindowMs: 0, inFlight: nothingInFlight, isArchived: () => true },
       metrics: { deleted() {}, orphansFound() {}, failed() {} },
+      confirm: async () => {},
       forget() {},
       report() {},
     })

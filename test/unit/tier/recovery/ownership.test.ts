@@ -399,6 +399,16 @@ describe('an owner', () => {
     expect(first.running.failures).toEqual([])
   })
 
+  it('that may not write any more learns that it was taken over', async () => {
+    const lab = new RecoveryLab()
+    const first = await owner(lab)
+    first.running.store.isReadOnly = true
+    await lab.clock.runFor(12_000)
+    await (await lab.machine()).start()
+    await lab.clock.runFor(10_000)
+    expect(first.running.failures.map(({ code }) => code)).toEqual(['OWNER_FENCED'])
+  })
+
   it('that is cut off from the store never answers at the same time as the one that took over', async () => {
     for (let seed = 1; seed <= 25; seed++) {
       const lab = new RecoveryLab({ seed })
