@@ -89,8 +89,9 @@ export function recoveryGauges(readings: RecoveryReadings): Exposable[] {
     ),
     new Gauge(
       'chronik_upload_lag_seconds',
-      'Age of the oldest change that a restore from the object store would not know, 0 if it would know all; without copies of ' +
-        'records (tail-upload-ms is 0) it would not have those that are in no segment either: chronik_unsealed_bytes.',
+      'Age of the oldest change that a restore from the object store would not know, or of the oldest record that it would not ' +
+        'have; 0 if it would have all. Without copies of records (tail-upload-ms is 0) it would not have those that are in no ' +
+        'segment either: chronik_unsealed_bytes.',
       readings.uploadLagSeconds,
     ),
     new Gauge(
