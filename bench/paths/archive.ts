@@ -112,15 +112,28 @@ async function pacedWith(lab: Lab, flags: readonly string[]): Promise<Figures> {
   const broker = await lab.start('ours', lab.freshDir('ours'), { flags })
   const records = PACE_RECORDS_S * (lab.quick ? 10 : 20)
   const written = { raw: true, partitions: 12, size: 1024, records, pace: PACE_RECORDS_S, conns: 2 }
+  const ended = new AbortController()
+  const watching = largestLag(broker, ended.signal)
   const result = await lab.loadOn(broker, 'stream', written)
+  ended.abort()
+  const upload_lag_s = await watching
   const metrics = await metricsOf(broker)
   await lab.stop(broker)
   return {
     ...figuresOf(result),
     of_pace: numberOf(result, 'records_s') / PACE_RECORDS_S,
-    upload_lag_s: metrics.get('chronik_upload_lag_seconds')!,
+    upload_lag_s,
     copied_share: metrics.get('chronik_tail_bytes_total')! / (records * written.size),
   }
+}
+
+async function largestLag(broker: Broker, signal: AbortSignal): Promise<number> {
+  let largest = 0
+  while (!signal.aborted) {
+    largest = Math.max(largest, (await metricsOf(broker)).get('chronik_upload_lag_seconds')!)
+    await sleep(POLL_MS)
+  }
+  return largest
 }
 
 const RESTORED_RECORDS = 10_000_000

@@ -10,7 +10,7 @@ export const FIGURES = {
   of_wal: { title: 'of the rate from the write-ahead log', digits: 2 },
   of_pace: { title: 'of the pace', digits: 2 },
   copied_share: { title: 'of the bytes copied before they were sealed', digits: 3 },
-  upload_lag_s: { title: 's behind, at the end', digits: 1 },
+  upload_lag_s: { title: 's behind at most', digits: 1 },
   requests_mb: { title: 'requests a MB', digits: 2 },
   commits_s: { title: 'commits/s', digits: 0 },
   of_one_topic: { title: 'of the rate with one topic', digits: 2 },
