@@ -3,6 +3,7 @@ import { packer, RecoveryLab, unpack } from '#test/support/recovery-lab.ts'
 import { decodeArchived, encodeArchived, readGroups } from '#tier/recovery/archive-format.ts'
 import { parseCheckpointKey, parseMetalogKey } from '#tier/recovery/archive-names.ts'
 import { type AgedCheckpoint, keptCheckpoints, neededFrom } from '#tier/recovery/pruning.ts'
+import type { RecoverySettings } from '#tier/recovery/recovery.ts'
 import { Tape } from '#tier/recovery/tape.ts'
 
 const HOUR_MS = 3_600_000
@@ -197,5 +198,88 @@ describe('the archive of an owner', () => {
     const second = await lab.machine()
     await second.start()
     expect(second.running.lab.partition().nextOffset).toBe(2)
+  })
+
+  it('that is off is whose store it is and no more, and begins when it is on again', async () => {
+    const lab = new RecoveryLab()
+    const machine = await lab.machine()
+    await machine.start({ isArchived: false })
+    await machine.running.lab.topic('topic')
+    await machine.running.lab.appendMany(machine.running.lab.partition(), 3)
+    await lab.clock.runFor(20_000)
+    const written = ['generations/0000000001.json', 'owner.json']
+    expect(lab.keys).toEqual(written)
+    await machine.seal([machine.running.lab.partition()])
+    await machine.stop()
+    expect(lab.keys).toEqual([...written, expect.stringMatching(/^segments\//)])
+    const empty = await lab.machine()
+    await expect(empty.start()).rejects.toMatchObject({ code: 'NOTHING_TO_RESTORE' })
+
+    await machine.start()
+    const content = await machine.content(machine.running.lab.partition())
+    expect(content.length).toBe(3)
+    machine.kill()
+    await lab.clock.runFor(12_000)
+    await empty.start()
+    expect(await empty.content(empty.running.lab.partition())).toEqual(content)
+  })
+})
+
+describe('the archive writes', () => {
+  /** When a checkpoint, and when a piece was written. */
+  async function writing(settings: Partial<RecoverySettings>) {
+    const lab = new RecoveryLab()
+    const machine = await lab.machine()
+    await machine.start(settings)
+    const topic = await machine.running.lab.topic('topic')
+    await lab.clock.runFor(2000)
+    const writtenMs = { checkpoints: [] as number[], metalog: [] as number[] }
+    lab.bucket.onCall = ({ verb, key }) => {
+      const folder = key.split('/')[0]!
+      if (verb === 'put' && folder in writtenMs)
+        writtenMs[folder as keyof typeof writtenMs].push(lab.clock.monotonicMs())
+      return null
+    }
+    const append = () => machine.running.lab.append(machine.running.lab.partition())
+    return { lab, log: machine.running.lab, topic, append, writtenMs }
+  }
+
+  it('a checkpoint in ten seconds, however much there is', async () => {
+    const { lab, append, writtenMs } = await writing({ checkpointRecords: 1 })
+    for (let i = 0; i < 200; i++) {
+      await append()
+      await lab.clock.runFor(300)
+    }
+    const { checkpoints } = writtenMs
+    expect(checkpoints.length).toBeGreaterThanOrEqual(5)
+    for (const [i, ms] of checkpoints.slice(1).entries()) expect(ms - checkpoints[i]!).toBeGreaterThan(9900)
+  })
+
+  it('a checkpoint when the last one is old and something has changed', async () => {
+    const { lab, append, writtenMs } = await writing({ checkpointMs: 60_000 })
+    await append()
+    await lab.clock.runFor(50_000)
+    await append()
+    await lab.clock.runFor(100_000)
+    expect(writtenMs.checkpoints).toEqual([])
+    await append()
+    await lab.clock.runFor(2000)
+    expect(writtenMs.checkpoints.length).toBe(1)
+    await append()
+    await lab.clock.runFor(2000)
+    expect(writtenMs.checkpoints.length).toBe(1)
+  })
+
+  it('a piece at once when there is a megabyte of it', async () => {
+    const { lab, log, topic, writtenMs } = await writing({})
+    const change = async () => {
+      const configs = new Map([['note', 'x'.repeat(300_000)]])
+      await log.propose({ kind: 'topic-configs-set', id: topic.id, configs })
+      await lab.clock.runFor(100)
+    }
+    for (let i = 0; i < 3; i++) await change()
+    expect(writtenMs.metalog).toEqual([])
+    await change()
+    expect(writtenMs.metalog.length).toBe(1)
   })
 })

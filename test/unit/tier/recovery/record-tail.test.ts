@@ -97,6 +97,21 @@ describe('the record tail', () => {
     expect(tails()).toBe(0)
   })
 
+  it('is in objects of eight megabytes over many partitions, or a batch more', async () => {
+    const lab = new RecoveryLab()
+    const machine = await lab.machine()
+    await machine.start()
+    const { lab: log } = machine.running
+    const { partitions } = await log.topic('topic', 20)
+    const sizeBytes = 400_000
+    await lab.clock.run(Promise.all([...partitions, ...partitions].map(to => log.send(log.batch(to, { sizeBytes })))))
+    await lab.clock.runFor(2000)
+    const sizes = lab.keys.filter(key => key.startsWith('tail/')).map(key => lab.bucket.peek(key).length)
+    expect(sizes.length).toBe(2)
+    expect(Math.max(...sizes)).toBeLessThan((8 << 20) + sizeBytes)
+    await expectTheSameElsewhere(lab, machine)
+  })
+
   it('leaves nothing behind of what the store has taken without saying so', async () => {
     const lab = new RecoveryLab()
     const machine = await lab.machine()
