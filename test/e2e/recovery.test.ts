@@ -12,6 +12,7 @@ import {
   startBrokerProcess,
 } from '#test/support/broker-process.ts'
 import { chronik, runToEnd } from '#test/support/command-line.ts'
+import { scrape } from '#test/support/metrics-page.ts'
 import { temporaryDirectory } from '#test/support/temporary.ts'
 import { until } from '#test/support/until.ts'
 import { WireClient } from '#test/support/wire-client.ts'
@@ -65,6 +66,11 @@ async function texts(wire: WireClient): Promise<string> {
   }
 }
 
+async function untilArchived({ metricsPort }: BrokerProcess): Promise<void> {
+  const metrics = { host: '127.0.0.1', port: metricsPort }
+  await until('the archive', async () => (await scrape(metrics)).get('chronik_upload_lag_bytes') === 0)
+}
+
 /** A start says that the owner may still live until it has been silent for long enough. */
 async function startWhenFree(options: { dataDir: string; flags: readonly string[] }): Promise<BrokerProcess> {
   let broker: BrokerProcess | null = null
@@ -93,8 +99,7 @@ it('a broker that is killed and loses its disk is back, with its records, from t
   const wire = await client(first)
   await wire.send('Metadata', 9, { topics: [{ name: TOPIC }] })
   await produce(wire, values)
-  const metrics = `http://127.0.0.1:${first.metricsPort}/metrics`
-  await until('the archive', async () => /\nchronik_upload_lag_bytes 0\n/.test(await (await fetch(metrics)).text()))
+  await untilArchived(first)
   await first.kill9()
   await rm(place.dataDir, { recursive: true })
 
@@ -132,12 +137,44 @@ it('a broker that takes over waits until the one before has surely stopped, and 
   const wire = await client(first)
   await wire.send('Metadata', 9, { topics: [{ name: TOPIC }] })
   await produce(wire, ['before'])
-  const metrics = `http://127.0.0.1:${first.metricsPort}/metrics`
-  await until('the archive', async () => /\nchronik_upload_lag_bytes 0\n/.test(await (await fetch(metrics)).text()))
+  await untilArchived(first)
   await first.kill9()
   await rm(place.dataDir, { recursive: true })
 
   const second = await start({ ...place, flags: [...place.flags, '--take-over'] })
   expect(second.output()).toContain('has surely stopped')
   expect(await texts(await client(second))).toContain('before')
+})
+
+it('a topic that was deleted is back, with its records, in a data directory of the time before', async () => {
+  const beganMs = Date.now()
+  const place = await directories()
+  const first = await start(place)
+  const wire = await client(first)
+  await wire.send('Metadata', 9, { topics: [{ name: TOPIC }] })
+  const values = Array.from({ length: 20 }, (_, i) => `record-${i}`)
+  await produce(wire, values)
+  await untilArchived(first)
+  const atMs = Date.now()
+  await until('it is later', () => Date.now() > atMs)
+  const { responses } = await wire.send('DeleteTopics', 5, { topicNames: [TOPIC], timeoutMs: 5000 })
+  expect(responses[0]?.errorCode).toBe(0)
+  await first.stop()
+
+  const dataDir = `${place.dataDir}-of-before`
+  const restore = (...more: string[]) => chronik('restore', '--data-dir', dataDir, '--from', place.flags[1]!, ...more)
+  const tooEarly = await restore('--at', '2020-02-29T12:00Z', '--execute')
+  expect(tooEarly).toMatchObject({ code: 1, stdout: '' })
+  const [, earliest = ''] = /can be restored to (\S+Z) or later, and not to 2020-02-29T12:00/.exec(tooEarly.stderr) ?? []
+  expect(Date.parse(earliest)).toBeGreaterThanOrEqual(beganMs)
+  expect(Date.parse(earliest)).toBeLessThan(atMs)
+
+  expect((await restore()).stdout).not.toContain(TOPIC)
+  const restored = await restore('--at', new Date(atMs).toISOString(), '--execute')
+  expect(restored).toMatchObject({ code: 0, stdout: expect.stringMatching(/orders +1 +20 +0/) })
+  expect(restored.stdout).toContain(`restored into ${dataDir}: start it with`)
+  const second = await start({ ...place, dataDir })
+  const found = await texts(await client(second))
+  for (const value of values) expect(found).toContain(value)
+  await produce(await client(second), ['afterwards'])
 })
