@@ -165,7 +165,8 @@ it('a topic that was deleted is back, with its records, in a data directory of t
   const restore = (...more: string[]) => chronik('restore', '--data-dir', dataDir, '--from', place.flags[1]!, ...more)
   const tooEarly = await restore('--at', '2020-02-29T12:00Z', '--execute')
   expect(tooEarly).toMatchObject({ code: 1, stdout: '' })
-  const [, earliest = ''] = /can be restored to (\S+Z) or later, and not to 2020-02-29T12:00/.exec(tooEarly.stderr) ?? []
+  const [, earliest = ''] =
+    /can be restored to (\S+Z) or later, and not to 2020-02-29T12:00/.exec(tooEarly.stderr) ?? []
   expect(Date.parse(earliest)).toBeGreaterThanOrEqual(beganMs)
   expect(Date.parse(earliest)).toBeLessThan(atMs)
 
