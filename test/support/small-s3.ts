@@ -16,6 +16,10 @@ export interface SmallS3 {
   readonly endpoint: string
   readonly bucket: string
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string }
+  /** Which those keys must come with; null: they are not temporary. */
+  sessionToken: string | null
+  /** The last request was signed for. */
+  readonly region: string
   readonly objects: Map<string, StoredObject>
   /** Uploads in parts that were begun and neither completed nor aborted. */
   readonly openUploads: number
@@ -49,9 +53,17 @@ interface Request {
   readonly body: Buffer
 }
 
+/** The bucket and the parts of the key: it stands in the path, or in the host if that is a name. */
+function placeOf(path: string, host: string): string[] {
+  const parts = path.split('/').slice(1)
+  return host.startsWith(HOST) ? parts : [host.split('.')[0]!, ...parts]
+}
+
 class Server implements SmallS3 {
   readonly bucket = 'small-bucket'
   readonly credentials = { accessKeyId: 'AKSMALL', secretAccessKey: 'SKSMALL' }
+  sessionToken: string | null = null
+  region = ''
   readonly objects = new Map<string, StoredObject>()
   readonly requests: string[] = []
   readonly #uploads = new Map<string, Map<number, Buffer>>()
@@ -81,7 +93,7 @@ class Server implements SmallS3 {
       const chunks: Buffer[] = []
       for await (const chunk of incoming) chunks.push(chunk as Buffer)
       const url = new URL(incoming.url ?? '', this.endpoint)
-      const [, bucket, ...rest] = url.pathname.split('/')
+      const [bucket, ...rest] = placeOf(url.pathname, incoming.headers.host ?? '')
       const request = {
         method: incoming.method ?? '',
         key: decodeURIComponent(rest.join('/')),
@@ -103,8 +115,12 @@ class Server implements SmallS3 {
   }
 
   #check({ headers, body }: Request, bucket: string): void {
-    const accessKey = /Credential=([^/]*)/.exec(headers.authorization ?? '')?.[1]
+    const signed = /Credential=([^/]*)\/\d+\/([^/]*)\/s3\/.*SignedHeaders=([^,]*)/
+    const [, accessKey, region = '', names = ''] = signed.exec(headers.authorization ?? '') ?? []
+    this.region = region
     if (accessKey !== this.credentials.accessKeyId) throw new Refusal(403, 'InvalidAccessKeyId')
+    const token = names.includes('x-amz-security-token') ? headers['x-amz-security-token'] : null
+    if (token !== this.sessionToken) throw new Refusal(400, 'InvalidToken')
     if (bucket !== this.bucket) throw new Refusal(404, 'NoSuchBucket')
     const given = headers['x-amz-checksum-crc32c']
     const sum = Buffer.alloc(4)

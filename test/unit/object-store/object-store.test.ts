@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { loadSettings } from '#config/load-settings.ts'
 import { openObjectStore } from '#object-store/object-store.ts'
 import { createStoreMetrics } from '#observe/store-metrics.ts'
@@ -8,7 +9,7 @@ import { systemClock } from '#system/clock.ts'
 import { systemDisk } from '#system/disk.ts'
 import { systemRandom } from '#system/random.ts'
 import { startFaultProxy } from '#test/support/fault-proxy.ts'
-import { startSmallS3 } from '#test/support/small-s3.ts'
+import { type SmallS3, startSmallS3 } from '#test/support/small-s3.ts'
 import { temporaryDirectory } from '#test/support/temporary.ts'
 
 const patient = new AbortController().signal
@@ -24,6 +25,12 @@ async function openWith(env: Record<string, string>) {
   return { ...opened, metrics }
 }
 
+async function smallS3(): Promise<SmallS3> {
+  const s3 = await startSmallS3()
+  onTestFinished(() => s3.close())
+  return s3
+}
+
 describe('the store that the settings choose', () => {
   it('is a directory inside the data directory, or another one', async () => {
     const dataDir = await temporaryDirectory()
@@ -36,12 +43,9 @@ describe('the store that the settings choose', () => {
   })
 
   it('is a bucket, asked again when it does not answer, and observed', async () => {
-    const s3 = await startSmallS3()
+    const s3 = await smallS3()
     const proxy = await startFaultProxy(s3.endpoint)
-    onTestFinished(async () => {
-      await proxy.close()
-      await s3.close()
-    })
+    onTestFinished(() => proxy.close())
     const { accessKeyId, secretAccessKey } = s3.credentials
     const { store, isRemote, metrics, failingSinceMs } = await openWith({
       ...{ STORAGE_BACKEND: 's3', S3_BUCKET: s3.bucket, S3_ENDPOINT: proxy.endpoint, S3_PREFIX: 'p' },
@@ -58,6 +62,52 @@ describe('the store that the settings choose', () => {
       { labels: { kind: 'create', code: 'STORE_UNAVAILABLE' }, value: 2 },
     ])
     expect(failingSinceMs()).toBeNull()
+  })
+
+  it.each([
+    ['S3_ENDPOINT', 'S3_REGION'],
+    ['AWS_ENDPOINT_URL_S3', 'AWS_REGION'],
+    ['AWS_ENDPOINT_URL', 'AWS_DEFAULT_REGION'],
+  ])('is where %s says, signed for %s, with the token that belongs to the keys', async (endpoint, region) => {
+    const s3 = await smallS3()
+    s3.sessionToken = 'TOKEN'
+    const { accessKeyId, secretAccessKey } = s3.credentials
+    const { store } = await openWith({
+      ...{ STORAGE_BACKEND: 's3', S3_BUCKET: s3.bucket, [endpoint]: s3.endpoint, [region]: 'here-1' },
+      ...{ AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_SESSION_TOKEN: 'TOKEN' },
+    })
+    await store.put('a', [text('1')], patient)
+    expect([s3.objects.size, s3.region]).toEqual([1, 'here-1'])
+  })
+
+  it('finds its keys as the AWS tools do, or says that there are none', async () => {
+    const s3 = await smallS3()
+    const { accessKeyId, secretAccessKey } = s3.credentials
+    const directory = await temporaryDirectory()
+    const keys = `aws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`
+    await writeFile(
+      `${directory}/credentials`,
+      `[default]\naws_access_key_id = X\naws_secret_access_key = Y\n[mine]\n${keys}`,
+    )
+    const put = async (environment: Record<string, string>) => {
+      for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_PROFILE']) vi.stubEnv(name, undefined)
+      vi.stubEnv('AWS_CONFIG_FILE', `${directory}/none`)
+      vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true')
+      for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value)
+      const env = { STORAGE_BACKEND: 's3', S3_BUCKET: s3.bucket, S3_ENDPOINT: s3.endpoint }
+      await (await openWith(env)).store.put('a', [text('1')], patient).finally(() => vi.unstubAllEnvs())
+    }
+    const none = { AWS_SHARED_CREDENTIALS_FILE: `${directory}/none` }
+    await expect(put(none)).rejects.toMatchObject({
+      code: 'STORE_DENIED',
+      message: expect.stringContaining('no credentials'),
+    })
+    expect(s3.requests).toEqual([])
+    await put({ ...none, AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey })
+    await put({ AWS_SHARED_CREDENTIALS_FILE: `${directory}/credentials`, AWS_PROFILE: 'mine' })
+    expect(s3.requests.length).toBe(2)
+    const another = put({ AWS_SHARED_CREDENTIALS_FILE: `${directory}/credentials` })
+    await expect(another).rejects.toMatchObject({ code: 'STORE_DENIED' })
   })
 
   it.each([

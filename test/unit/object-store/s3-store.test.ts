@@ -1,4 +1,5 @@
-import { describe, expect, it, onTestFinished } from 'vitest'
+import dns from 'node:dns'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { ObjectStore } from '#object-store/object-store.ts'
 import { openS3Store, type S3Options } from '#object-store/s3-store.ts'
 import { describeObjectStore } from '#test/contract/object-store.ts'
@@ -9,6 +10,7 @@ import { until } from '#test/support/until.ts'
 const patient = new AbortController().signal
 const text = (bytes: string) => Buffer.from(bytes)
 const PART_BYTES = 100_000
+type Found = (error: null, address: string | dns.LookupAddress[], family?: number) => void
 
 async function server(): Promise<SmallS3> {
   const s3 = await startSmallS3()
@@ -68,6 +70,33 @@ describe('S3', () => {
     expect(s3.requests.filter(request => request.startsWith('PUT'))).toHaveLength(5)
     expect(s3.requests.filter(request => request.startsWith('POST'))).toHaveLength(2)
     expect(s3.openUploads).toBe(0)
+  })
+
+  it('names the bucket in the host where that is wanted', async () => {
+    const s3 = await server()
+    const endpoint = s3.endpoint.replace('127.0.0.1', 's3.test')
+    const lookup = vi.spyOn(dns, 'lookup').mockImplementation(((_: string, options: object, found: Found) => {
+      if ('all' in options && options.all) found(null, [{ address: '127.0.0.1', family: 4 }])
+      else found(null, '127.0.0.1', 4)
+    }) as typeof dns.lookup)
+    onTestFinished(() => lookup.mockRestore())
+    const store = open(s3, { endpoint, pathStyle: false })
+    await store.put('a', [text('0123')], patient)
+    expect(`${await store.getRange('a', 1, 2, patient)}`).toBe('12')
+    for await (const { key } of store.list('', '', patient)) expect(key).toBe('a')
+    expect(lookup.mock.calls[0]![0]).toBe(`${s3.bucket}.s3.test`)
+    const inPath = open(s3, { endpoint, pathStyle: true })
+    await expect(inPath.put('a', [text('1')], patient)).rejects.toMatchObject({ code: 'BUCKET_MISSING' })
+  })
+
+  it('sends the token of temporary keys, and signs it', async () => {
+    const s3 = await server()
+    s3.sessionToken = 'TOKEN'
+    const store = open(s3, { credentials: { ...s3.credentials, sessionToken: 'TOKEN' } })
+    await store.put('a', [text('1')], patient)
+    expect(`${await store.getRange('a', 0, 1, patient)}`).toBe('1')
+    const denied = { code: 'STORE_DENIED', message: expect.stringContaining('AWS_SESSION_TOKEN') }
+    await expect(open(s3).put('a', [text('1')], patient)).rejects.toMatchObject(denied)
   })
 
   it('asks for a range in one request', async () => {
