@@ -424,6 +424,28 @@ describe('a bucket whose rights were taken away', () => {
   })
 })
 
+describe('a bucket that is gone while a broker uses it', () => {
+  it('costs nobody anything that is acknowledged, is told, and is used when it is there again', async () => {
+    const scene = await Scene.begin(ON_ITS_OWN)
+    await scene.produceAll(numbered(5))
+    await scene.untilSealed()
+    scene.s3.hasBucket = false
+    await scene.produceAll(numbered(5, 5))
+    await until('it is told', async () => (await scene.ready()).text.includes('nothing could be sealed'))
+    const { status, text } = await scene.ready()
+    expect(status).toBe(200)
+    expect(text).toMatch(/the object store s3:\/\/small-bucket fails since/)
+    expect(scene.broker.output()).toMatch(/sealing failed, it is tried again: there is no bucket small-bucket/)
+    expect(await allOf(scene)).toEqual(numbered(10))
+
+    scene.s3.hasBucket = true
+    await scene.untilSealed()
+    await until('it is not told', async () => !(await scene.ready()).text.includes('object store'))
+    await scene.restartCold()
+    expect(await allOf(scene)).toEqual(numbered(10))
+  })
+})
+
 describe('a broker is not started, and says why in one line,', () => {
   async function refusal(change: Record<string, string>, fault: ChooseFault = () => null): Promise<string> {
     const s3 = await startSmallS3()

@@ -15,6 +15,8 @@ interface StoredObject {
 export interface SmallS3 {
   readonly endpoint: string
   readonly bucket: string
+  /** Whether there is one. */
+  hasBucket: boolean
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string }
   /** Which those keys must come with; null: they are not temporary. */
   sessionToken: string | null
@@ -61,6 +63,7 @@ function placeOf(path: string, host: string): string[] {
 
 class Server implements SmallS3 {
   readonly bucket = 'small-bucket'
+  hasBucket = true
   readonly credentials = { accessKeyId: 'AKSMALL', secretAccessKey: 'SKSMALL' }
   sessionToken: string | null = null
   region = ''
@@ -121,7 +124,7 @@ class Server implements SmallS3 {
     if (accessKey !== this.credentials.accessKeyId) throw new Refusal(403, 'InvalidAccessKeyId')
     const token = names.includes('x-amz-security-token') ? headers['x-amz-security-token'] : null
     if (token !== this.sessionToken) throw new Refusal(400, 'InvalidToken')
-    if (bucket !== this.bucket) throw new Refusal(404, 'NoSuchBucket')
+    if (bucket !== this.bucket || !this.hasBucket) throw new Refusal(404, 'NoSuchBucket')
     const given = headers['x-amz-checksum-crc32c']
     const sum = Buffer.alloc(4)
     sum.writeUInt32BE(crc32c(body))
