@@ -44,6 +44,7 @@ export class OwnerLease {
   /** By the monotonic clock, and by the one on the wall. */
   #heldUntil = NOT_HELD
   #isFenced = false
+  #isEmptied = false
   #timer: Timer | null = null
   #renewing: Promise<void> | null = null
   #failingSinceMs: number | null = null
@@ -179,8 +180,9 @@ export class OwnerLease {
     const owner = await readOwner(store, signal)
     const known = this.#stranger
     this.#stranger = null
+    if (owner === null) await this.#lookWhetherEmptied(signal)
     // Who cannot write any more would never come to look.
-    if (owner !== null && owner.generation > me.generation) await this.#checkGeneration(signal)
+    else if (owner.generation > me.generation) await this.#checkGeneration(signal)
     if (owner === null || owner.generation !== me.generation || owner.session === me.session) return
     const { host, session, writtenMs, takeoverAfterMs } = owner
     this.#heldUntil = NOT_HELD
@@ -196,6 +198,18 @@ export class OwnerLease {
     this.#stranger = { session, writtenMs, firstMs, lastMs }
     const message = `another process of this data directory has written to ${store.place}, on ${host}: it is the one before, late, or a copy`
     throw new ChronikError('OWNER_UNSURE', 'unavailable', message)
+  }
+
+  /** What it has written itself is not there any more. */
+  async #lookWhetherEmptied(signal: AbortSignal): Promise<void> {
+    const { store, me, report } = this.#options
+    if (this.#isEmptied || (await store.head(generationKey(me.generation), signal)) !== null) return
+    this.#isEmptied = true
+    report(
+      'warn',
+      `${store.place} was emptied by somebody: of what this broker had there nothing can be restored. Put the objects back from a copy ` +
+        'of the store; without one start this broker again, with --take-over',
+    )
   }
 
   #fence(what: string): never {

@@ -98,7 +98,7 @@ async function lookAtOwner(
   { store, random, signal, report }: OwnershipOptions,
   newest: GenerationFile | null,
 ): Promise<Pick<StoreFacts, 'owner' | 'silentMs'>> {
-  if (newest === null) return { owner: null, silentMs: Number.POSITIVE_INFINITY }
+  if (newest === null) return { owner: await readOwner(store, signal), silentMs: Number.POSITIVE_INFINITY }
   const probeKey = `owner-probe-${random.bytes(8).toString('hex')}`
   await store.put(probeKey, [Buffer.from('what time is it?\n')], signal)
   const now = await store.head(probeKey, signal)

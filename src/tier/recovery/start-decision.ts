@@ -71,6 +71,13 @@ function decideUnused(log: LogFacts, { place }: StoreFacts, takeOver: boolean): 
 
 function decideEmpty(id: string, store: StoreFacts, takeOver: boolean): StartDecision {
   const { place, newest } = store
+  if (newest === null && (store.owner !== null || store.hasSegments)) {
+    // Somebody emptied it under its owner, who goes on: what is there now would be taken for that of a new one.
+    return refuse(
+      'NOTHING_TO_RESTORE',
+      `${place} was used, and what says by whom is gone: put its objects back from a copy, or choose another prefix for a new start`,
+    )
+  }
   if (newest === null) return { kind: 'claim', generation: 1, losesSegments: false }
   const isOwn = newest.ownerId === id
   const refusal = isOwn || takeOver ? null : mayNotTake(store, newest)

@@ -181,6 +181,24 @@ describe('a start', () => {
     expect(first.running.lab.partition().nextOffset).toBe(2)
   })
 
+  it('with an empty directory is refused where somebody has emptied the store under its owner', async () => {
+    const lab = new RecoveryLab()
+    const first = await owner(lab)
+    for (const key of lab.keys) lab.bucket.remove(key)
+    await first.running.lab.append(first.running.lab.partition())
+    await lab.clock.runFor(5000)
+    expect(first.reports.filter(line => line.startsWith('warn: sim://bucket was emptied by somebody'))).toHaveLength(1)
+    first.kill()
+    await lab.clock.runFor(20_000)
+    const second = await lab.machine()
+    expect(await codeOf(second.start())).toBe('NOTHING_TO_RESTORE')
+    expect(await codeOf(second.start({ takeOver: true }))).toBe('NOTHING_TO_RESTORE')
+    await first.start({ takeOver: true })
+    await first.stop()
+    await second.start()
+    expect(second.running.lab.partition().nextOffset).toBe(2)
+  })
+
   it('needs --take-over where creating is not honest', async () => {
     const lab = new RecoveryLab({ isHonest: false })
     const first = await owner(lab)
