@@ -13,6 +13,7 @@ import { describeMissing, freeNeighbours, prepare, startProcess } from '#test/su
 import { scaled } from '#test/support/scale.ts'
 import { cached } from '#test/support/tool-cache.ts'
 import { describeBadConnection } from './bad-connection.ts'
+import { describeBrokerOn } from './real-broker.ts'
 import { describeRealStore } from './real-store.ts'
 
 const VERSION = '3.37.0'
@@ -68,6 +69,15 @@ if ('missing' in found) {
     open,
     openWithoutBucket: () => open({ container: 'no-such-container' }),
     openDenied: () => open({ key: Buffer.from('not the key').toString('base64') }),
+  })
+  describeBrokerOn('Azurite', {
+    ...{
+      STORAGE_BACKEND: 'azure',
+      AZURE_CONTAINER: CONTAINER,
+      AZURE_PREFIX: 'broker',
+      AZURE_ENDPOINT: server.endpoint,
+    },
+    ...{ AZURE_STORAGE_ACCOUNT: ACCOUNT, AZURE_STORAGE_KEY: KEY },
   })
   describeBadConnection('Azurite', scaled(60_000), async () => {
     const proxy = await startFaultProxy(new URL(server.endpoint).origin)

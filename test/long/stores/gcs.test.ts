@@ -9,6 +9,7 @@ import { goTool } from '#test/support/go-tool.ts'
 import { describeMissing, freeNeighbours, prepare, startProcess } from '#test/support/peer-server.ts'
 import { scaled } from '#test/support/scale.ts'
 import { describeBadConnection } from './bad-connection.ts'
+import { describeBrokerOn } from './real-broker.ts'
 import { describeRealStore } from './real-store.ts'
 
 const FAKE_GCS_SERVER = 'github.com/fsouza/fake-gcs-server@v1.56.1'
@@ -46,6 +47,9 @@ if ('missing' in found) {
     open,
     openWithoutBucket: () => open({ bucket: 'no-such-bucket' }),
     openDenied: null,
+  })
+  describeBrokerOn('fake-gcs-server', {
+    ...{ STORAGE_BACKEND: 'gcs', GCS_BUCKET: BUCKET, GCS_PREFIX: 'broker', GCS_ENDPOINT: server.endpoint },
   })
   describeBadConnection('fake-gcs-server', scaled(60_000), async () => {
     const proxy = await startFaultProxy(server.endpoint)
