@@ -46,7 +46,7 @@ const FIELDS = [
 ] as const satisfies readonly (keyof Segment)[]
 
 const COLUMNS = FIELDS.length
-const [BASE, NEXT, SIZE] = [0, 1, 2]
+const [BASE, NEXT, SIZE, CREATED] = [0, 1, 2, 4]
 
 /** A partition's segments in offset order, dense: each begins where the one before ends. Packed: 96 bytes each. */
 export class Segments extends PackedRows {
@@ -79,6 +79,10 @@ export class Segments extends PackedRows {
 
   baseOffsetAt(index: number): number {
     return this.values[this.rowAt(index) + BASE]!
+  }
+
+  createdMsAt(index: number): number {
+    return this.values[this.rowAt(index) + CREATED]!
   }
 
   sizeBytes(): number {

@@ -35,19 +35,28 @@ function runOf(partition: Partition, classBytes: number, maxBytes: number): Merg
   let [from, sizeBytes] = [0, 0]
   for (let to = 0; ; to++) {
     const nextBytes = to < segments.length ? segments.sizeBytesAt(to) : Number.POSITIVE_INFINITY
+    const hasNext = to > from && to < segments.length
+    const isOver = hasNext && spansTooLong(partition, from, to)
     // What is compacted and what is not stay apart.
-    const isBorder = to > from && to < segments.length && segments.baseOffsetAt(to) === cleanedTo
+    const isBorder = isOver || (hasNext && segments.baseOffsetAt(to) === cleanedTo)
     if (nextBytes <= classBytes && sizeBytes + nextBytes <= maxBytes && !isBorder) {
       sizeBytes += nextBytes
       continue
     }
-    if (to - from >= MERGED_SEGMENTS && sizeBytes > classBytes) {
+    // To what spans its time nothing will come that makes it large enough.
+    if (to - from >= MERGED_SEGMENTS && (sizeBytes > classBytes || isOver)) {
       const nextOffset = segments.at(to - 1).nextOffset
       return { partition, baseOffset: segments.baseOffsetAt(from), nextOffset, sizeBytes }
     }
     if (to >= segments.length) return null
     ;[from, sizeBytes] = nextBytes <= classBytes ? [to, nextBytes] : [to + 1, 0]
   }
+}
+
+/** Retention removes whole segments, when their newest record is old: no more than segment.ms after the oldest one was. */
+function spansTooLong({ segments, topic }: Partition, from: number, last: number): boolean {
+  const endMs = segments.createdMsAt(Math.min(last + 1, segments.length - 1))
+  return endMs - segments.createdMsAt(from) > topic.segmentMs
 }
 
 /** Of a shared object, all parts together: they are read and written in one go. */

@@ -56,6 +56,22 @@ describe('small segments', () => {
     expect(rangeOf(planMerge(partition, MAX_BYTES))).toEqual([5, 16, 11_000])
   })
 
+  it('become none that spans more than segment.ms, and are merged, however small, when they span that', () => {
+    const partition = partitionOf()
+    partition.topic.segmentMs = 10_000
+    const add = (count: number) => {
+      const { length } = partition.segments
+      const added = times(count, 100).map((sizeBytes, i) => segment(length + i, length + i + 1, sizeBytes))
+      for (const one of added) partition.segments.add({ ...one, createdMs: 1000 * one.baseOffset })
+    }
+    add(10)
+    expect(planMerge(partition, MAX_BYTES)).toBeNull()
+    add(20)
+    expect(rangeOf(planMerge(partition, MAX_BYTES))).toEqual([0, 10, 1000])
+    partition.topic.segmentMs = 20_000
+    expect(rangeOf(planMerge(partition, MAX_BYTES))).toEqual([0, 20, 2000])
+  })
+
   it('become no larger one than that has room', () => {
     expect(rangeOf(planMerge(partitionOf(...times(30, 4 * MIB)), MAX_BYTES))).toEqual([0, 16, 64 * MIB])
   })

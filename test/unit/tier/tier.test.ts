@@ -95,6 +95,17 @@ describe('sealed records', () => {
     expect([lab.logStart, lab.segments, lab.counts.deleted]).toEqual([3, [0, 0, 0], 2])
   })
 
+  it('are kept no longer than retention.ms and segment.ms, however small they come', async () => {
+    const lab = await Lab.begin({ 'retention.ms': `${60 * MINUTE_MS}`, 'segment.ms': `${20 * MINUTE_MS}` })
+    let oldestMinutes = 0
+    for (let minute = 0; minute < 300; minute += 2) {
+      await lab.append([{ value: 'x'.repeat(200) }])
+      oldestMinutes = Math.max(oldestMinutes, minute - 2 * lab.logStart)
+    }
+    expect(oldestMinutes).toBeGreaterThan(60)
+    expect(oldestMinutes).toBeLessThanOrEqual(60 + 20)
+  })
+
   it('go, the oldest first, when the others are retention.bytes', async () => {
     const lab = await Lab.begin({ 'retention.bytes': '2500' })
     const value = 'x'.repeat(1000)
