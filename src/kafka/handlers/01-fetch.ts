@@ -41,7 +41,7 @@ interface Readable {
 
 /** What an answer is being made of. */
 interface Reading {
-  readonly readable: readonly Readable[]
+  readonly wanted: readonly SessionPartition[]
   readonly answers: Map<SessionPartition, PartitionAnswer>
   readonly reads: LogSlices[]
   leftBytes: number
@@ -188,81 +188,84 @@ class Fetching {
 
   #answer(): Response | Promise<Response> {
     const answers = new Map<SessionPartition, PartitionAnswer>()
-    const readable: Readable[] = []
-    for (const wanted of this.#plan.partitions.values()) {
-      const found = this.#check(wanted)
-      if ('error' in found) answers.set(wanted, this.#refusal(wanted, found.error))
-      else if (found.diverges) answers.set(wanted, this.#divergingAnswer(wanted, found.partition))
-      else readable.push({ wanted, partition: found.partition })
-    }
+    const wanted = [...this.#plan.partitions.values()]
     const deadlineMs = this.#broker.clock.monotonicMs() + SLOW_READ_MS
-    const reading: Reading = { readable, answers, reads: [], leftBytes: this.#maxBytes(), deadlineMs }
+    const reading: Reading = { wanted, answers, reads: [], leftBytes: this.#maxBytes(), deadlineMs }
     const pending = this.#readFrom(0, reading)
     this.#context.onSent(() => this.#letGo(reading.reads))
     if (pending === null) return this.#response(answers)
     return pending.then(() => this.#response(answers))
   }
 
-  /** Reads one partition after the other; goes on by promise from the first that is not in memory. */
+  /** Checks and reads one partition after the other; goes on by promise from the first that is not in memory. */
   #readFrom(first: number, reading: Reading): Promise<void> | null {
-    const { readable, answers, reads } = reading
-    const broker = this.#broker
-    for (let i = first; i < readable.length; i++) {
-      const { wanted, partition } = readable[i]!
-      // Less when many answers are being read, or wait to be sent.
-      const roomBytes = Math.max(0, broker.settings.maxInflightBytes - broker.fetchedBytes)
-      const limitBytes = Math.max(0, Math.min(wanted.maxBytes, reading.leftBytes, roomBytes))
-      const isFirst = reads.length === 0
-      // Of what is read: compaction may put other records in its place meanwhile, and forget what was aborted among these.
-      const { aborted } = partition
-      const take = (read: LogSlices): void => {
-        if (read.sizeBytes > 0) reads.push(read)
-        broker.fetchedBytes += read.sizeBytes
-        reading.leftBytes = Math.max(0, reading.leftBytes - read.sizeBytes)
-        answers.set(wanted, this.#recordsAnswer(wanted, partition, { read, aborted }))
+    const { answers } = reading
+    for (let i = first; i < reading.wanted.length; i++) {
+      const wanted = reading.wanted[i]!
+      // Not sooner: while others are read, its log start may move.
+      const found = this.#check(wanted)
+      if ('error' in found) answers.set(wanted, this.#refusal(wanted, found.error))
+      else if (found.diverges) answers.set(wanted, this.#divergingAnswer(wanted, found.partition))
+      else {
+        const read = this.#read({ wanted, partition: found.partition }, reading)
+        if (read !== null) return read.then(() => this.#readFrom(i + 1, reading) ?? undefined)
       }
-      const mayRead = this.#mayRead && (limitBytes > 0 || isFirst)
-      const endOffset = this.#endOf(partition)
-      const range = { offset: wanted.fetchOffset, endOffset, maxBytes: limitBytes, atLeastOne: isFirst }
-      const read = mayRead ? readLog(broker.log, partition, range) : NOTHING
-      if (!(read instanceof Promise)) {
-        take(read)
-        continue
-      }
-      // What it may find is taken while it is looked for: others read at the same time.
-      broker.fetchedBytes += limitBytes
-      void read.then(
-        () => (broker.fetchedBytes -= limitBytes),
-        () => (broker.fetchedBytes -= limitBytes),
-      )
-      const found = this.#inTime(read, readable[i]!, reading).then(
-        slices => {
-          take(slices)
-          // With records that are gone by now, what tells which of them were aborted is gone, too.
-          const after = this.#check(wanted)
-          if ('error' in after) answers.set(wanted, errorAnswer(wanted, after.error))
-        },
-        thrown => {
-          answers.set(wanted, errorAnswer(wanted, this.#whyUnread(wanted, thrown)))
-        },
-      )
-      return found.then(() => this.#readFrom(i + 1, reading) ?? undefined)
     }
     return null
+  }
+
+  /** Null: it is answered already. */
+  #read(readable: Readable, reading: Reading): Promise<void> | null {
+    const { wanted, partition } = readable
+    const { answers, reads } = reading
+    const broker = this.#broker
+    // Less when many answers are being read, or wait to be sent.
+    const roomBytes = Math.max(0, broker.settings.maxInflightBytes - broker.fetchedBytes)
+    const limitBytes = Math.max(0, Math.min(wanted.maxBytes, reading.leftBytes, roomBytes))
+    const isFirst = reads.length === 0
+    // Of what is read: compaction may put other records in its place meanwhile, and forget what was aborted among these.
+    const { aborted } = partition
+    const take = (read: LogSlices): void => {
+      if (read.sizeBytes > 0) reads.push(read)
+      broker.fetchedBytes += read.sizeBytes
+      reading.leftBytes = Math.max(0, reading.leftBytes - read.sizeBytes)
+      answers.set(wanted, this.#recordsAnswer(wanted, partition, { read, aborted }))
+    }
+    const mayRead = this.#mayRead && (limitBytes > 0 || isFirst)
+    const endOffset = this.#endOf(partition)
+    const range = { offset: wanted.fetchOffset, endOffset, maxBytes: limitBytes, atLeastOne: isFirst }
+    const read = mayRead ? readLog(broker.log, partition, range) : NOTHING
+    if (!(read instanceof Promise)) {
+      take(read)
+      return null
+    }
+    // What it may find is taken while it is looked for: others read at the same time.
+    broker.fetchedBytes += limitBytes
+    void read.then(
+      () => (broker.fetchedBytes -= limitBytes),
+      () => (broker.fetchedBytes -= limitBytes),
+    )
+    return this.#inTime(read, readable, reading).then(
+      slices => {
+        take(slices)
+        // With records that are gone by now, what tells which of them were aborted is gone, too.
+        const problem = this.#checkAgain(readable)
+        if (problem !== null) answers.set(wanted, errorAnswer(wanted, problem))
+      },
+      thrown => {
+        answers.set(wanted, errorAnswer(wanted, this.#whyUnread(readable, thrown)))
+      },
+    )
   }
 
   /**
    * Nothing if a partition takes long whose records must come from the object store, and there are others in the request: they do
    * not wait for it. What was asked of the store is there for the next fetch.
    */
-  #inTime(
-    read: Promise<LogSlices>,
-    { wanted, partition }: Readable,
-    { readable, deadlineMs }: Reading,
-  ): Promise<LogSlices> {
+  #inTime(read: Promise<LogSlices>, readable: Readable, { wanted: all, deadlineMs }: Reading): Promise<LogSlices> {
     // Its records are in the write-ahead log: what others waited for the store is not its fault.
-    const isLocal = wanted.fetchOffset >= partition.walStart
-    if (isLocal || readable.length === 1) return read
+    const isLocal = readable.wanted.fetchOffset >= readable.partition.walStart
+    if (isLocal || all.length === 1) return read
     const { clock, log } = this.#broker
     return new Promise((resolve, reject) => {
       let isLate = false
@@ -279,7 +282,7 @@ class Fetching {
         thrown => {
           timer.cancel()
           if (!isLate) reject(thrown)
-          else if (thrown instanceof ChronikError && thrown.kind !== 'closed') this.#whyUnread(wanted, thrown)
+          else if (thrown instanceof ChronikError && thrown.kind !== 'closed') this.#whyUnread(readable, thrown)
         },
       )
     })
@@ -318,11 +321,19 @@ class Fetching {
   }
 
   /** Its records, or all of its topic, may have gone while it was read; or the disk does not give them. */
-  #whyUnread(wanted: SessionPartition, thrown: unknown): KafkaErrorName {
+  #whyUnread(readable: Readable, thrown: unknown): KafkaErrorName {
+    const problem = this.#checkAgain(readable)
+    if (problem !== null) return problem
+    this.#broker.unreadable.note(readable.partition, thrown)
+    return 'KAFKA_STORAGE_ERROR'
+  }
+
+  /** Of one that was read. */
+  #checkAgain({ wanted, partition }: Readable): KafkaErrorName | null {
     const found = this.#check(wanted)
     if ('error' in found) return found.error
-    this.#broker.unreadable.note(found.partition, thrown)
-    return 'KAFKA_STORAGE_ERROR'
+    // By its name another topic is found: what was read is of one that is gone.
+    return found.partition === partition ? null : 'UNKNOWN_TOPIC_OR_PARTITION'
   }
 
   #letGo(reads: readonly LogSlices[]): void {

@@ -74,6 +74,64 @@ describe('a fetch of a partition whose store does not answer', () => {
   })
 })
 
+describe('a fetch during which a store takes its time', () => {
+  const OFFSET_OUT_OF_RANGE = errorCode('OFFSET_OUT_OF_RANGE')
+  const UNKNOWN_TOPIC_OR_PARTITION = errorCode('UNKNOWN_TOPIC_OR_PARTITION')
+  const UNKNOWN_TOPIC_ID = errorCode('UNKNOWN_TOPIC_ID')
+
+  /** Fetches partitions of the topic `t`, while something else happens as soon as the store is asked for the first of them. */
+  async function fetchDuring(
+    fixture: BrokerFixture,
+    { version, partitions }: { version: 12 | 13; partitions: number },
+    happening: () => Promise<unknown>,
+  ) {
+    let isAsked = false
+    fixture.bucket.onCall = () => {
+      isAsked = true
+      return null
+    }
+    const wanted = Array.from({ length: partitions }, (_, partition) => {
+      return { partition, fetchOffset: 0, partitionMaxBytes: 1 << 20 }
+    })
+    const topic = version === 12 ? { topic: 't' } : { topicId: fixture.partition('t').topic.id }
+    const body = { maxWaitMs: 0, minBytes: 1, maxBytes: 1 << 20, topics: [{ ...topic, partitions: wanted }] }
+    const fetching = fixture.begin('Fetch', version, body)
+    await fixture.clock.runUntil(() => isAsked)
+    const [{ responses }] = await fixture.clock.run(Promise.all([fetching, happening()]))
+    return responses[0]!.partitions
+  }
+
+  it('says of a later partition alone that its records are gone', async () => {
+    const fixture = await coldBroker(3)
+    const partitions = [{ partitionIndex: 1, offset: 1 }]
+    const answers = await fetchDuring(fixture, { version: 12, partitions: 3 }, () =>
+      fixture.begin('DeleteRecords', 2, { topics: [{ name: 't', partitions }], timeoutMs: 1000 }),
+    )
+    expect(answers.map(answer => answer.partitionIndex)).toEqual([0, 1, 2])
+    expect(answers.map(answer => answer.errorCode)).toEqual([NONE, OFFSET_OUT_OF_RANGE, NONE])
+    expect(answers.map(answer => (answer.records?.length ?? 0) > 0)).toEqual([true, false, true])
+  })
+
+  it.each([
+    [12, UNKNOWN_TOPIC_OR_PARTITION],
+    [13, UNKNOWN_TOPIC_ID],
+  ] as const)(
+    'answers no records of a topic in whose place there is another one, in version %i',
+    async (version, gone) => {
+      const fixture = await coldBroker(1)
+      const old = fixture.partition('t')
+      const [answer] = await fetchDuring(fixture, { version, partitions: 1 }, async () => {
+        await fixture.begin('DeleteTopics', 5, { topicNames: ['t'], timeoutMs: 1000 })
+        const topic = { name: 't', numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }
+        await fixture.begin('CreateTopics', 7, { topics: [topic], timeoutMs: 1000 })
+      })
+      expect(fixture.partition('t')).not.toBe(old)
+      expect(answer).toMatchObject({ errorCode: gone })
+      expect(answer!.records?.length ?? 0).toBe(0)
+    },
+  )
+})
+
 /** Pushes what was appended before out of memory. */
 async function fillMemory(fixture: BrokerFixture): Promise<void> {
   await fixture.createTopic('filler')
