@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream'
 import { type AuthClient, GoogleAuth, type gaxios, PassThroughClient } from 'google-auth-library'
 import { assert } from '#base/assert.ts'
 import { ChronikError, messageOf, systemCodeOf } from '#base/errors.ts'
+import type { Random } from '#base/ports.ts'
 import { assertKey, isKey, LIST_PAGE_OBJECTS } from './keys.ts'
 import type { ObjectFacts, ObjectStore } from './object-store.ts'
 import { Slots } from './slots.ts'
@@ -19,6 +20,7 @@ export interface GcsOptions {
   readonly endpoint: string | null
   /** The file with them. Null: from the surroundings, as Google's tools find them. */
   readonly credentialsFile: string | null
+  readonly random: Random
 }
 
 const GOOGLE = 'https://storage.googleapis.com'
@@ -27,7 +29,7 @@ const SCOPE = 'https://www.googleapis.com/auth/devstorage.read_write'
 const REQUESTS_AT_ONCE = 64
 /** Nothing is tried again, and nothing is compressed on its way. */
 const PLAINLY: gaxios.GaxiosOptions & { compress: boolean } = { retry: false, compress: false }
-const BOUNDARY = 'chronik-object'
+const BOUNDARY_BYTES = 16
 
 export function openGcsStore(options: GcsOptions): ObjectStore {
   return new GcsStore(options)
@@ -38,15 +40,17 @@ class GcsStore implements ObjectStore {
   readonly #bucket: string
   readonly #prefix: string
   readonly #endpoint: string
+  readonly #random: Random
   readonly #slots = new Slots(REQUESTS_AT_ONCE)
   readonly #findClient: () => Promise<AuthClient>
   #client: Promise<AuthClient> | null = null
 
-  constructor({ bucket, prefix, endpoint, credentialsFile }: GcsOptions) {
+  constructor({ bucket, prefix, endpoint, credentialsFile, random }: GcsOptions) {
     this.place = prefix === '' ? `gs://${bucket}` : `gs://${bucket}/${prefix}`
     this.#bucket = bucket
     this.#prefix = prefix === '' ? '' : `${prefix}/`
     this.#endpoint = endpoint ?? GOOGLE
+    this.#random = random
     const isEmulated = endpoint !== null && credentialsFile === null
     const found = credentialsFile === null ? {} : { keyFilename: credentialsFile }
     this.#findClient = async () =>
@@ -132,15 +136,17 @@ class GcsStore implements ObjectStore {
     assertKey(key)
     const type = 'application/octet-stream'
     const facts = JSON.stringify({ name: this.#prefix + key, contentType: type, crc32c: checksumOf(pieces) })
-    const head = `--${BOUNDARY}\r\ncontent-type: application/json\r\n\r\n${facts}\r\n--${BOUNDARY}\r\ncontent-type: ${type}\r\n\r\n`
-    const body = [Buffer.from(head), ...pieces, Buffer.from(`\r\n--${BOUNDARY}--`)]
+    // Nobody can know it who writes records.
+    const boundary = Buffer.from(this.#random.bytes(BOUNDARY_BYTES)).toString('hex')
+    const head = `--${boundary}\r\ncontent-type: application/json\r\n\r\n${facts}\r\n--${boundary}\r\ncontent-type: ${type}\r\n\r\n`
+    const body = [Buffer.from(head), ...pieces, Buffer.from(`\r\n--${boundary}--`)]
     await this.#ofBucket(signal, async () => {
       const answer = await this.#send<GcsObject>({
         url: `${this.#endpoint}/upload/storage/v1/b/${this.#bucket}/o`,
         method: 'POST',
         params: { uploadType: 'multipart', fields: 'name', ...conditions },
         headers: {
-          'content-type': `multipart/related; boundary=${BOUNDARY}`,
+          'content-type': `multipart/related; boundary=${boundary}`,
           'content-length': String(bytesOf(body)),
         },
         data: streamOf(body),

@@ -98,7 +98,7 @@ async function openRaw(settings: Settings, { disk, random }: StoreSurroundings):
     case 'gcs': {
       const { gcsPrefix: prefix, gcsEndpoint: endpoint, gcsCredentials: credentialsFile } = settings
       const bucket = chosen(settings.gcsBucket)
-      return (await import('./gcs-store.ts')).openGcsStore({ bucket, prefix, endpoint, credentialsFile })
+      return (await import('./gcs-store.ts')).openGcsStore({ bucket, prefix, endpoint, credentialsFile, random })
     }
     case 'azure': {
       const container = chosen(settings.azureContainer)

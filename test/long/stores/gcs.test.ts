@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process'
 import { afterAll } from 'vitest'
 import { type GcsOptions, openGcsStore } from '#object-store/gcs-store.ts'
+import { systemRandom } from '#system/random.ts'
 import { describeObjectStore } from '#test/contract/object-store.ts'
 import { startFaultProxy } from '#test/support/fault-proxy.ts'
 import { goTool } from '#test/support/go-tool.ts'
@@ -40,6 +41,7 @@ if ('missing' in found) {
   const open = (changes: Partial<GcsOptions> = {}) =>
     openGcsStore({
       ...{ bucket: BUCKET, prefix: `store/${stores++}`, endpoint: server.endpoint, credentialsFile: null },
+      random: systemRandom,
       ...changes,
     })
   describeObjectStore('fake-gcs-server', async () => open())

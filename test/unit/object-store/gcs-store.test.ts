@@ -1,9 +1,12 @@
 // What other answers than those of a server that works mean; test/long/stores has a server.
 
+import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
+import * as http from 'node:http'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type GcsOptions, openGcsStore } from '#object-store/gcs-store.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
+import { systemRandom } from '#system/random.ts'
 import { type ChooseFault, startFaultProxy } from '#test/support/fault-proxy.ts'
 import { temporaryDirectory } from '#test/support/temporary.ts'
 import { until } from '#test/support/until.ts'
@@ -18,8 +21,36 @@ async function answering(choose: ChooseFault, changes: Partial<GcsOptions> = {})
   proxy.onRequest = choose
   onTestFinished(() => proxy.close())
   const { endpoint } = proxy
-  const store = openGcsStore({ bucket: 'bucket', prefix: '', endpoint, credentialsFile: null, ...changes })
+  const store = openGcsStore({
+    bucket: 'bucket',
+    prefix: '',
+    endpoint,
+    credentialsFile: null,
+    random: systemRandom,
+    ...changes,
+  })
   return { proxy, store }
+}
+
+/** What takes uploads, and finds in them what is between the boundaries that they name. */
+async function receiving() {
+  const received: { boundary: string; content: string }[] = []
+  const server = http.createServer(async (request, response) => {
+    let body = ''
+    for await (const chunk of request.setEncoding('latin1')) body += chunk
+    const [, boundary = ''] = /boundary=(.+)$/.exec(request.headers['content-type'] ?? '') ?? []
+    const media = `\r\n${body}`.split(`\r\n--${boundary}`)[2]!
+    received.push({ boundary, content: media.slice(media.indexOf('\r\n\r\n') + 4) })
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{"name": "a"}')
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  const endpoint = `http://127.0.0.1:${(server.address() as { port: number }).port}`
+  return { received, endpoint }
 }
 
 const everyVerb: Record<string, (store: ObjectStore, signal: AbortSignal) => Promise<unknown>> = {
@@ -101,5 +132,16 @@ describe('Google Cloud Storage says what is wrong', () => {
     await expect(store.head('a/b', patient)).rejects.toThrow()
     expect(paths).toEqual(['/storage/v1/b/bucket/o/some%2Fwhere%2Fa%2Fb?fields=name%2Csize%2Cupdated'])
     expect(store.place).toBe('gs://bucket/some/where')
+  })
+})
+
+describe('an upload to Google Cloud Storage', () => {
+  it('holds all of an object, even if there is in it what ended another upload', async () => {
+    const { received, endpoint } = await receiving()
+    const { store } = await answering(() => null, { endpoint })
+    await store.put('a', [text('first')], patient)
+    const content = `before\r\n--${received[0]!.boundary}--\r\nbehind`
+    await store.put('a', [text(content.slice(0, 20)), text(content.slice(20))], patient)
+    expect(received.map(upload => upload.content)).toEqual(['first', content])
   })
 })
