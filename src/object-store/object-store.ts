@@ -14,6 +14,8 @@ import type { S3Options } from './s3-store.ts'
 
 export { type Probed, probeStore } from './probe.ts'
 export { type RangeBytes, type RangeSource, sourceOf, tellingWhy } from './range-source.ts'
+export { slowestMs } from './retry.ts'
+export { bytesOf } from './transfer.ts'
 
 export interface ObjectFacts {
   readonly key: string

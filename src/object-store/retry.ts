@@ -16,18 +16,27 @@ export interface RetryPolicy {
   readonly maxDelayMs: number
   /** How long an attempt may take that moves no bytes to speak of. */
   readonly attemptMs: number
-  /** What it may take longer for each byte that it is to move: the slowest connection that is of use. */
+  /** What it may take longer for each byte that it, and who shares the connection, is to move. */
   readonly attemptMsPerByte: number
   /** A call may take so many times as long as one attempt. */
   readonly callAttempts: number
 }
 
-/** 256 KiB/s must be had. */
+/** The slowest connection that is of use brings 256 KiB/s to all who share it. */
+const SLOWEST_MS_PER_BYTE = 4 / 1024
+/** So many who move much at once are reckoned with by who does not see the others. */
+const SHARERS = 4
+
+/** How much longer a call may take for the bytes that it moves: who gives up sooner begins again for ever. */
+export function slowestMs(sizeBytes: number): number {
+  return sizeBytes * SLOWEST_MS_PER_BYTE * SHARERS
+}
+
 export const REMOTE_POLICY: RetryPolicy = {
   firstDelayMs: 50,
   maxDelayMs: 5_000,
   attemptMs: 10_000,
-  attemptMsPerByte: 4 / 1024,
+  attemptMsPerByte: SLOWEST_MS_PER_BYTE,
   callAttempts: 3,
 }
 
@@ -55,6 +64,7 @@ class Retries {
   readonly #clock: Clock
   readonly #random: Random
   readonly #policy: RetryPolicy
+  readonly #underWay = new Set<{ readonly sizeBytes: number }>()
 
   constructor(place: string, { clock, random, policy }: RetryOptions) {
     this.#place = place
@@ -63,23 +73,41 @@ class Retries {
     this.#policy = policy
   }
 
-  async run<T>({ sizeBytes, signal, attempt }: Call<T>): Promise<T> {
-    signal.throwIfAborted()
-    const { attemptMs, attemptMsPerByte, callAttempts } = this.#policy
-    const limitMs = attemptMs + sizeBytes * attemptMsPerByte
+  async run<T>(call: Call<T>): Promise<T> {
+    call.signal.throwIfAborted()
+    this.#underWay.add(call)
+    try {
+      return await this.#try(call)
+    } finally {
+      this.#underWay.delete(call)
+    }
+  }
+
+  async #try<T>(call: Call<T>): Promise<T> {
+    const { signal, attempt } = call
     const beganMs = this.#clock.monotonicMs()
+    let callMs = 0
     for (let tries = 1; ; tries++) {
-      const leftMs = beganMs + limitMs * callAttempts - this.#clock.monotonicMs()
+      const limitMs = this.#limitMs(call)
+      callMs = Math.max(callMs, limitMs * this.#policy.callAttempts)
+      const leftMs = beganMs + callMs - this.#clock.monotonicMs()
       try {
         return await this.#within(Math.min(limitMs, leftMs), signal, attempt)
       } catch (error) {
         if (!isWorthAnother(error)) throw error
         const delayMs = this.#delayMs(tries)
         const passedMs = this.#clock.monotonicMs() - beganMs
-        if (passedMs + delayMs >= limitMs * callAttempts) throw givenUp(error, tries, passedMs)
+        if (passedMs + delayMs >= callMs) throw givenUp(error, tries, passedMs)
         await this.#wait(delayMs, signal)
       }
     }
+  }
+
+  /** Of an attempt. When all its bytes are through, as many are of each of the others that have so many. */
+  #limitMs(call: { readonly sizeBytes: number }): number {
+    let sizeBytes = 0
+    for (const other of this.#underWay) sizeBytes += Math.min(call.sizeBytes, other.sizeBytes)
+    return this.#policy.attemptMs + sizeBytes * this.#policy.attemptMsPerByte
   }
 
   /** Lets go of the attempt when the time is over or the caller cancels, even if the attempt does not. */

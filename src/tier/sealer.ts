@@ -5,6 +5,7 @@ import { PiecePool } from '#bytes/piece-pool.ts'
 import { OWN_OBJECT } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
 import type { Log } from '#log/log.ts'
+import { slowestMs } from '#object-store/object-store.ts'
 import type { SegmentStore } from './rewrite.ts'
 import { planSeals, type SealLimits, type SealWish } from './seal-plan.ts'
 import { PartitionUnreadable, type SealJob, sealSegment } from './seal-segment.ts'
@@ -18,7 +19,7 @@ const SEALS_AT_ONCE = 4
 const SEALING_BYTES = 64 << 20
 /** Partitions that begin to wait in this time are looked at together. */
 const GATHER_MS = 50
-/** A store that takes longer for an object does not answer: it is asked again. */
+/** A store that takes longer for a small object does not answer: it is asked again. */
 const PATIENCE_MS = 120_000
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000
@@ -167,7 +168,8 @@ export class Sealer {
     const { log, store, clock, metrics, report } = this.#options
     const beganMs = clock.monotonicMs()
     const patience = abortedWith(this.#ended.signal)
-    const timer = clock.after(PATIENCE_MS, () => patience.abort(slowStore(store)))
+    const patienceMs = PATIENCE_MS + slowestMs(bytesOf(job.wishes))
+    const timer = clock.after(patienceMs, () => patience.abort(slowStore(store, patienceMs)))
     try {
       const { parts, sizeBytes } = await sealSegment({ log, store, pieces: this.#pieces }, job, patience.signal)
       metrics.sealed(parts, sizeBytes, (clock.monotonicMs() - beganMs) / 1000)
@@ -228,7 +230,7 @@ function bytesOf(wishes: readonly SealWish[]): number {
   return wishes.reduce((sum, { maxBytes }) => sum + maxBytes, 0)
 }
 
-function slowStore({ place }: SegmentStore): ChronikError {
-  const message = `${place} did not take an object within ${PATIENCE_MS / 1000} s`
+function slowStore({ place }: SegmentStore, patienceMs: number): ChronikError {
+  const message = `${place} did not take an object within ${Math.round(patienceMs / 1000)} s`
   return new ChronikError('STORE_UNAVAILABLE', 'unavailable', message)
 }

@@ -13,7 +13,7 @@ export async function withPatience<T>(
     return await call(patience.signal)
   } catch (cause) {
     if (!patience.signal.aborted || ended.aborted) throw cause
-    const message = `the object store did not answer within ${patienceMs / 1000} s`
+    const message = `the object store did not answer within ${Math.round(patienceMs / 1000)} s`
     throw new ChronikError('STORE_UNAVAILABLE', 'unavailable', message, { cause })
   } finally {
     timer.cancel()

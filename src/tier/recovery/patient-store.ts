@@ -1,5 +1,5 @@
 import type { Clock } from '#base/ports.ts'
-import type { ObjectFacts, ObjectStore } from '#object-store/object-store.ts'
+import { bytesOf, type ObjectFacts, type ObjectStore, slowestMs } from '#object-store/object-store.ts'
 import { withPatience } from './patience.ts'
 
 /** A store of which no call takes for ever: an owner that waits for an answer does not notice that it is one no more. */
@@ -19,15 +19,15 @@ export class PatientStore implements ObjectStore {
   }
 
   put(key: string, pieces: readonly Uint8Array[], signal: AbortSignal): Promise<void> {
-    return this.#patiently(signal, limited => this.#store.put(key, pieces, limited))
+    return this.#patiently(signal, limited => this.#store.put(key, pieces, limited), bytesOf(pieces))
   }
 
   putIfAbsent(key: string, pieces: readonly Uint8Array[], signal: AbortSignal): Promise<boolean> {
-    return this.#patiently(signal, limited => this.#store.putIfAbsent(key, pieces, limited))
+    return this.#patiently(signal, limited => this.#store.putIfAbsent(key, pieces, limited), bytesOf(pieces))
   }
 
   getRange(key: string, from: number, length: number, signal: AbortSignal): Promise<Buffer> {
-    return this.#patiently(signal, limited => this.#store.getRange(key, from, length, limited))
+    return this.#patiently(signal, limited => this.#store.getRange(key, from, length, limited), length)
   }
 
   head(key: string, signal: AbortSignal): Promise<ObjectFacts | null> {
@@ -64,7 +64,7 @@ export class PatientStore implements ObjectStore {
     return this.#store.close()
   }
 
-  #patiently<T>(ended: AbortSignal, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    return withPatience({ clock: this.#clock, ended, patienceMs: this.#patienceMs }, call)
+  #patiently<T>(ended: AbortSignal, call: (signal: AbortSignal) => Promise<T>, sizeBytes = 0): Promise<T> {
+    return withPatience({ clock: this.#clock, ended, patienceMs: this.#patienceMs + slowestMs(sizeBytes) }, call)
   }
 }

@@ -63,7 +63,7 @@ export interface RecoveryOptions {
 /** What waits for the store while it is away; then the chain of the archive begins anew. */
 const TAPE_BYTES = 64 << 20
 
-/** Of one call of the store, whatever it has to bring. */
+/** Of one call of the store that moves little. */
 const PATIENCE_MS = 30_000
 
 export async function prepareRecovery(given: RecoveryOptions): Promise<Recovery> {

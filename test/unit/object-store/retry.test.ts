@@ -34,9 +34,15 @@ function always(fraction: number): Random {
   }
 }
 
-function simulated(options: { random?: Random; change?: (store: ObjectStore) => ObjectStore } = {}) {
+interface Simulated {
+  readonly random?: Random
+  readonly latencyMs?: (call: StoreCall) => number
+  readonly change?: (store: ObjectStore) => ObjectStore
+}
+
+function simulated(options: Simulated = {}) {
   const clock = new SimClock()
-  const bucket = new SimBucket({ clock, latencyMs: () => 1 })
+  const bucket = new SimBucket({ clock, latencyMs: options.latencyMs ?? (() => 1) })
   const calls: string[] = []
   const faults: (StoreFault | null)[] = []
   bucket.onCall = ({ verb }: StoreCall) => {
@@ -90,6 +96,18 @@ describe('a store that is asked again', () => {
     faults.push('hanging')
     await clock.run(store.getRange('a', 0, 1000, patient))
     expect(clock.monotonicMs()).toBeCloseTo(2102 + 2602 + 3102, 0)
+  })
+
+  it('gets more time for what shares the connection, and a small request no more than its own', async () => {
+    const { clock, bucket, store } = simulated({ latencyMs: ({ sizeBytes }) => (sizeBytes > 0 ? 2250 : 1) })
+    const large = new Uint8Array(1000)
+    const puts = ['a', 'b', 'c', 'd'].map(key => store.put(key, [large], patient))
+    await clock.runFor(1)
+    bucket.onCall = ({ verb }) => (verb === 'head' ? 'hanging' : null)
+    const headed = store.head('e', patient).catch(() => clock.monotonicMs())
+    await clock.run(Promise.all(puts))
+    expect(bucket.keys).toEqual(['a', 'b', 'c', 'd'])
+    expect(await headed).toBeLessThanOrEqual(6001)
   })
 
   it('says how long it was waited for', async () => {

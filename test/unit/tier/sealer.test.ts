@@ -15,9 +15,12 @@ interface InBucket {
   calls: (StoreCall & { atMs: number })[]
 }
 
-async function inBucket(options: TierLabOptions = SMALL_FILES): Promise<InBucket> {
+async function inBucket(
+  options: TierLabOptions = SMALL_FILES,
+  latencyMs: (call: StoreCall) => number = () => 20,
+): Promise<InBucket> {
   const clock = new SimClock()
-  const bucket = new SimBucket({ clock, prng: new Prng(3), latencyMs: () => 20 })
+  const bucket = new SimBucket({ clock, prng: new Prng(3), latencyMs })
   const calls: InBucket['calls'] = []
   const lab = await TierLab.open({ clock, bucket, ...options })
   bucket.onCall = call => {
@@ -319,6 +322,22 @@ describe('sealing that fails', () => {
     await lab.clock.runFor(10 * MINUTE)
     expect(lab.lab.failures).toHaveLength(1)
     expect(calls.length).toBeLessThan(3)
+  })
+})
+
+describe('a slow connection to the store', () => {
+  it('gets the time that it takes for a large object', async () => {
+    const bytesPerMs = (300 << 10) / 1000
+    const onItsWayMs = ({ sizeBytes }: StoreCall) => 20 + sizeBytes / bytesPerMs / 2
+    const { lab, bucket } = await inBucket({ walFileBytes: 16 << 20 }, onItsWayMs)
+    lab.sealer({ segmentBytes: 40 << 20 })
+    const partition = (await lab.lab.topic('topic')).partitions[0]!
+    const batch = lab.lab.batch(partition, { sizeBytes: 1 << 20 })
+    for (let left = 40; left > 0; left--) void lab.lab.send(batch)
+    await lab.clock.runFor(5 * MINUTE)
+    expect(partition.walStart).toBe(40)
+    expect(lab.sealed).toMatchObject({ failures: 0, reports: [] })
+    expect(bucket.keys).toHaveLength(1)
   })
 })
 
