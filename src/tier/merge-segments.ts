@@ -1,4 +1,6 @@
-import { NO_NUMBERS } from '#core/packed-fields.ts'
+import type { Partition } from '#core/state.ts'
+import { type AbortedTransaction, AbortedTransactions } from '#core/transactions.ts'
+import type { Log } from '#log/log.ts'
 import { type StoredSegment, storedSegment } from '#segments/segment-names.ts'
 import { SegmentWriter } from '#segments/segment-writer.ts'
 import type { MergePlan } from './merge-plan.ts'
@@ -34,8 +36,7 @@ export async function mergeSegments(
     for (const { partition, replaced } of parts) {
       beginPart(writer, partition, replaced[0]!)
       await onPartition(partition, copy(writer, chunksOf(rewriting, partition, replaced, signal)))
-      const [first, last] = [replaced[0]!, replaced.at(-1)!]
-      writer.endPart(last.nextOffset, partition.aborted?.rowsBetween(first.baseOffset, last.nextOffset) ?? NO_NUMBERS)
+      writer.endPart(replaced.at(-1)!.nextOffset, await onPartition(partition, abortedIn(log, partition, replaced)))
     }
     const sealed = writer.end()
     const revision = revisionAfter(
@@ -56,6 +57,23 @@ export async function mergeSegments(
 
 async function copy(writer: SegmentWriter, chunks: AsyncIterable<Buffer>): Promise<void> {
   for await (const chunk of chunks) addBatches(writer, chunk)
+}
+
+/**
+ * Rows of the aborted transactions with records in the segments. The state has forgotten those of what was compacted, the indexes
+ * have them.
+ */
+async function abortedIn(log: Log, partition: Partition, segments: readonly StoredSegment[]): Promise<Float64Array> {
+  const [from, to] = [segments[0]!.baseOffset, segments.at(-1)!.nextOffset]
+  const byMarker = new Map<number, AbortedTransaction>()
+  const note = (known: AbortedTransactions | null): void => {
+    for (const aborted of known?.between(from, to) ?? []) byMarker.set(aborted.lastOffset, aborted)
+  }
+  for (const segment of segments) note((await log.segments.index(segment)).aborted())
+  note(partition.aborted)
+  const found = new AbortedTransactions()
+  for (const aborted of [...byMarker.values()].sort((a, b) => a.lastOffset - b.lastOffset)) found.add(aborted)
+  return found.rows()
 }
 
 /** Empty if they are not what was planned any more: retention took some, or compaction made one of them and others. */
