@@ -67,6 +67,13 @@ export interface AbortedTransaction {
 const COLUMNS = 4
 const [PRODUCER, FIRST, LAST, STABLE] = [0, 1, 2, 3]
 
+/** In the order of their markers. */
+export function packAborted(transactions: readonly AbortedTransaction[]): Float64Array {
+  const packed = new AbortedTransactions()
+  for (const aborted of transactions.toSorted((a, b) => a.lastOffset - b.lastOffset)) packed.add(aborted)
+  return packed.rows()
+}
+
 /** The aborted transactions of a partition in the order of their markers. Packed: 32 bytes each. */
 export class AbortedTransactions extends PackedRows {
   constructor(rows: Float64Array = new Float64Array(0)) {
@@ -94,9 +101,7 @@ export class AbortedTransactions extends PackedRows {
 
   /** The same packed, in the order of their markers. */
   rowsBetween(from: number, to: number): Float64Array {
-    const found = new AbortedTransactions()
-    for (const aborted of this.between(from, to).sort((a, b) => a.lastOffset - b.lastOffset)) found.add(aborted)
-    return found.rows()
+    return packAborted(this.between(from, to))
   }
 
   /** Those with records in [from, to), by their first offset. */

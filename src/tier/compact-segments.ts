@@ -1,7 +1,6 @@
-import { NO_NUMBERS } from '#core/packed-fields.ts'
 import { OWN_OBJECT } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
-import { AbortedTransactions } from '#core/transactions.ts'
+import { packAborted } from '#core/transactions.ts'
 import { baseOffsetOf, batchSizeBytesOf } from '#records/batch.ts'
 import { STORED_LIMIT_BYTES } from '#records/read.ts'
 import { type StoredSegment, storedSegment } from '#segments/segment-names.ts'
@@ -120,8 +119,7 @@ class Pass {
         for (const piece of await cleaner.clean(chunk.subarray(0, end))) addBatches(writer, piece)
         addBatches(writer, chunk.subarray(end))
       }
-      const aborted = new AbortedTransactions()
-      for (const transaction of cleaner.transactions.takeRetained()) aborted.add(transaction)
+      const retained = cleaner.transactions.takeRetained()
       if (writer.partBytes === 0) {
         this.#emptied = replaced
         return true
@@ -131,7 +129,9 @@ class Pass {
       const isLast = nextOffset >= mapTo
       // Nothing to gain, unless that it was looked at is to be recorded.
       if (replaced.length === 1 && !isLast && cleaner.totals.changedBatches === changedBefore) return true
-      writer.endPart(nextOffset, aborted.length === 0 ? NO_NUMBERS : aborted.rows())
+      // What lies behind the map stays as it is.
+      const behind = nextOffset > mapTo ? (partition.aborted?.between(mapTo, nextOffset) ?? []) : []
+      writer.endPart(nextOffset, packAborted([...retained, ...behind]))
       const sealed = writer.end()
       const name = { generation: log.state.generation, revision, sharedAt: OWN_OBJECT, hash: sealed.hash }
       const segment = segmentOf(sealed.parts[0]!, name)

@@ -1,5 +1,5 @@
 import type { Partition } from '#core/state.ts'
-import { type AbortedTransaction, AbortedTransactions } from '#core/transactions.ts'
+import { type AbortedTransaction, type AbortedTransactions, packAborted } from '#core/transactions.ts'
 import type { Log } from '#log/log.ts'
 import { type StoredSegment, storedSegment } from '#segments/segment-names.ts'
 import { SegmentWriter } from '#segments/segment-writer.ts'
@@ -71,9 +71,7 @@ async function abortedIn(log: Log, partition: Partition, segments: readonly Stor
   }
   for (const segment of segments) note((await log.segments.index(segment)).aborted())
   note(partition.aborted)
-  const found = new AbortedTransactions()
-  for (const aborted of [...byMarker.values()].sort((a, b) => a.lastOffset - b.lastOffset)) found.add(aborted)
-  return found.rows()
+  return packAborted([...byMarker.values()])
 }
 
 /** Empty if they are not what was planned any more: retention took some, or compaction made one of them and others. */

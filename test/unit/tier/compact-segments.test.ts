@@ -207,6 +207,21 @@ class Run {
     return read
   }
 
+  /** Where transactions were aborted, after compaction came, of which the index of the segment knows nothing. */
+  async unindexed(): Promise<number[]> {
+    const { lab, partition } = this
+    const { cleanedTo, aborted } = partition
+    const missing: number[] = []
+    for (const segment of segmentsOf(partition).filter(({ nextOffset }) => nextOffset > cleanedTo)) {
+      const { baseOffset, nextOffset } = segment
+      const wanted = aborted?.between(Math.max(baseOffset, cleanedTo), nextOffset) ?? []
+      const known = (await lab.clock.run(lab.log.segments.index(segment))).aborted().between(baseOffset, nextOffset)
+      const markers = new Set(known.map(({ lastOffset }) => lastOffset))
+      missing.push(...wanted.map(({ lastOffset }) => lastOffset).filter(marker => !markers.has(marker)))
+    }
+    return missing
+  }
+
   #isHidden(bytes: Buffer, at: number): boolean {
     if (!isTransactional(attributesOf(bytes, at))) return false
     const offset = baseOffsetOf(bytes, at)
@@ -246,6 +261,7 @@ describe('compaction of segments', () => {
           expect(offsets).toEqual(offsets.toSorted((a, b) => a - b))
           const cleanKeys = read.filter(({ offset }) => offset < run.partition.cleanedTo).map(({ key }) => key)
           expect(cleanKeys).toEqual([...new Set(cleanKeys)])
+          expect(await run.unindexed()).toEqual([])
         }
         passes += run.passes
       }),
