@@ -96,7 +96,11 @@ export class Sealer {
       if (!this.#hasRoomFor(object)) return
       this.#begin(this.#jobOf(object))
     }
-    if (this.#jobs.size === 0) this.#drained?.()
+    if (this.#jobs.size === 0) {
+      // Nothing is left of what failed.
+      this.failingSinceMs = null
+      this.#drained?.()
+    }
     const nextMs = Math.min(nextDueMs, ...this.#aside.values())
     if (nextMs < Number.POSITIVE_INFINITY) this.#lookIn(nextMs - nowMs)
   }
@@ -172,6 +176,8 @@ export class Sealer {
     const timer = clock.after(patienceMs, () => patience.abort(slowStore(store, patienceMs)))
     try {
       const { parts, sizeBytes } = await sealSegment({ log, store, pieces: this.#pieces }, job, patience.signal)
+      // All of it has gone meanwhile, and the store was not asked.
+      if (sizeBytes === 0) return
       metrics.sealed(parts, sizeBytes, (clock.monotonicMs() - beganMs) / 1000)
       if (this.failingSinceMs !== null) report('info', 'sealing works again')
       this.failingSinceMs = null

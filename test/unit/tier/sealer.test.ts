@@ -282,6 +282,22 @@ describe('sealing that fails', () => {
     expect(lab.sealed.reports[0]).toMatch('did not take an object within 120 s')
   })
 
+  it.each(['topic', 'records'])('fails no more when nothing is left to seal: the %s went meanwhile', async gone => {
+    const { lab, bucket } = await inBucket()
+    const sealer = lab.sealer({ segmentMs: 1000 })
+    const partition = (await lab.lab.topic('topic')).partitions[0]!
+    await lab.appendMany(partition, 5)
+    bucket.onCall = () => 'unavailable'
+    await lab.clock.runFor(MINUTE)
+    expect(sealer.failingSinceMs).not.toBeNull()
+    const { ordinal, nextOffset, topic } = partition
+    if (gone === 'topic') await lab.lab.propose({ kind: 'topic-deleted', id: topic.id })
+    else await lab.lab.propose({ kind: 'log-start-moved', ordinal, offset: nextOffset })
+    await lab.clock.runFor(MINUTE)
+    expect(sealer.failingSinceMs).toBeNull()
+    expect(lab.sealed).toMatchObject({ segments: 0, reports: [expect.stringMatching('warn: sealing failed')] })
+  })
+
   it('because a partition cannot be read keeps nobody else waiting', async () => {
     const first = await TierLab.open({ walFileBytes: 1 << 16 })
     await first.lab.topic('topic', 3)
