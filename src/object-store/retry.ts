@@ -6,7 +6,7 @@
 // read, and if it is what was written, it was us.
 
 import type { Clock, Random } from '#base/ports.ts'
-import { compareKeys } from './keys.ts'
+import { compareKeys, LIST_PAGE_OBJECTS } from './keys.ts'
 import type { ObjectFacts, ObjectStore } from './object-store.ts'
 import { StoreError } from './store-errors.ts'
 import { bytesOf } from './transfer.ts'
@@ -208,21 +208,25 @@ class RetryingStore implements ObjectStore {
   async *list(prefix: string, after: string, signal: AbortSignal): AsyncIterable<ObjectFacts> {
     let last = after
     let listing: Listing | null = null
-    const attempt = async (limited: AbortSignal): Promise<IteratorResult<ObjectFacts>> => {
-      listing ??= new Listing(this.#store, prefix, last)
-      try {
-        return await listing.next(limited)
-      } catch (error) {
+    for (let isOver = false; !isOver; ) {
+      const found: ObjectFacts[] = []
+      const attempt = async (limited: AbortSignal): Promise<boolean> => {
+        // One that failed has brought something.
+        if (found.length > 0) return false
+        const begun = listing ?? new Listing(this.#store, prefix, last)
+        // It is not gone on with where it fails.
         listing = null
-        throw error
+        const isAll = await begun.addPage(found, limited)
+        listing = begun
+        return isAll
       }
-    }
-    for (;;) {
-      const next = await this.#retries.run({ sizeBytes: 0, signal, attempt })
-      if (next.done === true) return
-      if (compareKeys(next.value.key, last) <= 0) throw disordered(this.place, last, next.value.key)
-      last = next.value.key
-      yield next.value
+      isOver = await this.#retries.run({ sizeBytes: 0, signal, attempt })
+      for (const facts of found) {
+        if (compareKeys(facts.key, last) <= 0) throw disordered(this.place, last, facts.key)
+        last = facts.key
+        yield facts
+        signal.throwIfAborted()
+      }
     }
   }
 
@@ -244,11 +248,18 @@ class Listing {
     this.#objects = store.list(prefix, after, this.#controller.signal)[Symbol.asyncIterator]()
   }
 
-  async next(signal: AbortSignal): Promise<IteratorResult<ObjectFacts>> {
+  /** As many as one answer of the store has; true: there are no more. */
+  async addPage(to: ObjectFacts[], signal: AbortSignal): Promise<boolean> {
     const cancel = () => this.#controller.abort(signal.reason)
     signal.addEventListener('abort', cancel, { once: true })
     try {
-      return await this.#objects.next()
+      while (to.length < LIST_PAGE_OBJECTS) {
+        const next = await this.#objects.next()
+        signal.throwIfAborted()
+        if (next.done === true) return true
+        to.push(next.value)
+      }
+      return false
     } finally {
       signal.removeEventListener('abort', cancel)
     }

@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import type { Random } from '#base/ports.ts'
-import type { ObjectStore } from '#object-store/object-store.ts'
+import type { ObjectFacts, ObjectStore } from '#object-store/object-store.ts'
 import { REMOTE_POLICY, type RetryPolicy, retrying } from '#object-store/retry.ts'
 import { systemClock } from '#system/clock.ts'
 import { systemRandom } from '#system/random.ts'
@@ -248,6 +248,42 @@ describe('a list', () => {
     for await (const { key } of walk(clock, store, patient)) found.push(key)
     expect(found).toEqual(keys)
     expect(calls).toHaveLength(7)
+  })
+
+  it('makes a timer for each page, not for each object', async () => {
+    const { clock, bucket, store } = simulated()
+    for (let i = 0; i < 2500; i++) bucket.poke(`k${i}`, text('1'))
+    let timers = 0
+    const after = clock.after.bind(clock)
+    clock.after = (delayMs, call) => {
+      timers++
+      return after(delayMs, call)
+    }
+    let count = 0
+    for await (const _ of walk(clock, store, patient)) count++
+    // The bucket has two for each of three pages.
+    expect([count, timers]).toEqual([2500, 3 + 2 * 3])
+  })
+
+  it('comes to its end though each object takes most of the time of an attempt', async () => {
+    async function* slowly(_: string, after: string, signal: AbortSignal): AsyncGenerator<ObjectFacts> {
+      for (const key of ['a', 'b', 'c', 'd', 'e'].filter(name => name > after)) {
+        await new Promise<void>(resolve => clock.after(1500, resolve))
+        signal.throwIfAborted()
+        yield { key, sizeBytes: 1, modifiedMs: 0 }
+      }
+    }
+    const { clock, store } = simulated({ change: raw => ({ ...raw, list: slowly }) as ObjectStore })
+    const found: string[] = []
+    for await (const { key } of walk(clock, store, patient)) found.push(key)
+    expect(found).toEqual(['a', 'b', 'c', 'd', 'e'])
+  })
+
+  it('asks for no page that nobody wants', async () => {
+    const { clock, bucket, calls, store } = simulated()
+    for (let i = 0; i < 2500; i++) bucket.poke(`k${i}`, text('1'))
+    for await (const _ of walk(clock, store, patient)) break
+    expect(calls).toHaveLength(1)
   })
 
   it('ends with an error when the store never answers', async () => {
