@@ -70,16 +70,13 @@ export function startTier(options: TierOptions): Tier {
 }
 
 /** What is put into the store is in the cache, too: who is just behind the log asks for it soon. */
-function writtenThrough(store: ObjectStore, cache: RangeCache): SegmentStore {
+export function writtenThrough(store: SegmentStore, cache: Pick<RangeCache, 'keep'>): SegmentStore {
   return {
     place: store.place,
     async put(key, pieces, signal) {
-      const kept = cache.keep(key, pieces)
-      try {
-        await store.put(key, pieces, signal)
-      } finally {
-        await kept
-      }
+      // Both have the pieces until they have ended, however the other one does.
+      const ends = await Promise.allSettled([store.put(key, pieces, signal), cache.keep(key, pieces)])
+      for (const end of ends) if (end.status === 'rejected') throw end.reason
     },
   }
 }
