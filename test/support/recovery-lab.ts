@@ -82,6 +82,8 @@ export class Machine {
   progress = new RecoveryProgress()
   disk!: SimDisk
   walSync: LogOptions['sync'] = 'always'
+  /** How long the disk takes. */
+  diskSyncMs = 0.01
   /** What is before it will be in a segment soon. */
   tailedFrom = 0
   #running: Running | null = null
@@ -95,7 +97,8 @@ export class Machine {
   /** A new disk, with nothing on it. */
   async wipe(): Promise<void> {
     const { clock, prng } = this.lab
-    this.disk = new SimDisk({ clock, latencyMs: () => 0.01, prng: prng.fork() })
+    const latencyMs = ({ kind }: { kind: string }) => (kind === 'sync' ? this.diskSyncMs : 0.01)
+    this.disk = new SimDisk({ clock, latencyMs, prng: prng.fork() })
     await clock.run(this.disk.makeDirectory('/data'))
     await clock.run(this.disk.syncDirectory(''))
   }

@@ -7,6 +7,7 @@ import type { ObjectStore } from '#object-store/object-store.ts'
 import { type ArchiveHeader, encodeArchived, type Packer } from './archive-format.ts'
 import { checkpointKey, metalogKey } from './archive-names.ts'
 import type { Catalogue } from './catalogue.ts'
+import { Chore } from './chore.ts'
 import type { Tape, TapePiece } from './tape.ts'
 
 // Copies the log's records to the store while they come, and now and then the state: what a lost data directory is made anew from.
@@ -17,6 +18,9 @@ import type { Tape, TapePiece } from './tape.ts'
 //                     records were sealed or deleted before they could be copied
 //   confirmed         if answers wait for it: nobody else owns the store
 //   a checkpoint      if it is time for one
+//
+// What has become superfluous is deleted beside the jobs: the copies of records, as far as the store knew it when a job begins, and the
+// rest of the archive behind a checkpoint.
 //
 // So whatever a piece speaks of is in the store before the piece is. A job that fails is tried again as it is; what comes meanwhile
 // gathers on the tape. If that is full, the chain of pieces ends there, and begins anew with a checkpoint when the store is back.
@@ -71,6 +75,8 @@ export interface ArchivedLog {
 export interface RecordTail {
   /** Behind it the payload of what was committed up to now is there, as far as it is to be; all of it if it `isLast`. */
   upload(position: number, isLast: boolean, signal: AbortSignal): Promise<void>
+  /** Deletes copies that are not needed any more. */
+  prune(signal: AbortSignal): Promise<void>
 }
 
 interface Job {
@@ -107,9 +113,19 @@ export class Archive {
   #changedMs = -1
   #checkpointMs: number
   #checkpointRecords = 0
+  readonly #prunings: { readonly tail: Chore; readonly catalogue: Chore }
 
   constructor(options: ArchiveOptions) {
     this.#options = options
+    const { tail, catalogue } = options
+    this.#prunings = {
+      tail: new Chore({
+        ...options,
+        what: 'copies of records that are in segments',
+        work: signal => tail.prune(signal),
+      }),
+      catalogue: new Chore({ ...options, what: 'old objects of the archive', work: signal => catalogue.prune(signal) }),
+    }
     this.#archivedPosition = options.tape.isBroken ? -1 : options.tape.endPosition
     this.#checkpointMs = options.clock.monotonicMs()
     options.tape.watch(this)
@@ -257,6 +273,7 @@ export class Archive {
   async #do(job: Job, signal: AbortSignal): Promise<void> {
     const { pieces, position, checkpoint, beginsChain } = job
     const { log, tail, tape, settings, catalogue, generation, report } = this.#options
+    this.#prunings.tail.begin()
     await tail.upload(position, job.isLast, signal)
     if (tape.freedTo > (pieces.at(-1)?.to ?? position)) {
       // What went into a segment, or was deleted, before it was copied: without saying so the store would miss it. If it cannot be
@@ -278,10 +295,11 @@ export class Archive {
       if (!beginsChain) await this.#putCheckpoint(job, signal)
       this.#waiters = this.#waiters.filter(waiter => !job.waiters.includes(waiter))
       for (const { resolve } of job.waiters) resolve()
-      await catalogue.addedCheckpoint({ generation, position }, signal)
+      catalogue.addedCheckpoint({ generation, position })
+      this.#prunings.catalogue.begin()
     } catch (thrown) {
       // The pieces go on without it, and the next one comes at its time.
-      report('warn', `the archive has no new checkpoint, or keeps old ones: ${messageOf(thrown)}`)
+      report('warn', `the archive has no new checkpoint: ${messageOf(thrown)}`)
       for (const { reject } of this.#waiters.splice(0)) reject(thrown)
     }
   }
@@ -325,6 +343,6 @@ export class Archive {
   async close(): Promise<void> {
     this.#ended.abort()
     this.#timer?.cancel()
-    await this.#running
+    await Promise.all([this.#running, this.#prunings.tail.close(), this.#prunings.catalogue.close()])
   }
 }

@@ -5,6 +5,7 @@ import type { ObjectStore } from '#object-store/object-store.ts'
 import { keyOfGarbage, parseSegmentKey, TAIL_PREFIX } from '#segments/segment-names.ts'
 import {
   CHECKPOINT_PREFIX,
+  type CheckpointName,
   checkpointKey,
   generationKey,
   METALOG_PREFIX,
@@ -13,6 +14,7 @@ import {
   parseCheckpointKey,
   parseMetalogKey,
 } from './archive-names.ts'
+import { DELETES_AT_ONCE, mapAtOnce } from './map-at-once.ts'
 import { type AgedCheckpoint, inOrder, keptCheckpoints, neededFrom } from './pruning.ts'
 
 // What of the archive is in the store: listed once, then kept up by who writes it, so that what is not needed any more is found
@@ -28,7 +30,9 @@ export class Catalogue {
   readonly #generation: number
   readonly #state: State
   #checkpoints: AgedCheckpoint[] = []
-  #pieces: MetalogName[] = []
+  #pieces = new Set<MetalogName>()
+  /** Written since, but nobody knows when. */
+  readonly #undated: CheckpointName[] = []
   #isListed = false
   #lookedMs = Number.NEGATIVE_INFINITY
 
@@ -41,22 +45,22 @@ export class Catalogue {
   }
 
   addedPiece(piece: MetalogName): void {
-    if (this.#isListed) this.#pieces.push(piece)
+    this.#pieces.add(piece)
   }
 
-  /** Removes what the checkpoint makes superfluous. */
-  async addedCheckpoint(name: { generation: number; position: number }, signal: AbortSignal): Promise<void> {
-    const key = checkpointKey(name)
-    const nowMs = (await this.#store.head(key, signal))?.modifiedMs
-    if (nowMs === undefined) return
-    if (this.#isListed) this.#checkpoints.push({ ...name, writtenMs: nowMs })
-    else await this.#list(signal)
-    if (this.#windowMs > 0 && this.#clock.monotonicMs() - this.#lookedMs < LOOK_MS) {
-      await this.#thin(nowMs, signal)
-      return
-    }
-    this.#lookedMs = this.#clock.monotonicMs()
+  addedCheckpoint(name: CheckpointName): void {
+    this.#undated.push(name)
+  }
+
+  /** Deletes what the checkpoints that were added make superfluous. */
+  async prune(signal: AbortSignal): Promise<void> {
+    if (!this.#isListed) await this.#list(signal)
+    const nowMs = await this.#date(signal)
+    if (nowMs === null) return
+    // Pieces go behind the checkpoints that need them.
     await this.#thin(nowMs, signal)
+    if (this.#windowMs > 0 && this.#clock.monotonicMs() - this.#lookedMs < LOOK_MS) return
+    this.#lookedMs = this.#clock.monotonicMs()
     await this.#removePieces(signal)
     await this.#removeTails(nowMs, signal)
   }
@@ -67,32 +71,50 @@ export class Catalogue {
       const name = parseCheckpointKey(key)
       if (name !== null) checkpoints.push({ ...name, writtenMs: modifiedMs })
     }
-    const pieces: MetalogName[] = []
+    // What is added from here on may be listed, too: to delete it twice does no harm.
+    this.#pieces = new Set()
     for await (const { key } of this.#store.list(METALOG_PREFIX, '', signal)) {
       const name = parseMetalogKey(key)
-      if (name !== null) pieces.push(name)
+      if (name !== null) this.#pieces.add(name)
     }
     this.#checkpoints = inOrder(checkpoints)
-    this.#pieces = pieces
     this.#isListed = true
+  }
+
+  /** When the checkpoints that were added were written; when the last one was: null if there is none. */
+  async #date(signal: AbortSignal): Promise<number | null> {
+    let lastMs: number | null = null
+    for (let name = this.#undated[0]; name !== undefined; name = this.#undated[0]) {
+      const facts = await this.#store.head(checkpointKey(name), signal)
+      if (facts === null) return null
+      lastMs = facts.modifiedMs
+      const { generation, position } = name
+      const others = this.#checkpoints.filter(one => one.generation !== generation || one.position !== position)
+      this.#checkpoints = inOrder([...others, { ...name, writtenMs: lastMs }])
+      this.#undated.shift()
+    }
+    return lastMs
   }
 
   async #thin(nowMs: number, signal: AbortSignal): Promise<void> {
     const kept = keptCheckpoints(this.#checkpoints, this.#pieces, { nowMs, windowMs: this.#windowMs })
-    for (const checkpoint of this.#checkpoints.filter(one => !kept.has(one))) {
+    const superfluous = this.#checkpoints.filter(one => !kept.has(one))
+    await mapAtOnce(superfluous, DELETES_AT_ONCE, async checkpoint => {
       await this.#store.delete(checkpointKey(checkpoint), signal)
       this.#checkpoints.splice(this.#checkpoints.indexOf(checkpoint), 1)
-    }
+    })
   }
 
   async #removePieces(signal: AbortSignal): Promise<void> {
     const from = neededFrom(this.#checkpoints)
-    const needed: MetalogName[] = []
+    const superfluous: MetalogName[] = []
     for (const piece of this.#pieces) {
-      if (piece.to > (from.get(piece.generation) ?? Number.POSITIVE_INFINITY)) needed.push(piece)
-      else await this.#store.delete(metalogKey(piece), signal)
+      if (piece.to <= (from.get(piece.generation) ?? Number.POSITIVE_INFINITY)) superfluous.push(piece)
     }
-    this.#pieces = needed
+    await mapAtOnce(superfluous, DELETES_AT_ONCE, async piece => {
+      await this.#store.delete(metalogKey(piece), signal)
+      this.#pieces.delete(piece)
+    })
   }
 
   /** Record tails of earlier owners that did not become segments; those of this one are its own business. */

@@ -1,3 +1,6 @@
+/** Others use the store meanwhile. */
+export const DELETES_AT_ONCE = 8
+
 /** The results in the order of the items; so many at the same time. The first failure ends it when those under way have ended. */
 export async function mapAtOnce<T, R>(
   items: readonly T[],

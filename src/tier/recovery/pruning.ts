@@ -20,7 +20,7 @@ export function inOrder<T extends CheckpointName>(checkpoints: readonly T[]): T[
 /** `checkpoints` in their order; `nowMs` by the clock of the store, too. `pieces` are all that there are. */
 export function keptCheckpoints(
   checkpoints: readonly AgedCheckpoint[],
-  pieces: readonly MetalogName[],
+  pieces: Iterable<MetalogName>,
   { nowMs, windowMs }: { nowMs: number; windowMs: number },
 ): Set<AgedCheckpoint> {
   const kept = new Set(checkpoints.slice(-KEPT_CHECKPOINTS))
@@ -28,7 +28,7 @@ export function keptCheckpoints(
   // What the window begins with is told by the last one before it.
   const base = checkpoints.findLast(({ writtenMs }) => writtenMs <= beginMs)
   if (base !== undefined && windowMs > 0) kept.add(base)
-  const ends = new Set(pieces.map(({ generation, to }) => `${generation}/${to}`))
+  const ends = new Set([...pieces].map(({ generation, to }) => `${generation}/${to}`))
   let hour = Number.NaN
   let generation = -1
   for (const checkpoint of checkpoints) {

@@ -12,6 +12,7 @@ import { segmentKey } from '#segments/segment-names.ts'
 import { type SealedSegment, SegmentWriter } from '#segments/segment-writer.ts'
 import type { CopyWish } from '#tier/seal-plan.ts'
 import { PIECE_MS, type RecordTail } from './archive.ts'
+import { DELETES_AT_ONCE, mapAtOnce } from './map-at-once.ts'
 import { RecoveryProgress } from './progress.ts'
 import { readTailObjects, type TailObject } from './tail-objects.ts'
 
@@ -72,7 +73,7 @@ export class StoreRecordTail implements RecordTail {
   readonly #pool = new PiecePool(KEPT_PIECES_BYTES)
   /** The newest records of a partition that are copied. */
   readonly #copied = new Map<Partition, { readonly from: number; readonly to: number }>()
-  #objects: LivingObject[] = []
+  readonly #objects = new Set<LivingObject>()
   /**
    * They have records that the log lost: what came in their place must not be taken from them. Or they are perhaps there: of those
    * the store has said nothing good.
@@ -106,7 +107,7 @@ export class StoreRecordTail implements RecordTail {
       if (partition !== undefined) this.#copiedOf(partition, baseOffset, nextOffset)
       return { partition, nextOffset }
     })
-    this.#objects.push({ key, parts: living, settled: 0, hasDeleted: false, settledAt: null })
+    this.#objects.add({ key, parts: living, settled: 0, hasDeleted: false, settledAt: null })
   }
 
   #copiedOf(partition: Partition, from: number, to: number): void {
@@ -117,7 +118,6 @@ export class StoreRecordTail implements RecordTail {
 
   async upload(position: number, isLast: boolean, signal: AbortSignal): Promise<void> {
     const { clock, report } = this.#options
-    await this.#prune(signal)
     if (!isLast && !this.#isDue) return
     this.#spareBytes = Math.min(SPARE_BYTES, this.#spareBytes + (position - this.#position) * SPARE_SHARE)
     this.#position = position
@@ -133,10 +133,10 @@ export class StoreRecordTail implements RecordTail {
       }
     }
     // Only now: what else they have is copied again.
-    for (const key of this.#stale) {
+    await mapAtOnce([...this.#stale], DELETES_AT_ONCE, async key => {
       await this.#options.store.delete(key, signal)
       this.#stale.delete(key)
-    }
+    })
     this.#copiedMs = beganMs
   }
 
@@ -216,19 +216,17 @@ export class StoreRecordTail implements RecordTail {
     }
   }
 
-  /** Removes the objects of which everything is in segments, and the store knows it. */
-  async #prune(signal: AbortSignal): Promise<void> {
-    const { store } = this.#options
-    const kept: LivingObject[] = []
-    for (const object of this.#objects) {
-      this.#settle(object)
-      if (this.#mayGo(object)) await store.delete(object.key, signal)
-      else kept.push(object)
-    }
-    this.#objects = kept
+  /** Removes the objects of which everything is in segments, and the store knows it by now. */
+  async prune(signal: AbortSignal): Promise<void> {
+    for (const object of this.#objects) this.#settle(object)
     for (const partition of this.#copied.keys()) {
       if (partition.extents.length === 0) this.#copied.delete(partition)
     }
+    const superfluous = [...this.#objects].filter(object => this.#mayGo(object))
+    await mapAtOnce(superfluous, DELETES_AT_ONCE, async object => {
+      await this.#options.store.delete(object.key, signal)
+      this.#objects.delete(object)
+    })
   }
 
   #settle(object: LivingObject): void {

@@ -175,6 +175,42 @@ describe('the archive of an owner', () => {
     expect(tails().length).toBe(1)
   })
 
+  it('goes on, and gives the store back, while what it does not need any more cannot be deleted', async () => {
+    const lab = new RecoveryLab()
+    const machine = await lab.machine()
+    await machine.start({ checkpointRecords: 1 })
+    const { lab: log } = machine.running
+    await log.topic('topic')
+    const deletes = { tail: 0, checkpoints: 0, metalog: 0 }
+    lab.bucket.onCall = ({ verb, key }) => {
+      if (verb !== 'delete') return null
+      deletes[key.split('/')[0] as keyof typeof deletes]++
+      return 'hanging'
+    }
+    for (let i = 0; i < 8; i++) {
+      await log.append(log.partition())
+      await lab.clock.runFor(2000)
+      await machine.seal([log.partition()])
+      await lab.clock.runFor(11_000)
+      expect(machine.running.recovery.lag.bytes).toBe(0)
+    }
+    expect(deletes.tail).toBeGreaterThan(0)
+    expect(deletes.checkpoints).toBeGreaterThan(0)
+    await machine.stop()
+    expect(JSON.parse(lab.bucket.peek('owner.json').toString())).toMatchObject({ phase: 'stopped' })
+    // The next process deletes what was left.
+    lab.bucket.onCall = () => null
+    await machine.start({ checkpointRecords: 1 })
+    for (let i = 0; i < 8; i++) {
+      await machine.running.lab.append(machine.running.lab.partition())
+      await lab.clock.runFor(2000)
+      await machine.seal([machine.running.lab.partition()])
+      await lab.clock.runFor(11_000)
+    }
+    const left = lab.keys.filter(key => key.startsWith('tail/') || key.startsWith('checkpoints/'))
+    expect(left.length).toBeLessThanOrEqual(4)
+  })
+
   it('begins a chain anew when the store was away for longer than its memory lasts', async () => {
     const lab = new RecoveryLab()
     const machine = await lab.machine()
