@@ -14,7 +14,7 @@ import type { Tape, TapePiece } from './tape.ts'
 // One job after the other:
 //
 //   the record tail   payload of records that will not be in a segment soon     (record-tail.ts)
-//   the piece         records of the groups that were committed since the last job; and another one of what came meanwhile, if
+//   the piece         records of the groups that were committed since the last job; and others of what came meanwhile, if
 //                     records were sealed or deleted before they could be copied
 //   confirmed         if answers wait for it: nobody else owns the store
 //   a checkpoint      if it is time for one
@@ -31,6 +31,8 @@ export const PIECE_MS = 1000
 const PIECE_BYTES = 1 << 20
 /** A checkpoint for many records comes not more often. */
 const CHECKPOINT_APART_MS = 10_000
+/** Rounds of copying in a job, while more and more goes before it is copied. */
+const MOST_COPIES = 8
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 5_000
 
@@ -272,16 +274,9 @@ export class Archive {
 
   async #do(job: Job, signal: AbortSignal): Promise<void> {
     const { pieces, position, checkpoint, beginsChain } = job
-    const { log, tail, tape, settings, catalogue, generation, report } = this.#options
+    const { settings, catalogue, generation, report } = this.#options
     this.#prunings.tail.begin()
-    await tail.upload(position, job.isLast, signal)
-    if (tape.freedTo > (pieces.at(-1)?.to ?? position)) {
-      // What went into a segment, or was deleted, before it was copied: without saying so the store would miss it. If it cannot be
-      // said nothing is, until the chain begins anew.
-      if (tape.isBroken) return
-      pieces.push(this.#cut())
-      await log.commits.sync()
-    }
+    if (!(await this.#copy(job, signal))) return
     for (const { from, to, content, stateTimeMs } of pieces) {
       await this.#put({ kind: 'metalog', from, to, stateTimeMs }, content, signal)
       catalogue.addedPiece({ generation, from, to })
@@ -301,6 +296,23 @@ export class Archive {
       // The pieces go on without it, and the next one comes at its time.
       report('warn', `the archive has no new checkpoint: ${messageOf(thrown)}`)
       for (const { reject } of this.#waiters.splice(0)) reject(thrown)
+    }
+  }
+
+  /** False: not everything that would have to be said can be; nothing is, until the chain begins anew. */
+  async #copy({ pieces, position, isLast }: Job, signal: AbortSignal): Promise<boolean> {
+    const { log, tail, tape, settings } = this.#options
+    for (let copies = 1; ; copies++) {
+      const to = pieces.at(-1)?.to ?? position
+      await tail.upload(to, isLast, signal)
+      // What went into a segment, or was deleted, before it was copied: without saying so the store would miss it.
+      if (tape.freedTo <= to) return true
+      if (tape.isBroken) return false
+      pieces.push(this.#cut())
+      await log.commits.sync()
+      // The new piece speaks of records that came meanwhile. If answers wait for the store a restore takes it for a loss that it has
+      // no copies of them; so they are copied before, unless others go as fast.
+      if (!settings.isAwaited || copies === MOST_COPIES) return true
     }
   }
 

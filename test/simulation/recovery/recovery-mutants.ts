@@ -65,7 +65,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     'a piece of the log is in the store before the records that it speaks of',
     100,
     `${RECOVERY}archive.ts`,
-    'await tail.upload(position, job.isLast, signal)\n',
+    'await tail.upload(to, isLast, signal)\n',
     '',
   ),
   one(

@@ -49,6 +49,38 @@ describe('durability=bucket', () => {
     }
   })
 
+  it('misses nothing when the machine is lost behind a piece of what came while records were copied', async () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const lab = new RecoveryLab({ seed })
+      const first = await lab.machine()
+      await first.start({ durability: 'bucket', tailUploadMs: 0 })
+      const { lab: log } = first.running
+      await log.topic('topic', 2)
+      await log.append(log.partition())
+      await lab.clock.runFor(2000)
+      let [isDeleted, pieces] = [false, 0]
+      lab.bucket.onCall = ({ verb, key }) => {
+        if (verb === 'put' && key.startsWith('tail/') && !isDeleted) {
+          isDeleted = true
+          const { ordinal } = log.partition()
+          void log.log.propose({ kind: 'log-start-moved', ordinal, offset: 2 })
+          void log.send(log.batch(log.partition('topic', 1)))
+        }
+        if (verb === 'put' && key.startsWith('metalog/')) pieces++
+        return pieces > 2 || (pieces === 2 && key.startsWith('generations/')) ? 'hanging' : null
+      }
+      void log.send(log.batch(log.partition()))
+      await lab.clock.runFor(500)
+      expect(pieces).toBe(2)
+      first.kill()
+      lab.bucket.onCall = () => null
+      await lab.clock.runFor(12_000)
+      const second = await lab.machine()
+      await second.start({ durability: 'bucket', tailUploadMs: 0 })
+      expect(second.running.lab.partition('topic', 1).nextOffset).toBe(1)
+    }
+  })
+
   it('loses nothing that is sealed, or what follows what is deleted, while older copies are removed', async () => {
     for (let seed = 1; seed <= 20; seed++) {
       const lab = new RecoveryLab({ seed })
