@@ -23,12 +23,24 @@ import { type AgedCheckpoint, inOrder, keptCheckpoints, neededFrom } from './pru
 /** Old objects are looked for not more often than this, if there is a window; a new checkpoint alone changes little then. */
 const LOOK_MS = 600_000
 
+export interface CatalogueOptions {
+  readonly store: ObjectStore
+  readonly clock: Clock
+  /** So long it can be gone back to what was. */
+  readonly windowMs: number
+  readonly generation: number
+  readonly state: State
+  /** Rejects if somebody else owns the store by now. */
+  confirm(): Promise<void>
+}
+
 export class Catalogue {
   readonly #store: ObjectStore
   readonly #clock: Clock
   readonly #windowMs: number
   readonly #generation: number
   readonly #state: State
+  readonly #confirm: () => Promise<void>
   #checkpoints: AgedCheckpoint[] = []
   #pieces = new Set<MetalogName>()
   /** Written since, but nobody knows when. */
@@ -36,12 +48,13 @@ export class Catalogue {
   #isListed = false
   #lookedMs = Number.NEGATIVE_INFINITY
 
-  constructor(options: { store: ObjectStore; clock: Clock; windowMs: number; generation: number; state: State }) {
+  constructor(options: CatalogueOptions) {
     this.#store = options.store
     this.#clock = options.clock
     this.#windowMs = options.windowMs
     this.#generation = options.generation
     this.#state = options.state
+    this.#confirm = () => options.confirm()
   }
 
   addedPiece(piece: MetalogName): void {
@@ -57,6 +70,7 @@ export class Catalogue {
     if (!this.#isListed) await this.#list(signal)
     const nowMs = await this.#date(signal)
     if (nowMs === null) return
+    await this.#confirm()
     // Pieces go behind the checkpoints that need them.
     await this.#thin(nowMs, signal)
     if (this.#windowMs > 0 && this.#clock.monotonicMs() - this.#lookedMs < LOOK_MS) return

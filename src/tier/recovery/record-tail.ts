@@ -47,6 +47,8 @@ export interface RecordTailOptions {
   copyWish(partition: Partition): CopyWish
   /** Would a restore know what happened before the position? */
   isArchived(position: number): boolean
+  /** Rejects if somebody else owns the store by now. */
+  confirm(): Promise<void>
   report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
 }
 
@@ -223,6 +225,7 @@ export class StoreRecordTail implements RecordTail {
       if (partition.extents.length === 0) this.#copied.delete(partition)
     }
     const superfluous = [...this.#objects].filter(object => this.#mayGo(object))
+    if (superfluous.length > 0) await this.#options.confirm()
     await mapAtOnce(superfluous, DELETES_AT_ONCE, async object => {
       await this.#options.store.delete(object.key, signal)
       this.#objects.delete(object)

@@ -263,9 +263,11 @@ export class Recovery {
       restoreWindowMs: settings.restoreWindowMs,
       copyWish: (partition: Partition) => (isAwaited ? EVERYTHING : this.#options.copyWish(log, partition)),
       isArchived: (position: number) => this.isArchived(position),
+      confirm: () => lease.confirm(),
     }
     const tail = await openRecordTail(tailOptions, generation, this.#ended.signal)
     this.#tail = tail
+    const { confirm } = tailOptions
     const { restoreWindowMs: windowMs } = settings
     const pieceMs = settings.tailUploadMs > 0 ? Math.min(PIECE_MS, settings.tailUploadMs) : PIECE_MS
     return new Archive({
@@ -274,10 +276,10 @@ export class Recovery {
       tape: this.#tape,
       generation,
       settings: { ...settings, isAwaited, pieceMs },
-      catalogue: new Catalogue({ store, clock, windowMs, generation, state: log.state }),
+      catalogue: new Catalogue({ store, clock, windowMs, generation, state: log.state, confirm }),
       tail,
       metrics,
-      confirm: () => lease.confirm(),
+      confirm,
     })
   }
 

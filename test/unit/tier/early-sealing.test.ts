@@ -51,6 +51,7 @@ class Traffic {
         copyWish: partition =>
           this.wish ?? copyWishOf(log.unsealed.find(partition.ordinal)!, { nowMs: clock.monotonicMs(), limits }),
         isArchived: () => true,
+        confirm: async () => {},
         report() {},
       },
       [],

@@ -13,12 +13,16 @@ class Archived {
   readonly clock = new SimClock()
   readonly bucket = new SimBucket({ clock: this.clock, latencyMs: () => LATENCY_MS })
   readonly calls: StoreCall[] = []
+  isTakenOver = false
   readonly catalogue = new Catalogue({
     store: this.bucket.connect(),
     clock: this.clock,
     windowMs: 0,
     generation: 1,
     state: new State(),
+    confirm: async () => {
+      if (this.isTakenOver) throw new Error('another one owns the store')
+    },
   })
 
   constructor(pieces: number, checkpoints: readonly number[]) {
@@ -67,6 +71,13 @@ describe('the catalogue of the archive', () => {
     await archived.prune()
     expect(archived.pieces[0]).toBe(401)
     expect(archived.deletes).toBe(401)
+  })
+
+  it('deletes nothing of a store that another one owns by now', async () => {
+    const archived = new Archived(10, [4, 6, 8, 10])
+    archived.isTakenOver = true
+    await expect(archived.prune()).rejects.toThrow(/another one/)
+    expect(archived.deletes).toBe(0)
   })
 
   it('has what is written while it looks', async () => {

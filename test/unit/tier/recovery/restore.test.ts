@@ -291,6 +291,7 @@ async function tailOf(lab: RecoveryLab, machine: Awaited<ReturnType<RecoveryLab[
     metrics: { copied() {} },
     copyWish: () => EVERYTHING,
     isArchived: () => false,
+    confirm: async () => {},
     report() {},
   }
   const { signal } = new AbortController()
