@@ -6,6 +6,7 @@ import {
   GENERATION_PREFIX,
   generationKey,
   metalogFolder,
+  metalogKeyBefore,
   OWNER_KEY,
   parseCheckpointKey,
   parseGenerationKey,
@@ -87,7 +88,9 @@ async function archivedEnd(
 ): Promise<number> {
   const own = checkpoints.filter(checkpoint => checkpoint.generation === generation)
   let end = Math.max(-1, ...own.map(({ position }) => position))
-  for await (const { key } of store.list(metalogFolder(generation), '', signal)) {
+  // There may be a day of pieces before it.
+  const before = metalogKeyBefore(generation, Math.max(0, end))
+  for await (const { key } of store.list(metalogFolder(generation), before, signal)) {
     end = Math.max(end, parseMetalogKey(key)?.to ?? -1)
   }
   return end

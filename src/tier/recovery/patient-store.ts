@@ -2,6 +2,8 @@ import type { Clock } from '#base/ports.ts'
 import { bytesOf, type ObjectFacts, type ObjectStore, slowestMs } from '#object-store/object-store.ts'
 import { withPatience } from './patience.ts'
 
+const PAGE_OBJECTS = 1000
+
 /** A store of which no call takes for ever: an owner that waits for an answer does not notice that it is one no more. */
 export class PatientStore implements ObjectStore {
   readonly #store: ObjectStore
@@ -34,26 +36,28 @@ export class PatientStore implements ObjectStore {
     return this.#patiently(signal, limited => this.#store.head(key, limited))
   }
 
-  /** All of them, before the first is handed out: whoever takes them may take its time. */
+  /** A page, before the first of it is handed out: whoever takes them may take its time. Each page is a call. */
   async *list(prefix: string, after: string, signal: AbortSignal): AsyncIterable<ObjectFacts> {
-    const found: ObjectFacts[] = []
     let behind = after
-    // A list of many pages may take longer than one call may: it goes on behind what it has brought.
-    for (let isOver = false; !isOver; ) {
-      const countBefore = found.length
-      try {
-        await this.#patiently(signal, async limited => {
-          for await (const facts of this.#store.list(prefix, behind, limited)) {
-            found.push(facts)
-            behind = facts.key
-          }
+    let listing: Listing | null = null
+    try {
+      for (;;) {
+        const page: ObjectFacts[] = []
+        const current: Listing = listing ?? new Listing(this.#store, prefix, behind)
+        listing = current
+        const isOver = await this.#patiently(signal, limited => current.next(page, limited)).catch(thrown => {
+          listing = null
+          // Another one goes on behind what this one has brought.
+          if (signal.aborted || !current.hasBrought) throw thrown
+          return false
         })
-        isOver = true
-      } catch (thrown) {
-        if (signal.aborted || found.length === countBefore) throw thrown
+        behind = page.at(-1)?.key ?? behind
+        yield* page
+        if (isOver) return
       }
+    } finally {
+      await listing?.end()
     }
-    yield* found
   }
 
   delete(key: string, signal: AbortSignal): Promise<void> {
@@ -66,5 +70,38 @@ export class PatientStore implements ObjectStore {
 
   #patiently<T>(ended: AbortSignal, call: (signal: AbortSignal) => Promise<T>, sizeBytes = 0): Promise<T> {
     return withPatience({ clock: this.#clock, ended, patienceMs: this.#patienceMs + slowestMs(sizeBytes) }, call)
+  }
+}
+
+/** One walk through the objects behind a key. */
+class Listing {
+  readonly #controller = new AbortController()
+  readonly #objects: AsyncIterator<ObjectFacts>
+  hasBrought = false
+
+  constructor(store: ObjectStore, prefix: string, after: string) {
+    this.#objects = store.list(prefix, after, this.#controller.signal)[Symbol.asyncIterator]()
+  }
+
+  /** Brings a page more; true if it was the last one. When it has failed, the walk is over. */
+  async next(page: ObjectFacts[], signal: AbortSignal): Promise<boolean> {
+    const cancel = () => this.#controller.abort(signal.reason)
+    signal.addEventListener('abort', cancel, { once: true })
+    try {
+      while (page.length < PAGE_OBJECTS) {
+        const { done, value } = await this.#objects.next()
+        if (done === true) return true
+        page.push(value)
+        this.hasBrought = true
+      }
+      return false
+    } finally {
+      signal.removeEventListener('abort', cancel)
+    }
+  }
+
+  /** Between two pages. */
+  async end(): Promise<void> {
+    await this.#objects.return?.()
   }
 }
