@@ -57,9 +57,21 @@ export class Segments extends PackedRows {
   at(index: number): Segment {
     assert(index >= 0 && index < this.length, 'a segment of this partition')
     const row = this.rowAt(index)
-    const segment: Record<string, number> = {}
-    for (const [column, field] of FIELDS.entries()) segment[field] = this.values[row + column]!
-    return segment as unknown as Segment
+    // Written out: partitions have thousands, and whoever looks through them does not leave the thread meanwhile.
+    return {
+      baseOffset: this.values[row]!,
+      nextOffset: this.values[row + 1]!,
+      sizeBytes: this.values[row + 2]!,
+      maxTimestampMs: this.values[row + 3]!,
+      createdMs: this.values[row + 4]!,
+      place: this.values[row + 5]!,
+      indexPlace: this.values[row + 6]!,
+      indexBytes: this.values[row + 7]!,
+      generation: this.values[row + 8]!,
+      revision: this.values[row + 9]!,
+      sharedAt: this.values[row + 10]!,
+      hash: this.values[row + 11]!,
+    }
   }
 
   /** Behind the last one; `otherwise` if there is none. */

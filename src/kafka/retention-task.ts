@@ -1,5 +1,6 @@
 import { messageOf } from '#base/errors.ts'
 import type { Timer } from '#base/ports.ts'
+import { Walk } from '#base/walk.ts'
 import type { Change } from '#core/change-records.ts'
 import type { Partition } from '#core/state.ts'
 import { retainedFrom } from '#log/retention.ts'
@@ -65,8 +66,11 @@ function every(
 async function moveLogStarts(broker: Broker, mayGoOn: () => boolean): Promise<void> {
   const { log, clock, topicRules } = broker
   const nowMs = clock.nowMs()
+  const walk = new Walk(clock)
   let moves: Change[] = []
   for (const partition of [...log.state.partitions]) {
+    if (walk.stepped(1 + (partition?.segments.length ?? 0))) await walk.rest()
+    if (!mayGoOn()) return
     if (partition === undefined || partition.logStart === partition.nextOffset) continue
     const { config } = topicRules.of(partition.topic)
     if (!config.deletes) continue
@@ -75,10 +79,9 @@ async function moveLogStarts(broker: Broker, mayGoOn: () => boolean): Promise<vo
     moves.push({ kind: 'log-start-moved', ordinal: partition.ordinal, offset })
     if (moves.length < MOVES_AT_ONCE) continue
     await proposeAll(broker, moves)
-    if (!mayGoOn()) return
     moves = []
   }
-  await proposeAll(broker, moves)
+  if (mayGoOn()) await proposeAll(broker, moves)
 }
 
 async function expireProducers(broker: Broker): Promise<void> {

@@ -1,5 +1,6 @@
 import { messageOf } from '#base/errors.ts'
 import type { Clock, Timer } from '#base/ports.ts'
+import { Walk } from '#base/walk.ts'
 import type { Garbage } from '#core/garbage.ts'
 import type { Log } from '#log/log.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
@@ -166,7 +167,7 @@ export class Collector {
     const suspects = new Set<string>()
     const orphans: string[] = []
     const earlierMayGo = await this.#earlierMayGo()
-    const known = new Set([...log.state.garbage.values()].flatMap(keysOf))
+    const known = await this.#garbageKeys()
     for await (const { key } of store.list(SEGMENT_PREFIX, '', this.#ended.signal)) {
       const name = parseSegmentKey(key)
       if (name === null || known.has(key) || !isUnreferenced(name, log.state, inFlight())) continue
@@ -180,6 +181,19 @@ export class Collector {
     if (orphans.length > 0) report('info', `deleted ${orphans.length} objects of uploads that were never finished`)
     for (const key of orphans) suspects.delete(key)
     this.#suspects = suspects
+  }
+
+  async #garbageKeys(): Promise<Set<string>> {
+    const { log, clock } = this.#options
+    const walk = new Walk(clock)
+    const keys = new Set<string>()
+    for (const garbage of log.state.garbage.values()) {
+      for (let i = 0; i < garbage.segments.length; i++) {
+        keys.add(keyOfGarbage(garbage, garbage.segments.at(i)))
+        if (walk.stepped()) await walk.rest()
+      }
+    }
+    return keys
   }
 
   /**

@@ -290,7 +290,7 @@ export class Archive {
       if (!beginsChain) await this.#putCheckpoint(job, signal)
       this.#waiters = this.#waiters.filter(waiter => !job.waiters.includes(waiter))
       for (const { resolve } of job.waiters) resolve()
-      catalogue.addedCheckpoint({ generation, position })
+      catalogue.addedCheckpoint({ generation, position, beginsChain })
       this.#prunings.catalogue.begin()
     } catch (thrown) {
       // The pieces go on without it, and the next one comes at its time.

@@ -1,11 +1,12 @@
 import type { Clock } from '#base/ports.ts'
+import { Walk } from '#base/walk.ts'
 import { isHeld } from '#core/garbage.ts'
+import { TAIL_REVISION } from '#core/segments.ts'
 import type { State } from '#core/state.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
 import { keyOfGarbage, parseSegmentKey, TAIL_PREFIX } from '#segments/segment-names.ts'
 import {
   CHECKPOINT_PREFIX,
-  type CheckpointName,
   checkpointKey,
   generationKey,
   METALOG_PREFIX,
@@ -22,6 +23,8 @@ import { type AgedCheckpoint, inOrder, keptCheckpoints, neededFrom } from './pru
 
 /** Old objects are looked for not more often than this, if there is a window; a new checkpoint alone changes little then. */
 const LOOK_MS = 600_000
+
+type Undated = Omit<AgedCheckpoint, 'writtenMs'>
 
 export interface CatalogueOptions {
   readonly store: ObjectStore
@@ -44,7 +47,7 @@ export class Catalogue {
   #checkpoints: AgedCheckpoint[] = []
   #pieces = new Set<MetalogName>()
   /** Written since, but nobody knows when. */
-  readonly #undated: CheckpointName[] = []
+  readonly #undated: Undated[] = []
   #isListed = false
   #lookedMs = Number.NEGATIVE_INFINITY
 
@@ -61,7 +64,7 @@ export class Catalogue {
     this.#pieces.add(piece)
   }
 
-  addedCheckpoint(name: CheckpointName): void {
+  addedCheckpoint(name: Undated): void {
     this.#undated.push(name)
   }
 
@@ -80,38 +83,47 @@ export class Catalogue {
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const checkpoints: AgedCheckpoint[] = []
+    const checkpoints = new Map<string, AgedCheckpoint>()
     for await (const { key, modifiedMs } of this.#store.list(CHECKPOINT_PREFIX, '', signal)) {
       const name = parseCheckpointKey(key)
-      if (name !== null) checkpoints.push({ ...name, writtenMs: modifiedMs })
+      if (name !== null) checkpoints.set(key, { ...name, writtenMs: modifiedMs, beginsChain: true })
     }
     // What is added from here on may be listed, too: to delete it twice does no harm.
     this.#pieces = new Set()
     for await (const { key } of this.#store.list(METALOG_PREFIX, '', signal)) {
-      const name = parseMetalogKey(key)
-      if (name !== null) this.#pieces.add(name)
+      const piece = parseMetalogKey(key)
+      if (piece === null) continue
+      this.#pieces.add(piece)
+      const at = checkpointKey({ generation: piece.generation, position: piece.to })
+      const reached = checkpoints.get(at)
+      if (reached !== undefined) checkpoints.set(at, { ...reached, beginsChain: false })
     }
-    this.#checkpoints = inOrder(checkpoints)
+    this.#checkpoints = inOrder([...checkpoints.values()])
     this.#isListed = true
   }
 
   /** When the checkpoints that were added were written; when the last one was: null if there is none. */
   async #date(signal: AbortSignal): Promise<number | null> {
     let lastMs: number | null = null
-    for (let name = this.#undated[0]; name !== undefined; name = this.#undated[0]) {
-      const facts = await this.#store.head(checkpointKey(name), signal)
+    for (let added = this.#undated[0]; added !== undefined; added = this.#undated[0]) {
+      const facts = await this.#store.head(checkpointKey(added), signal)
       if (facts === null) return null
       lastMs = facts.modifiedMs
-      const { generation, position } = name
-      const others = this.#checkpoints.filter(one => one.generation !== generation || one.position !== position)
-      this.#checkpoints = inOrder([...others, { ...name, writtenMs: lastMs }])
+      this.#know({ ...added, writtenMs: lastMs })
       this.#undated.shift()
     }
     return lastMs
   }
 
+  #know(checkpoint: AgedCheckpoint): void {
+    const key = checkpointKey(checkpoint)
+    const known = this.#checkpoints.find(one => checkpointKey(one) === key)
+    const beginsChain = checkpoint.beginsChain || known?.beginsChain === true
+    this.#checkpoints = inOrder([...this.#checkpoints.filter(one => one !== known), { ...checkpoint, beginsChain }])
+  }
+
   async #thin(nowMs: number, signal: AbortSignal): Promise<void> {
-    const kept = keptCheckpoints(this.#checkpoints, this.#pieces, { nowMs, windowMs: this.#windowMs })
+    const kept = keptCheckpoints(this.#checkpoints, { nowMs, windowMs: this.#windowMs })
     const superfluous = this.#checkpoints.filter(one => !kept.has(one))
     await mapAtOnce(superfluous, DELETES_AT_ONCE, async checkpoint => {
       await this.#store.delete(checkpointKey(checkpoint), signal)
@@ -136,14 +148,29 @@ export class Catalogue {
     // However old they are, the last moment of an earlier owner wants them, until that is out of reach.
     const begun = await this.#store.head(generationKey(this.#generation), signal)
     if (begun === null || nowMs - begun.modifiedMs < this.#windowMs) return
-    const kept = new Set<string>()
-    for (const garbage of this.#state.garbage.values()) {
-      for (let i = 0; i < garbage.segments.length; i++) kept.add(keyOfGarbage(garbage, garbage.segments.at(i)))
-    }
+    const unheld: string[] = []
     for await (const { key } of this.#store.list(TAIL_PREFIX, '', signal)) {
       const name = parseSegmentKey(key)
-      if (name === null || name.generation >= this.#generation) continue
-      if (!kept.has(key) && !isHeld(this.#state, name)) await this.#store.delete(key, signal)
+      if (name !== null && name.generation < this.#generation && !isHeld(this.#state, name)) unheld.push(key)
     }
+    if (unheld.length === 0) return
+    // Only now: what was held a moment ago may have become garbage meanwhile.
+    const garbage = await this.#garbageTails()
+    const superfluous = unheld.filter(key => !garbage.has(key))
+    await mapAtOnce(superfluous, DELETES_AT_ONCE, key => this.#store.delete(key, signal))
+  }
+
+  /** They go when the collector says so. */
+  async #garbageTails(): Promise<Set<string>> {
+    const walk = new Walk(this.#clock)
+    const keys = new Set<string>()
+    for (const garbage of this.#state.garbage.values()) {
+      for (let i = 0; i < garbage.segments.length; i++) {
+        const segment = garbage.segments.at(i)
+        if (segment.revision === TAIL_REVISION) keys.add(keyOfGarbage(garbage, segment))
+        if (walk.stepped()) await walk.rest()
+      }
+    }
+    return keys
   }
 }

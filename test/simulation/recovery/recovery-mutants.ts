@@ -123,7 +123,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     'checkpoints that begin a chain are thinned out',
     100,
     `${RECOVERY}pruning.ts`,
-    'if (isFirst || beginsChain) kept',
+    'if (isFirst || checkpoint.beginsChain) kept',
     'if (isFirst) kept',
   ),
   one(

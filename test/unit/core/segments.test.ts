@@ -38,6 +38,17 @@ function segment(baseOffset: number, nextOffset: number, revision: number): Segm
 const listOf = (segments: Segments) => Array.from({ length: segments.length }, (_, i) => segments.at(i))
 
 describe('segments of a partition', () => {
+  it('have every number where it was put', () => {
+    const one: Segment = {
+      ...{ baseOffset: 1, nextOffset: 2, sizeBytes: 3, maxTimestampMs: 4, createdMs: 5, place: 6 },
+      ...{ indexPlace: 7, indexBytes: 8, generation: 9, revision: 10, sharedAt: 11, hash: 12 },
+    }
+    const segments = new Segments()
+    segments.add(one)
+    expect([...segments.rows()]).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
+    expect(segments.at(0)).toEqual(one)
+  })
+
   it('are the same as a list of them, whatever is done with them', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), steps => {

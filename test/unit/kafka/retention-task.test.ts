@@ -2,6 +2,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Settings } from '#config/settings.ts'
 import { startRetention } from '#kafka/retention-task.ts'
 import { BrokerFixture } from '#test/support/broker-fixture.ts'
+import { countTurns } from '#test/support/turns.ts'
 
 const MINUTE_MS = 60_000
 const DAY_MS = 24 * 60 * MINUTE_MS
@@ -53,6 +54,15 @@ describe('retention', () => {
     await fixture.clock.runFor(30 * DAY_MS)
     expect(fixture.partition('compacted').logStart).toBe(0)
     expect(fixture.partition('forever').logStart).toBe(0)
+  })
+
+  it('looks at many partitions in turns that leave the thread to others', async () => {
+    const fixture = await startWithRetention({ retentionCheckIntervalMs: 5 * MINUTE_MS })
+    for (const name of ['one', 'two', 'three']) await fixture.createTopic(name, { partitions: 500 })
+    const turns = countTurns(fixture.clock)
+    await fixture.clock.runFor(6 * MINUTE_MS)
+    expect(turns.count).toBeGreaterThanOrEqual(3)
+    expect(turns.count).toBeLessThan(30)
   })
 
   it('follows configs that are altered later', async () => {

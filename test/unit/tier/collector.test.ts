@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest'
+import { OWN_OBJECT, Segments } from '#core/segments.ts'
 import type { Partition } from '#core/state.ts'
-import { segmentKey, storedSegment } from '#segments/segment-names.ts'
+import { keyOfGarbage, segmentKey, storedSegment } from '#segments/segment-names.ts'
 import { Prng } from '#test/support/sim/prng.ts'
 import { SimClock } from '#test/support/sim/sim-clock.ts'
 import { SimBucket } from '#test/support/sim/sim-object-store.ts'
 import { TierLab, type TierLabOptions } from '#test/support/tier-lab.ts'
+import { countTurns } from '#test/support/turns.ts'
 import { Collector } from '#tier/collector.ts'
 import type { InFlight } from '#tier/orphans.ts'
 import { generationKey, OWNER_KEY } from '#tier/recovery/archive-names.ts'
@@ -291,6 +293,24 @@ describe('an orphan', () => {
     await lab.sweep()
     expect(lab.segments).toEqual([kept])
     expect(lab.counts).toEqual({ deleted: 1, found: 1, failed: 0 })
+  })
+
+  it('looks through much garbage in turns that leave the thread to others', async () => {
+    const lab = await Lab.open()
+    const { state } = lab.tiers.log
+    const segments = new Segments()
+    const of = { sizeBytes: 1, maxTimestampMs: 1, createdMs: 1, place: 0, indexPlace: 0, indexBytes: 0 }
+    const named = { generation: 1, revision: 0, sharedAt: OWN_OBJECT }
+    for (let i = 0; i < 3000; i++) segments.add({ ...of, ...named, baseOffset: i, nextOffset: i + 1, hash: i })
+    state.garbage.set(0, { id: 0, sinceMs: 0, topicId: 'id', topicName: 'topic', partition: 0, segments })
+    const garbage = state.garbage.get(0)!
+    const key = keyOfGarbage(garbage, segments.at(2999))
+    lab.bucket.poke(key, Buffer.alloc(1))
+    const turns = countTurns(lab.tiers.clock)
+    for (let sweep = 0; sweep < 3; sweep++) await lab.sweep()
+    expect(turns.count).toBeGreaterThanOrEqual(15)
+    expect(lab.bucket.keys).toContain(key)
+    expect(lab.counts.found).toBe(0)
   })
 
   it('is not what is being made, what is to be sealed next, and what a newer owner has', async () => {

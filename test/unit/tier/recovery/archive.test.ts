@@ -78,15 +78,16 @@ describe('the tape', () => {
 })
 
 describe('what is kept of the archive', () => {
-  const at = (position: number, writtenMs: number, generation = 1): AgedCheckpoint => ({
-    generation,
+  const at = (position: number, writtenMs: number, beginsChain = false): AgedCheckpoint => ({
+    generation: 1,
     position,
     writtenMs,
+    beginsChain,
   })
 
   it('without a window are the last three checkpoints, and the pieces behind the first of them', () => {
     const checkpoints = [1, 2, 3, 4, 5].map(i => at(i, i * 10_000))
-    const kept = keptCheckpoints(checkpoints, [], { nowMs: 60_000, windowMs: 0 })
+    const kept = keptCheckpoints(checkpoints, { nowMs: 60_000, windowMs: 0 })
     expect([...kept].map(({ position }) => position)).toEqual([3, 4, 5])
     expect([...neededFrom(kept)]).toEqual([[1, 3]])
   })
@@ -94,8 +95,7 @@ describe('what is kept of the archive', () => {
   it('with a window is one checkpoint an hour, and the one that the window begins with', () => {
     const checkpoints = Array.from({ length: 300 }, (_, i) => at(i, i * (HOUR_MS / 10)))
     const nowMs = 299 * (HOUR_MS / 10)
-    const pieces = checkpoints.map(({ generation, position }) => ({ generation, from: position - 1, to: position }))
-    const kept = [...keptCheckpoints(checkpoints, pieces, { nowMs, windowMs: 24 * HOUR_MS })]
+    const kept = [...keptCheckpoints(checkpoints, { nowMs, windowMs: 24 * HOUR_MS })]
       .map(({ position }) => position)
       .sort((a, b) => a - b)
     expect(kept[0]).toBe(59)
@@ -104,11 +104,10 @@ describe('what is kept of the archive', () => {
     expect(kept.length).toBe(1 + 24 + 3)
   })
 
-  it('with a window is every checkpoint that begins a chain: what the pieces before it do not reach', () => {
-    const checkpoints = [1, 2, 3, 4, 5, 6, 7].map(i => at(i * 10, i * 1000))
-    // The process of the third one had died before its last records were archived.
-    const pieces = [20, 40, 50, 60, 70].map(to => ({ generation: 1, from: to - 10, to }))
-    const kept = keptCheckpoints(checkpoints, pieces, { nowMs: 8000, windowMs: HOUR_MS })
+  it('with a window is every checkpoint that begins a chain', () => {
+    // A process began with the third one: the one before had died before its last records were archived.
+    const checkpoints = [1, 2, 3, 4, 5, 6, 7].map(i => at(i * 10, i * 1000, i === 3))
+    const kept = keptCheckpoints(checkpoints, { nowMs: 8000, windowMs: HOUR_MS })
     expect([...kept].map(({ position }) => position).sort((a, b) => a - b)).toEqual([10, 30, 50, 60, 70])
   })
 })
