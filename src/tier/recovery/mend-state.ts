@@ -1,7 +1,7 @@
 import { claimTransactionalId, endTransaction } from '#core/apply-transactions.ts'
 import { beginEpoch, epochOf } from '#core/leader-epochs.ts'
 import type { Partition, State } from '#core/state.ts'
-import { AbortedTransactions, LAST_EPOCH, type Transaction } from '#core/transactions.ts'
+import { type AbortedTransaction, AbortedTransactions, LAST_EPOCH, type Transaction } from '#core/transactions.ts'
 
 // Makes a state that was put together from the store one that can go on: pure. What the last owner did in its last moments may be
 // lost: records that were acknowledged, ends of transactions, ids that were given out. So nobody may go on as if it were there:
@@ -82,32 +82,38 @@ function transactionsIn(state: State, { ordinal }: Partition): Transaction[] {
 
 /** Takes away what is behind the end. Returns markers of transactions that were aborted there, with records before it. */
 function cut(partition: Partition, end: number): ClosingMarker[] {
-  const markers: ClosingMarker[] = []
-  const { aborted, producers, openTransactions } = partition
-  if (aborted !== null) {
-    const kept = new AbortedTransactions()
-    for (const transaction of aborted
-      .between(0, Number.POSITIVE_INFINITY)
-      .sort((a, b) => a.lastOffset - b.lastOffset)) {
-      if (transaction.lastOffset < end) kept.add(transaction)
-      else if (transaction.firstOffset < end) {
-        const { producerId, firstOffset } = transaction
-        const producerEpoch = producers?.get(producerId)?.epoch ?? 0
-        const offset = end + markers.length
-        kept.add({ producerId, firstOffset, lastOffset: offset, lastStableOffset: firstOffset })
-        markers.push({ offset, producerId, producerEpoch })
-      }
-    }
-    partition.aborted = kept.length > 0 ? kept : null
+  const { producers, openTransactions } = partition
+  for (const [producerId, firstOffset] of openTransactions ?? []) {
+    if (firstOffset >= end) openTransactions?.delete(producerId)
   }
+  const markers = cutAborted(partition, end)
   for (const [producerId, producer] of producers ?? []) {
     const kept = producer.batches.filter(({ baseOffset }) => baseOffset < end)
     if (kept.length === 0 && producer.batches.length > 0) producers?.delete(producerId)
     producer.batches = kept
   }
-  for (const [producerId, firstOffset] of openTransactions ?? []) {
-    if (firstOffset >= end) openTransactions?.delete(producerId)
+  return markers
+}
+
+function cutAborted(partition: Partition, end: number): ClosingMarker[] {
+  const { aborted, producers, openTransactions } = partition
+  if (aborted === null) return []
+  const before = aborted.between(0, Number.POSITIVE_INFINITY).filter(({ firstOffset }) => firstOffset < end)
+  const [kept, torn] = [new AbortedTransactions(), [] as AbortedTransaction[]]
+  for (const transaction of before.sort((a, b) => a.lastOffset - b.lastOffset)) {
+    if (transaction.lastOffset < end) kept.add(transaction)
+    else torn.push(transaction)
   }
+  // At the end they are all open still: whatever is aborted behind one of them may have begun with the first.
+  const firstOffsets = [...torn.map(({ firstOffset }) => firstOffset), ...(openTransactions?.values() ?? [])]
+  const lastStableOffset = Math.min(...firstOffsets)
+  const markers: ClosingMarker[] = []
+  for (const { producerId, firstOffset } of torn) {
+    const offset = end + markers.length
+    kept.add({ producerId, firstOffset, lastOffset: offset, lastStableOffset })
+    markers.push({ offset, producerId, producerEpoch: producers?.get(producerId)?.epoch ?? 0 })
+  }
+  partition.aborted = kept.length > 0 ? kept : null
   return markers
 }
 

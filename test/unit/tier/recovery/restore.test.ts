@@ -259,6 +259,38 @@ describe('what is lost with the last moments', () => {
     expect(partition.nextOffset).toBe(2)
   })
 
+  it.each(['aborted', 'open'])(
+    'are the markers of two: the older one stays hidden, too, though it was still %s',
+    async how => {
+      const lab = new RecoveryLab()
+      const first = await lab.machine()
+      await first.start({ tailUploadMs: 0 })
+      const { lab: log } = first.running
+      await log.topic('topic')
+      for (const [producerId, transactionalId] of ['older', 'younger'].entries()) {
+        await log.propose({ ...claim, transactionalId, producerId })
+        const producer = { id: producerId, epoch: 0, sequence: 0, isTransactional: true }
+        await log.append(log.partition(), { producer })
+        await log.append(log.partition(), { producer: { ...producer, sequence: 1 } })
+      }
+      const { copyTail } = await tailOf(lab, first)
+      await copyTail()
+      await log.endTransaction('younger', false)
+      if (how === 'aborted') await log.endTransaction('older', false)
+      await lab.clock.runFor(2000)
+      first.kill()
+      await lab.clock.runFor(12_000)
+      const second = await lab.machine()
+      await second.start()
+      const { aborted, nextOffset } = second.running.lab.partition()
+      expect(nextOffset).toBe(6)
+      const whoseIn = (from: number, to: number) => aborted?.between(from, to).map(({ producerId }) => producerId)
+      expect(whoseIn(0, 1)).toEqual([0])
+      expect(whoseIn(1, 2)).toEqual([0])
+      expect(whoseIn(2, 4)).toEqual([0, 1])
+    },
+  )
+
   it('does not come back by itself from a damaged archive, which says what is damaged', async () => {
     const lab = new RecoveryLab()
     const first = await lab.machine()
