@@ -1,9 +1,10 @@
 import { ChronikError } from '#base/errors.ts'
 import { directoryId } from '#log/directory-id.ts'
 import { hasNoLog } from '#log/place-checkpoint.ts'
+import { GENERATION_PREFIX, parseGenerationKey } from './archive-names.ts'
 import { describeOwner, type OwnerFile } from './owner-format.ts'
 import { inspectStore, readOwner } from './ownership.ts'
-import type { ArchiveReader } from './read-archive.ts'
+import { type ArchiveReader, listCheckpoints } from './read-archive.ts'
 import { planAround, type RestorePlan } from './restore.ts'
 import { checkRestorable } from './restored-objects.ts'
 import { decideStart } from './start-decision.ts'
@@ -29,11 +30,22 @@ export async function lookAtRestore(
   const owner = await readOwner(store, signal)
   const plan = await planAround(
     options,
-    { atMs, acceptsLoss, owner, nextGeneration: (owner?.generation ?? 0) + 1 },
+    { atMs, acceptsLoss, owner, nextGeneration: (await newestGenerationOf(options, owner)) + 1 },
     found => checkRestorable(options, found),
   )
   if (plan === null) throw nothingThere(store.place)
   return { plan, owner }
+}
+
+/** By the names of objects, too: what the owner has written last may be missing or damaged. */
+async function newestGenerationOf(reader: ArchiveReader, owner: OwnerFile | null): Promise<number> {
+  const { store, signal } = reader
+  let newest = owner?.generation ?? 0
+  for await (const { key } of store.list(GENERATION_PREFIX, '', signal)) {
+    newest = Math.max(newest, parseGenerationKey(key) ?? 0)
+  }
+  for (const { generation } of await listCheckpoints(reader)) newest = Math.max(newest, generation)
+  return newest
 }
 
 /** The data directory is locked. Afterwards a start with it owns the store. */

@@ -188,3 +188,29 @@ describe('a damaged piece of the metadata log', () => {
     expect([...second.log.state.topics.keys()]).toEqual(['first', 'second'])
   })
 })
+
+describe('what the owner has said last', () => {
+  it.each(['damaged', 'missing'])('that is %s is no reason not to go back in time', async how => {
+    const { lab, content } = await withTail({ restoreWindowMs: DAY_MS })
+    if (how === 'damaged') damage(lab, 'owner.json', 10)
+    else lab.bucket.remove('owner.json')
+    const second = await lab.machine()
+    const wish = { atMs: lab.clock.nowMs(), takeOver: true }
+    const plan = await second.lookAtRestore(wish)
+    // The next generation is known all the same.
+    expect(plan.state.topics.get('topic')?.partitions[0]?.leaderEpoch).toBe(1)
+    await second.restore(wish)
+    expect(await contentOf(second)).toEqual(content)
+    expect(second.running.lab.partition().leaderEpoch).toBe(1)
+    await second.stop()
+    // What it goes back to is of another generation than the newest.
+    if (how === 'damaged') damage(lab, 'owner.json', 10)
+    else lab.bucket.remove('owner.json')
+    const third = await lab.machine()
+    const again = await third.lookAtRestore(wish)
+    expect(again.generation).toBe(1)
+    expect(again.state.topics.get('topic')?.partitions[0]?.leaderEpoch).toBe(2)
+    for (const key of lab.keys) if (key.startsWith('generations/')) lab.bucket.remove(key)
+    expect((await third.lookAtRestore(wish)).generation).toBe(1)
+  })
+})
