@@ -158,6 +158,30 @@ async function listPieces(
   return listed
 }
 
+/**
+ * Nothing is known of the log behind the position, up to a checkpoint of a state behind the time: its owner could not write what came in
+ * between. Otherwise a piece was lost, or the checkpoint.
+ */
+export async function goesOnAfter(
+  reader: ArchiveReader,
+  { generation, position }: CheckpointName,
+  atMs: number,
+): Promise<boolean> {
+  const { store, signal } = reader
+  let nextFrom = Number.POSITIVE_INFINITY
+  for await (const { key } of store.list(metalogFolder(generation), metalogKeyBefore(generation, position), signal)) {
+    const piece = parseMetalogKey(key)
+    if (piece === null || piece.to <= position) continue
+    nextFrom = piece.from
+    break
+  }
+  const names = await listCheckpoints(reader)
+  const next = names.find(name => name.generation === generation && name.position > position)
+  if (next === undefined || next.position > nextFrom) return false
+  const timeMs = await stateTimeOf(reader, next)
+  return timeMs > atMs && timeMs < Number.POSITIVE_INFINITY
+}
+
 async function readPiece(reader: ArchiveReader, facts: ObjectFacts): Promise<ArchivedObject | { lost: unknown }> {
   try {
     return await readObject(reader, facts)

@@ -8,7 +8,7 @@ import { beginOf, type Copy, cover, type Taken } from './coverage.ts'
 import { type ClosingMarker, type Mended, mendState } from './mend-state.ts'
 import { IS_MISSING, keyOf, keysOf, missesSegments, missingOf } from './missing-objects.ts'
 import type { OwnerFile } from './owner-format.ts'
-import { type ArchiveReader, readCheckpoint, replayPieces } from './read-archive.ts'
+import { type ArchiveReader, goesOnAfter, readCheckpoint, replayPieces } from './read-archive.ts'
 import { Replay } from './replay.ts'
 import { CopyUnreadable } from './restored-objects.ts'
 import { isLoss, readTailObjects, tailSegment } from './tail-objects.ts'
@@ -74,7 +74,11 @@ export async function planRestore(reader: ArchiveReader, wish: RestoreWish): Pro
     return false
   })
   const isShort = owner?.generation === generation && replay.position < owner.archivedTo
-  const isBroken = !replay.isOver && (broken !== null || (atMs === null && (!followed || isShort)))
+  const endsEarly = !replay.isOver && (broken !== null || !followed || isShort)
+  const end = { generation, position: replay.position }
+  const wasAway = endsEarly && broken === null && atMs !== null && (await goesOnAfter(reader, end, atMs))
+  if (wasAway) report('warn', 'the store knows nothing of that time, it was away: the state before is restored')
+  const isBroken = endsEarly && !wasAway
   if (isBroken && !acceptsLoss) throw brokenLog(reader, replay, broken)
   const { state } = replay
   report('info', 'restoring: the metadata log is read', { position: replay.position, topics: state.topics.size })

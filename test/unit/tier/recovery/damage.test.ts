@@ -155,7 +155,7 @@ describe('a damaged copy of records of which a part is wanted', () => {
 })
 
 describe('a damaged piece of the metadata log', () => {
-  async function withPieces() {
+  async function withPieces(end: 'kill' | 'stop' = 'kill') {
     const lab = new RecoveryLab()
     const first = await lab.machine()
     await first.start()
@@ -163,10 +163,10 @@ describe('a damaged piece of the metadata log', () => {
       await first.running.lab.topic(name)
       await lab.clock.runFor(2000)
     }
-    first.kill()
+    await first[end]()
     await lab.clock.runFor(12_000)
     const pieces = lab.keys.filter(key => key.startsWith('metalog/'))
-    return { lab, last: pieces.at(-1)! }
+    return { lab, pieces, last: pieces.at(-1)! }
   }
 
   it.each(['damaged', 'missing'])('that is %s can be left out, with everything behind it', async how => {
@@ -186,6 +186,55 @@ describe('a damaged piece of the metadata log', () => {
     await second.restore({ ...EVERYTHING, acceptsLoss: true })
     await second.start()
     expect([...second.log.state.topics.keys()]).toEqual(['first', 'second'])
+  })
+
+  it('that is missing before the wanted time stops a restore to that, too', async () => {
+    const { lab, pieces } = await withPieces()
+    lab.bucket.remove(pieces.at(-2)!)
+    const second = await lab.machine()
+    const wish = { atMs: lab.clock.nowMs() }
+    const refusal = { code: 'ARCHIVE_DAMAGED', message: expect.stringContaining('misses a piece of the metadata log') }
+    await expect(second.lookAtRestore(wish)).rejects.toMatchObject(refusal)
+    await expect(second.restore(wish)).rejects.toMatchObject(refusal)
+    const { state, damage: found } = await second.lookAtRestore({ ...wish, acceptsLoss: true })
+    expect([...state.topics.keys()]).toEqual(['first'])
+    expect(found.map(({ why }) => why)).toEqual(['a piece of it is missing'])
+  })
+
+  it('that is the last one stops it, if its owner has said that it was there', async () => {
+    const { lab, pieces } = await withPieces('stop')
+    lab.bucket.remove(pieces.at(-1)!)
+    for (const key of lab.keys.filter(name => name.startsWith('checkpoints/')).slice(1)) lab.bucket.remove(key)
+    const second = await lab.machine()
+    const looking = second.lookAtRestore({ atMs: lab.clock.nowMs() })
+    await expect(looking).rejects.toMatchObject({ code: 'ARCHIVE_DAMAGED' })
+  })
+
+  it('is not called missing where a broker was killed before it wrote one', async () => {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    const settings = { restoreWindowMs: DAY_MS }
+    await first.start(settings)
+    await first.running.lab.topic('archived')
+    await lab.clock.runFor(2000)
+    first.running.store.isCut = true
+    await first.running.lab.topic('not archived')
+    await lab.clock.runFor(1000)
+    const atMs = lab.clock.nowMs()
+    await lab.clock.runFor(1000)
+    await first.running.lab.topic('later')
+    first.kill()
+    await first.start(settings)
+    await first.running.lab.topic('last')
+    await lab.clock.runFor(2000)
+    const { state, damage: found } = await (await lab.machine()).lookAtRestore({ atMs })
+    expect([...state.topics.keys()]).toEqual(['archived'])
+    expect(found).toEqual([])
+    // The checkpoint that bridges it cannot be read: what is behind it may be of before the time.
+    const bridge = lab.keys.filter(key => key.startsWith('checkpoints/')).at(-1)!
+    damage(lab, bridge, 0)
+    const looking = (await lab.machine()).lookAtRestore({ atMs })
+    await expect(looking).rejects.toMatchObject({ code: 'ARCHIVE_DAMAGED' })
   })
 })
 
