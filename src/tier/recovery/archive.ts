@@ -64,6 +64,8 @@ export interface ArchiveOptions {
   readonly metrics: ArchiveMetrics
   /** Throws if the store has another owner. */
   confirm(): Promise<void>
+  /** All that there was when the process began is in the store. */
+  caughtUp(): void
   report(level: 'info' | 'warn', message: string, fields?: Record<string, unknown>): void
 }
 
@@ -115,6 +117,7 @@ export class Archive {
   #changedMs = -1
   #checkpointMs: number
   #checkpointRecords = 0
+  #isCaughtUp = false
   readonly #prunings: { readonly tail: Chore; readonly catalogue: Chore }
 
   constructor(options: ArchiveOptions) {
@@ -320,6 +323,9 @@ export class Archive {
     assert(position >= this.#archivedPosition, 'what is archived stays so')
     this.#archivedPosition = position
     this.#options.log.answerHeld()
+    if (this.#isCaughtUp) return
+    this.#isCaughtUp = true
+    this.#options.caughtUp()
   }
 
   async #putCheckpoint(job: Job, signal: AbortSignal): Promise<void> {

@@ -2,7 +2,13 @@ import { ChronikError, messageOf } from '#base/errors.ts'
 import type { Clock, Timer } from '#base/ports.ts'
 import type { ObjectStore } from '#object-store/object-store.ts'
 import { generationKey, OWNER_KEY } from './archive-names.ts'
-import { decodeGenerationFile, describeOwner, encodeOwnerFile, type OwnerFile } from './owner-format.ts'
+import {
+  type Durability,
+  decodeGenerationFile,
+  describeOwner,
+  encodeOwnerFile,
+  type OwnerFile,
+} from './owner-format.ts'
 import { readOwner } from './ownership.ts'
 import { withPatience } from './patience.ts'
 import { STORE_CLOCK_STEP_MS } from './start-decision.ts'
@@ -20,8 +26,10 @@ const NOT_HELD = { monotonicMs: Number.NEGATIVE_INFINITY, wallMs: Number.NEGATIV
 export interface LeaseOptions {
   readonly store: ObjectStore
   readonly clock: Clock
-  readonly me: Omit<OwnerFile, 'clusterId' | 'writtenMs' | 'phase' | 'archivedTo'>
+  readonly me: Omit<OwnerFile, 'clusterId' | 'writtenMs' | 'durability' | 'phase' | 'archivedTo'>
   clusterId(): string
+  /** Whether everything that was acknowledged is in the store. */
+  durability(): Durability
   /** The store has everything up to here; -1 if it has nothing. */
   archivedTo(): number
   /** It may answer again. */
@@ -65,6 +73,13 @@ export class OwnerLease {
   async acquire(): Promise<void> {
     await this.#renew(false)
     this.#renewLater(this.#intervalMs)
+  }
+
+  /** What it says of itself has changed: it is written at once, unless that is under way. */
+  announce(): void {
+    if (this.#timer === null || this.#renewing !== null) return
+    this.#timer.cancel()
+    this.#renewLater(0)
   }
 
   /** After whatever was written before this call, nobody else had begun to own. */
@@ -158,8 +173,9 @@ export class OwnerLease {
   }
 
   async #write(phase: OwnerFile['phase'], archivedTo: number, signal: AbortSignal): Promise<void> {
-    const { store, clock, me, clusterId } = this.#options
-    const file = { ...me, clusterId: clusterId(), writtenMs: clock.nowMs(), phase, archivedTo }
+    const { store, clock, me, clusterId, durability } = this.#options
+    const about = { clusterId: clusterId(), durability: durability(), writtenMs: clock.nowMs() }
+    const file = { ...me, ...about, phase, archivedTo }
     await store.put(OWNER_KEY, [encodeOwnerFile(file)], signal)
   }
 

@@ -88,6 +88,8 @@ export class Recovery {
   #archive: Archive | null = null
   #tail: StoreRecordTail | null = null
   #log: Log | null = null
+  /** What was acknowledged before, perhaps by the disk alone, is in the store. */
+  #isCaughtUp = false
   /** The generation that was created for an empty data directory. */
   #created: number | null = null
 
@@ -204,10 +206,10 @@ export class Recovery {
         host: this.#options.host,
         session: this.#options.random.bytes(16).toString('base64url'),
         takeoverAfterMs: this.#options.settings.takeoverAfterMs,
-        durability: this.#options.settings.durability,
         restoreWindowMs: this.#options.settings.restoreWindowMs,
       },
       clusterId: () => log.state.clusterId,
+      durability: () => (this.isAwaited && this.#isCaughtUp ? 'bucket' : 'local'),
       archivedTo: () => this.archivedPosition,
       renewed: () => log.answerHeld(),
       fenced: error => this.#options.failed(error),
@@ -280,6 +282,10 @@ export class Recovery {
       tail,
       metrics,
       confirm,
+      caughtUp: () => {
+        this.#isCaughtUp = true
+        if (isAwaited) lease.announce()
+      },
     })
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { RecoveryLab } from '#test/support/recovery-lab.ts'
+import type { StoreCall } from '#test/support/sim/sim-object-store.ts'
 
 describe('durability=bucket', () => {
   it('answers nothing that is lost when the machine is, at whatever moment', async () => {
@@ -185,5 +186,67 @@ describe('durability=bucket', () => {
     lab.bucket.onCall = () => null
     await lab.clock.runFor(6000)
     expect(answered).toBe(5)
+  })
+})
+
+describe('what the owner says of its durability', () => {
+  const refusing = (keys: RegExp) => (call: StoreCall) =>
+    call.verb === 'put' && keys.test(call.key) ? ('unavailable' as const) : null
+
+  /** Acknowledged by the disk alone: the store has not even heard of it. */
+  async function withUnarchived() {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    await first.start()
+    await first.running.lab.topic('topic')
+    await lab.clock.runFor(2000)
+    lab.bucket.onCall = refusing(/^(metalog|checkpoints)/)
+    await first.running.lab.append(first.running.lab.partition())
+    first.kill()
+    return { lab, first }
+  }
+
+  it('is not the bucket before what came without it is there, too', async () => {
+    const { lab, first } = await withUnarchived()
+    await expect(first.start({ durability: 'bucket' })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    lab.bucket.onCall = () => null
+    const second = await lab.machine()
+    expect((await second.lookAtRestore({ atMs: null })).isComplete).toBe(false)
+  })
+
+  it('is not the bucket before the records that came without it are there, though the log is', async () => {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    first.tailedFrom = 1000
+    await first.start()
+    await first.running.lab.topic('topic')
+    await first.running.lab.append(first.running.lab.partition())
+    await lab.clock.runFor(2000)
+    first.kill()
+    lab.bucket.onCall = refusing(/^tail/)
+    await first.start({ durability: 'bucket' })
+    await lab.clock.runFor(5000)
+    first.kill()
+    lab.bucket.onCall = () => null
+    await lab.clock.runFor(12_000)
+    // It would be refused if the records should be there.
+    const second = await lab.machine()
+    await second.start()
+    expect(second.running.lab.partition().nextOffset).toBe(0)
+  })
+
+  it.each(['kill', 'stop'] as const)('is the bucket as soon as everything is there, after a %s', async end => {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    const settings = { durability: 'bucket', takeoverAfterMs: 3_600_000 } as const
+    await first.start(settings)
+    await first.running.lab.topic('topic')
+    void first.running.lab.send(first.running.lab.batch(first.running.lab.partition()))
+    await lab.clock.runFor(2)
+    await first[end]()
+    await first.start(settings)
+    await lab.clock.runFor(1000)
+    const second = await lab.machine()
+    expect((await second.lookAtRestore({ atMs: null })).isComplete).toBe(true)
   })
 })
