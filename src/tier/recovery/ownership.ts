@@ -1,6 +1,6 @@
 import { ChronikError } from '#base/errors.ts'
 import type { Clock, Random } from '#base/ports.ts'
-import type { ObjectReader, ObjectStore } from '#object-store/object-store.ts'
+import type { ObjectFacts, ObjectReader, ObjectStore } from '#object-store/object-store.ts'
 import {
   CHECKPOINT_PREFIX,
   GENERATION_PREFIX,
@@ -27,6 +27,7 @@ import { isStopped, type StoreFacts, silenceMs } from './start-decision.ts'
 // compared with that of what the owner wrote last.
 
 const SEGMENT_PREFIX = 'segments/'
+const PROBE_PREFIX = 'probe/'
 /** More than any of these objects has. */
 const SMALL_OBJECT_BYTES = 1 << 16
 /** How often a silent owner is looked at. */
@@ -98,14 +99,12 @@ async function archivedEnd(
 
 /** What the owner wrote last, and for how long it has been silent. */
 async function lookAtOwner(
-  { store, random, signal, report }: OwnershipOptions,
+  options: OwnershipOptions,
   newest: GenerationFile | null,
 ): Promise<Pick<StoreFacts, 'owner' | 'silentMs'>> {
+  const { store, signal, report } = options
   if (newest === null) return { owner: await readOwner(store, signal), silentMs: Number.POSITIVE_INFINITY }
-  const probeKey = `owner-probe-${random.bytes(8).toString('hex')}`
-  await store.put(probeKey, [Buffer.from('what time is it?\n')], signal)
-  const now = await store.head(probeKey, signal)
-  await store.delete(probeKey, signal)
+  const now = await writtenNow(options)
   const written = [await store.head(OWNER_KEY, signal), await store.head(generationKey(newest.generation), signal)]
   const lastMs = Math.max(...written.map(facts => facts?.modifiedMs ?? 0))
   const owner = written[0] === null ? null : await readOwner(store, signal)
@@ -115,6 +114,18 @@ async function lookAtOwner(
     return { owner, silentMs: 0 }
   }
   return { owner, silentMs: (now?.modifiedMs ?? 0) - lastMs }
+}
+
+/** An object of now, for its time. */
+async function writtenNow({ store, random, signal }: OwnershipOptions): Promise<ObjectFacts | null> {
+  const key = `${PROBE_PREFIX}owner-${random.bytes(8).toString('hex')}`
+  try {
+    await store.put(key, [Buffer.from('what time is it?\n')], signal)
+    return await store.head(key, signal)
+  } finally {
+    // One that stays goes when the store is tried at a later start.
+    await store.delete(key, signal).catch(() => {})
+  }
 }
 
 const UNREADABLE: ReadonlySet<string> = new Set(['OBJECT_MISSING', 'OWNER_DAMAGED'])

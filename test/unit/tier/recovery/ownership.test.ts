@@ -77,6 +77,21 @@ describe('a start', () => {
     await expect(starting).rejects.toThrow(/belongs to data directory .* on host-1 .*--take-over/)
   })
 
+  it('leaves nothing behind that asked for the time in the store, if there is no answer', async () => {
+    const lab = new RecoveryLab()
+    await owner(lab)
+    const before = lab.keys
+    lab.bucket.onCall = ({ verb, key }) => (verb === 'head' && key.includes('probe') ? 'unavailable' : null)
+    const other = await lab.machine()
+    expect(await codeOf(other.start())).toBe('STORE_UNAVAILABLE')
+    expect(lab.keys.filter(key => key.includes('probe'))).toEqual([])
+    // What stays all the same, as nothing is answered any more, the probe of a later start removes by its name.
+    lab.bucket.onCall = ({ verb, key }) => (verb !== 'put' && key.includes('probe') ? 'unavailable' : null)
+    expect(await codeOf(other.start())).toBe('STORE_UNAVAILABLE')
+    const left = lab.keys.filter(key => !before.includes(key))
+    expect(left).toEqual([expect.stringMatching(/^probe\//)])
+  })
+
   it('takes over when the owner has been silent for long enough by the clock of the store, whatever its own says', async () => {
     const lab = new RecoveryLab()
     lab.bucket.skewMs = -7_200_000
