@@ -14,6 +14,13 @@ export class ChronikError extends Error {
   }
 }
 
+/** What is not damaged, but of a format that is younger than this program. */
+export function writtenByNewer(code: string, what: string, format: { found: number; known: number }): ChronikError {
+  const { found, known } = format
+  const message = `${what} was written by a newer version (format ${found}, known is ${known}): upgrade first`
+  return new ChronikError(code, 'invalid', message)
+}
+
 /** The message of anything that was thrown. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown)

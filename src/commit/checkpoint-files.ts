@@ -1,4 +1,4 @@
-import { ChronikError } from '#base/errors.ts'
+import { ChronikError, writtenByNewer } from '#base/errors.ts'
 import type { Disk } from '#base/ports.ts'
 import { crc32c } from '#bytes/crc32c.kernel.ts'
 import { ByteReader, ByteWriter } from '#bytes/cursor.ts'
@@ -107,17 +107,20 @@ export function checkpointPath(directory: string, position: number): string {
   return `${directory}/${fileName(position)}`
 }
 
-/** Null: it is damaged. */
+/** Null: it is damaged. Refuses one of a later version. */
 export async function readCheckpoint(disk: Disk, directory: string, position: number): Promise<Checkpoint | null> {
-  const checkpoint = decodeCheckpoint(await readWholeFile(disk, checkpointPath(directory, position)))
+  const path = checkpointPath(directory, position)
+  const checkpoint = decodeCheckpoint(await readWholeFile(disk, path), path)
   return checkpoint?.position === position ? checkpoint : null
 }
 
-function decodeCheckpoint(bytes: Buffer): Checkpoint | null {
+function decodeCheckpoint(bytes: Buffer, path: string): Checkpoint | null {
   if (bytes.length < HEADER_BYTES || bytes.readUInt32BE(0) !== MAGIC) return null
   if (bytes.readUInt32BE(4) !== crc32c(bytes, CHECKED_FROM, bytes.length)) return null
   const reader = new ByteReader(bytes, CHECKED_FROM)
-  if (reader.u16() !== VERSION) return null
+  const version = reader.u16()
+  if (version > VERSION) throw writtenByNewer('CHECKPOINT_TOO_NEW', path, { found: version, known: VERSION })
+  if (version < 1) return null
   reader.u16()
   const previousChecksum = reader.u32()
   const position = reader.i64()

@@ -1,4 +1,5 @@
 import { assert } from '#base/assert.ts'
+import { writtenByNewer } from '#base/errors.ts'
 import { crc32c } from '#bytes/crc32c.kernel.ts'
 import { ByteReader, ByteWriter } from '#bytes/cursor.ts'
 
@@ -67,13 +68,15 @@ export function encodeFileHeader(into: Buffer, at: number, header: FileHeader): 
   into.set(writer.written(), at)
 }
 
-/** null: not the header of this file (never used, left from an earlier life, or damaged). */
-export function decodeFileHeader(bytes: Buffer, sequence: number): FileHeader | null {
+/** null: not the header of this file (never used, left from an earlier life, or damaged). Refuses one of a later version. */
+export function decodeFileHeader(bytes: Buffer, sequence: number, path: string): FileHeader | null {
   if (bytes.length < FILE_HEADER_BYTES) return null
   const reader = new ByteReader(bytes)
   if (reader.u32() !== FILE_MAGIC || reader.u32() !== checksum(bytes, CHECKED_FROM, FILE_HEADER_BYTES, sequence))
     return null
-  if (reader.u16() !== WAL_VERSION) return null
+  const version = reader.u16()
+  if (version > WAL_VERSION) throw writtenByNewer('WAL_TOO_NEW', path, { found: version, known: WAL_VERSION })
+  if (version < 1) return null
   reader.u16()
   const header = { previousChecksum: reader.u32(), sequence: reader.i64(), position: reader.i64() }
   return header.sequence === sequence ? header : null

@@ -147,10 +147,11 @@ export async function findFiles(disk: Disk, directory: string): Promise<FoundFil
   for (const name of await disk.list(directory)) {
     const sequence = sequenceOf(name)
     if (sequence === 0) continue
-    const file = await disk.open(`${directory}/${name}`, 'read')
+    const path = `${directory}/${name}`
+    const file = await disk.open(path, 'read')
     try {
       const read = await file.read(bytes, 0, FILE_HEADER_BYTES, 0)
-      const header = decodeFileHeader(bytes.subarray(0, read), sequence)
+      const header = decodeFileHeader(bytes.subarray(0, read), sequence, path)
       const sizeBytes = await file.sizeBytes()
       const position = header?.position ?? 0
       found.push({ sequence, position, sizeBytes, endPosition: position + sizeBytes, header })

@@ -266,11 +266,8 @@ export function encodeChange(change: Change, timeMs: number): Buffer {
 export function decodeChange(type: number, version: number, from: ByteReader): { timeMs: number; change: Change } {
   const kind = KINDS.get(type)
   if (kind === undefined || version !== RECORD_VERSION) {
-    throw new ChronikError(
-      'UNKNOWN_RECORD',
-      'corrupt',
-      `commit record of type ${type}, version ${version} is not known: was this data written by a newer version?`,
-    )
+    const message = `the log has a record of type ${type}, version ${version}, which only a newer version knows: upgrade first`
+    throw new ChronikError('RECORD_TOO_NEW', 'invalid', message)
   }
   const timeMs = from.f64()
   const fields = CODECS[kind].read(from)

@@ -1,5 +1,5 @@
 import { assert } from '#base/assert.ts'
-import { ChronikError } from '#base/errors.ts'
+import { ChronikError, writtenByNewer } from '#base/errors.ts'
 import { asOrdinal } from '#base/numbers.ts'
 import { ByteReader, ByteWriter } from '#bytes/cursor.ts'
 import { readConsumerGroup, writeConsumerGroup } from './consumer-group-fields.ts'
@@ -75,8 +75,10 @@ export function encodeState(state: State): Buffer {
 export function decodeState(bytes: Buffer): State {
   const from = new ByteReader(bytes)
   const version = from.u16()
-  if (version < 1 || version > CHECKPOINT_VERSION) {
-    throw new ChronikError('UNKNOWN_CHECKPOINT', 'corrupt', `checkpoint version ${version} is not known`)
+  if (version < 1) throw new ChronikError('CHECKPOINT_DAMAGED', 'corrupt', 'a checkpoint has a state of no version')
+  if (version > CHECKPOINT_VERSION) {
+    const format = { found: version, known: CHECKPOINT_VERSION }
+    throw writtenByNewer('CHECKPOINT_TOO_NEW', 'the state in a checkpoint', format)
   }
   const state = new State()
   state.timeMs = from.f64()

@@ -1,4 +1,4 @@
-import { ChronikError, systemCodeOf } from '#base/errors.ts'
+import { ChronikError, systemCodeOf, writtenByNewer } from '#base/errors.ts'
 import { hexadecimal } from '#base/numbers.ts'
 import type { Disk, Random } from '#base/ports.ts'
 import { crc32c } from '#bytes/crc32c.kernel.ts'
@@ -26,8 +26,7 @@ export async function directoryId({ disk, random }: { disk: Disk; random: Random
     throw new ChronikError('DIRECTORY_ID_DAMAGED', 'corrupt', `${path} is damaged: put it back from a copy`)
   }
   if (Number(format) === FORMAT) return id
-  const message = `${path} was written by a newer version (format ${format}, known is ${FORMAT}): upgrade first`
-  throw new ChronikError('DIRECTORY_ID_TOO_NEW', 'invalid', message)
+  throw writtenByNewer('DIRECTORY_ID_TOO_NEW', path, { found: Number(format), known: FORMAT })
 }
 
 function lineOf(format: number, id: string): string {

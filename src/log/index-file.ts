@@ -1,5 +1,5 @@
 import { assert } from '#base/assert.ts'
-import { ChronikError } from '#base/errors.ts'
+import { ChronikError, writtenByNewer } from '#base/errors.ts'
 import type { Clock, Disk, DiskFile } from '#base/ports.ts'
 import { crc32c } from '#bytes/crc32c.kernel.ts'
 import { writeWholeFile } from '#commit/checkpoint-files.ts'
@@ -334,20 +334,22 @@ function partOf(index: OpenIndex, ordinal: number): Part | null {
 async function readOpenIndex(sequence: number, disk: DiskFile): Promise<OpenIndex> {
   const header = Buffer.alloc(HEADER_BYTES)
   const read = await disk.read(header, 0, HEADER_BYTES, 0)
-  if (read < HEADER_BYTES || header.readUInt32BE(0) !== MAGIC || header.readUInt16BE(8) !== VERSION) {
-    throw damagedIndex(disk.path)
-  }
+  if (read < HEADER_BYTES || header.readUInt32BE(0) !== MAGIC) throw damagedIndex(disk.path)
   const position = Number(header.readBigInt64BE(16))
   const endPosition = Number(header.readBigInt64BE(24))
   const entryCount = header.readUInt32BE(32)
   const directoryBytes = header.readUInt32BE(12) * DIRECTORY_BYTES
   const restBytes = directoryBytes + Math.ceil(entryCount / WINDOW_ENTRIES) * CHECKSUM_BYTES
-  const sizeBytes = HEADER_BYTES + restBytes + entryCount * ENTRY_BYTES
-  if ((await disk.sizeBytes()) !== sizeBytes) throw damagedIndex(disk.path)
+  const sizeBytes = await disk.sizeBytes()
+  if (sizeBytes < HEADER_BYTES + restBytes) throw damagedIndex(disk.path)
   const rest = Buffer.alloc(restBytes)
   await disk.read(rest, 0, restBytes, HEADER_BYTES)
   const sum = crc32c(rest, 0, restBytes, crc32c(header, CHECKED_FROM, HEADER_BYTES))
-  if (sum !== header.readUInt32BE(4)) throw damagedIndex(disk.path)
+  const version = header.readUInt16BE(8)
+  if (sum !== header.readUInt32BE(4) || version < 1) throw damagedIndex(disk.path)
+  if (version > VERSION)
+    throw writtenByNewer('INDEX_TOO_NEW', `the index ${disk.path}`, { found: version, known: VERSION })
+  if (sizeBytes !== HEADER_BYTES + restBytes + entryCount * ENTRY_BYTES) throw damagedIndex(disk.path)
   const directory = rest.subarray(0, directoryBytes)
   const checksums = rest.subarray(directoryBytes)
   return { sequence, disk, position, endPosition, entryCount, directory, checksums, users: 0, forgotten: false }

@@ -1,4 +1,4 @@
-import { messageOf } from '#base/errors.ts'
+import { ChronikError } from '#base/errors.ts'
 import type { Disk } from '#base/ports.ts'
 import { listCheckpoints, readNewestCheckpoint, readWholeFile, writeWholeFile } from '#commit/checkpoint-files.ts'
 import { walFileName } from '#commit/wal-files.ts'
@@ -34,7 +34,9 @@ export async function repairLog(place: Place, cutAt: number | null): Promise<Rep
       lines.push(`${path} is damaged. The checkpoint before it is used instead: nothing is lost by that.`)
     })
   } catch (thrown) {
-    return { isSound: false, lines: [...lines, messageOf(thrown), ...(await withoutCheckpoint(place))] }
+    // Of one that a newer version wrote nothing is to be mended.
+    if (!(thrown instanceof ChronikError) || thrown.code !== 'CHECKPOINT_DAMAGED') throw thrown
+    return { isSound: false, lines: [...lines, thrown.message, ...(await withoutCheckpoint(place))] }
   }
   const state = checkpoint === null ? new State() : decodeState(checkpoint.state)
   const log = await scanLog({

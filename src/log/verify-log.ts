@@ -188,7 +188,7 @@ class LogCheck {
         `the index ${where} is that of another file, at position ${position}: put the right one back from a backup`,
       )
     } catch (thrown) {
-      if (!(thrown instanceof ChronikError)) throw thrown
+      if (!(thrown instanceof ChronikError) || thrown.kind !== 'corrupt') throw thrown
       damaged(thrown.message)
     }
   }

@@ -1,4 +1,4 @@
-import { ChronikError } from '#base/errors.ts'
+import { ChronikError, writtenByNewer } from '#base/errors.ts'
 import { crc32c } from '#bytes/crc32c.kernel.ts'
 import { ByteReader, ByteWriter, MalformedBytes } from '#bytes/cursor.ts'
 
@@ -106,8 +106,7 @@ function readHeader(key: string, bytes: Buffer): { header: ArchiveHeader; codec:
   const reader = new ByteReader(bytes, CHECKED_FROM)
   const version = reader.u16()
   if (version > ARCHIVE_VERSION) {
-    const message = `${key} was written by a newer version (format ${version}, known is ${ARCHIVE_VERSION}): upgrade first`
-    throw new ChronikError('ARCHIVE_TOO_NEW', 'invalid', message)
+    throw writtenByNewer('ARCHIVE_TOO_NEW', key, { found: version, known: ARCHIVE_VERSION })
   }
   const kind = KINDS[reader.u8() as keyof typeof KINDS] as ArchiveHeader['kind'] | undefined
   const codec = CODECS[reader.u8() as keyof typeof CODECS] as ArchiveCodec | undefined

@@ -1,4 +1,4 @@
-import { ChronikError } from '#base/errors.ts'
+import { ChronikError, writtenByNewer } from '#base/errors.ts'
 import { hexadecimal } from '#base/numbers.ts'
 import { crc32c } from '#bytes/crc32c.kernel.ts'
 import { GENERATION_PREFIX, generationKey, OWNER_KEY } from './archive-names.ts'
@@ -134,8 +134,7 @@ function fromJson(kind: Kind, key: string, bytes: Buffer): Fields {
   if (fields.text('chronik') !== kind) throw damaged(key, `it is no ${kind}`)
   const format = fields.number('format')
   if (format <= FORMAT) return fields
-  const message = `${key} was written by a newer version (format ${format}, known is ${FORMAT}): upgrade first`
-  throw new ChronikError('OWNER_TOO_NEW', 'invalid', message)
+  throw writtenByNewer('OWNER_TOO_NEW', key, { found: format, known: FORMAT })
 }
 
 function damaged(key: string, what: string, options?: { cause?: unknown }): ChronikError {

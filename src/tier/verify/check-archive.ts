@@ -245,4 +245,9 @@ function isUnreadable(thrown: unknown): boolean {
   return isLoss(thrown) || (thrown instanceof ChronikError && TOO_NEW.has(thrown.code))
 }
 
-const TOO_NEW: ReadonlySet<string> = new Set(['ARCHIVE_TOO_NEW', 'OWNER_TOO_NEW', 'MALFORMED_BYTES'])
+const TOO_NEW: ReadonlySet<string> = new Set([
+  'ARCHIVE_TOO_NEW',
+  'CHECKPOINT_TOO_NEW',
+  'OWNER_TOO_NEW',
+  'MALFORMED_BYTES',
+])

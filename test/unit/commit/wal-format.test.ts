@@ -44,28 +44,30 @@ function eachFlippedBit(bytes: Buffer, sizeBytes: number, look: (flipped: Buffer
   }
 }
 
+const decode = (bytes: Buffer, sequence: number) => decodeFileHeader(bytes, sequence, 'a file')
+
 describe('the header of a WAL file', () => {
   it('is read as it was written', () => {
     fc.assert(
       fc.property(sequences, whole, u32, (sequence, position, previousChecksum) => {
         const header = { sequence, position, previousChecksum }
-        expect(decodeFileHeader(fileHeader(sequence, position, previousChecksum), sequence)).toEqual(header)
+        expect(decode(fileHeader(sequence, position, previousChecksum), sequence)).toEqual(header)
       }),
     )
   })
 
   it('is none with any bit wrong, or cut short', () => {
     const bytes = fileHeader(3)
-    eachFlippedBit(bytes, FILE_HEADER_BYTES, flipped => expect(decodeFileHeader(flipped, 3)).toBeNull())
+    eachFlippedBit(bytes, FILE_HEADER_BYTES, flipped => expect(decode(flipped, 3)).toBeNull())
     for (let length = 0; length < FILE_HEADER_BYTES; length++) {
-      expect(decodeFileHeader(bytes.subarray(0, length), 3)).toBeNull()
+      expect(decode(bytes.subarray(0, length), 3)).toBeNull()
     }
   })
 
   it('is none for a file with another number, even one that starts checksums in the same way', () => {
-    expect(decodeFileHeader(fileHeader(3), 4)).toBeNull()
+    expect(decode(fileHeader(3), 4)).toBeNull()
     expect(saltOf(3)).toBe(saltOf(3 + 2 ** 32))
-    expect(decodeFileHeader(fileHeader(3), 3 + 2 ** 32)).toBeNull()
+    expect(decode(fileHeader(3), 3 + 2 ** 32)).toBeNull()
   })
 })
 

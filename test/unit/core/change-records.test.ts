@@ -235,7 +235,7 @@ describe('the record of a change', () => {
       [4, RECORD_VERSION + 1],
       [0, RECORD_VERSION],
     ] as const) {
-      const unknown = expect.objectContaining({ code: 'UNKNOWN_RECORD', kind: 'corrupt' })
+      const unknown = expect.objectContaining({ code: 'RECORD_TOO_NEW', kind: 'invalid' })
       expect(() => decodeChange(type, version, new ByteReader(body))).toThrow(unknown)
     }
   })

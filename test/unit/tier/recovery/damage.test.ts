@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { type Machine, RecoveryLab } from '#test/support/recovery-lab.ts'
+import { type Machine, packer, RecoveryLab, unpack } from '#test/support/recovery-lab.ts'
+import { decodeArchived, encodeArchived } from '#tier/recovery/archive-format.ts'
 import type { RecoverySettings } from '#tier/recovery/recovery.ts'
 
 // What a restore does about objects that are damaged or missing: it says what would be lost, and goes on without it when told to.
@@ -235,6 +236,24 @@ describe('a damaged piece of the metadata log', () => {
     damage(lab, bridge, 0)
     const looking = (await lab.machine()).lookAtRestore({ atMs })
     await expect(looking).rejects.toMatchObject({ code: 'ARCHIVE_DAMAGED' })
+  })
+})
+
+describe('what a newer version wrote', () => {
+  it.each([
+    ['record', 'metalog/', 20 + 1, 'RECORD_TOO_NEW'],
+    ['state', 'checkpoints/', 1, 'CHECKPOINT_TOO_NEW'],
+  ] as const)('is no damage, a %s: nothing is restored without it', async (_, prefix, versionAt, code) => {
+    const { lab } = await withTail()
+    const key = lab.keys.filter(name => name.startsWith(prefix)).at(-1)!
+    const { header, content } = await decodeArchived(key, lab.bucket.peek(key), unpack)
+    content[versionAt]!++
+    lab.bucket.poke(key, await encodeArchived(header, content, packer))
+    const second = await lab.machine()
+    const refusal = { code, kind: 'invalid', message: expect.stringContaining('upgrade first') }
+    await expect(second.start()).rejects.toMatchObject(refusal)
+    const wish = { ...EVERYTHING, acceptsLoss: true }
+    await expect(second.lookAtRestore(wish)).rejects.toMatchObject(refusal)
   })
 })
 
