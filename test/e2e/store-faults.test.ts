@@ -431,10 +431,11 @@ describe('a bucket that is gone while a broker uses it', () => {
     await scene.untilSealed()
     scene.s3.hasBucket = false
     await scene.produceAll(numbered(5, 5))
-    await until('it is told', async () => (await scene.ready()).text.includes('nothing could be sealed'))
-    const { status, text } = await scene.ready()
-    expect(status).toBe(200)
-    expect(text).toMatch(/the object store s3:\/\/small-bucket fails since/)
+    await until('that nothing is sealed', async () => (await scene.ready()).text.includes('nothing could be sealed'))
+    await until('that the store fails', async () =>
+      (await scene.ready()).text.includes('the object store s3://small-bucket fails since'),
+    )
+    expect((await scene.ready()).status).toBe(200)
     expect(scene.broker.output()).toMatch(/sealing failed, it is tried again: there is no bucket small-bucket/)
     expect(await allOf(scene)).toEqual(numbered(10))
 

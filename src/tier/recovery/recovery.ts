@@ -295,7 +295,8 @@ export class Recovery {
   async close(deadlineMs: number): Promise<void> {
     const { clock, report, settings } = this.#options
     const [archive, lease, log] = [this.#archive, this.#lease, this.#log]
-    const late = new Promise<'late'>(resolve => clock.after(deadlineMs, () => resolve('late')))
+    const late = Promise.withResolvers<'late'>()
+    const timer = clock.after(deadlineMs, () => late.resolve('late'))
     const release = async (): Promise<void> => {
       // What was on its way when nobody proposed any more comes behind the first one.
       do await archive?.finish()
@@ -306,9 +307,10 @@ export class Recovery {
     }
     if (log?.commits.failure === null) {
       const releasing = release().catch(thrown => report('warn', `the store was not given back: ${messageOf(thrown)}`))
-      const outcome = await Promise.race([releasing, late])
+      const outcome = await Promise.race([releasing, late.promise])
       if (outcome === 'late') report('warn', `the store was not given back within ${deadlineMs} ms`)
     }
+    timer.cancel()
     this.#ended.abort()
     await archive?.close()
     await lease?.close()
