@@ -85,6 +85,7 @@ class Listing {
 
   /** Brings a page more; true if it was the last one. When it has failed, the walk is over. */
   async next(page: ObjectFacts[], signal: AbortSignal): Promise<boolean> {
+    signal.throwIfAborted()
     const cancel = () => this.#controller.abort(signal.reason)
     signal.addEventListener('abort', cancel, { once: true })
     try {

@@ -76,6 +76,13 @@ describe('a store of which no call takes for ever', () => {
     expect(clock.monotonicMs()).toBeGreaterThan(4500)
   })
 
+  it('asks nothing when whoever asks has ended', async () => {
+    const { clock, store, calls } = bucketOf(10)
+    const ended = AbortSignal.abort(new Error('ended'))
+    await expect(clock.run(store.list('a/', '', ended)[Symbol.asyncIterator]().next())).rejects.toThrow('ended')
+    expect(calls.lists).toBe(0)
+  })
+
   it('fails when nothing more comes', async () => {
     const { clock, store, calls } = bucketOf(4500)
     calls.fault = count => (count > 2 ? 'hanging' : null)
