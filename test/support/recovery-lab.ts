@@ -82,6 +82,7 @@ export class Machine {
   progress = new RecoveryProgress()
   disk!: SimDisk
   walSync: LogOptions['sync'] = 'always'
+  gather: LogOptions['gather'] = { batches: 100, delayMs: 2, whenIdle: false }
   /** How long the disk takes. */
   diskSyncMs = 0.01
   /** What is before it will be in a segment soon. */
@@ -153,6 +154,7 @@ export class Machine {
       clock,
       segments: scribblingSource(store),
       sync: this.walSync,
+      gather: this.gather,
       ...recovery.forLog,
     })
     const running = { clock, store, recovery, lab, failures }

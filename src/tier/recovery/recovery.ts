@@ -297,16 +297,21 @@ export class Recovery {
     const [archive, lease, log] = [this.#archive, this.#lease, this.#log]
     const late = Promise.withResolvers<'late'>()
     const timer = clock.after(deadlineMs, () => late.resolve('late'))
-    const release = async (): Promise<void> => {
-      // What was on its way when nobody proposed any more comes behind the first one.
-      do await archive?.finish()
-      while (archive !== null && log !== null && archive.archivedPosition < log.commits.position)
+    const release = async (log: Log): Promise<void> => {
+      // What was on its way when nobody proposed any more, and what who is answered by that had staged behind it.
+      await log.commits.drain()
+      do {
+        await archive?.finish()
+        await log.commits.drain()
+      } while (archive !== null && archive.archivedPosition < log.commits.position)
       // A start that failed has archived nothing of what it found.
       const isAllThere = archive !== null || !settings.isArchived
-      if (lease?.isHeld && isAllThere) await lease.release(log?.commits.position ?? -1)
+      if (lease?.isHeld && isAllThere) await lease.release(log.commits.position)
     }
     if (log?.commits.failure === null) {
-      const releasing = release().catch(thrown => report('warn', `the store was not given back: ${messageOf(thrown)}`))
+      const releasing = release(log).catch(thrown =>
+        report('warn', `the store was not given back: ${messageOf(thrown)}`),
+      )
       const outcome = await Promise.race([releasing, late.promise])
       if (outcome === 'late') report('warn', `the store was not given back within ${deadlineMs} ms`)
     }

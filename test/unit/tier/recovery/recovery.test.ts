@@ -69,6 +69,22 @@ describe('a machine that is lost', () => {
     expect(await second.content(second.running.lab.partition())).toEqual(content)
   })
 
+  it('that was stopped while something was staged has that in the bucket, too', async () => {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    first.gather = { batches: 100, delayMs: 500, whenIdle: true }
+    await first.start()
+    const { lab: log } = first.running
+    await log.topic('topic')
+    let answered = 0
+    void log.send(log.batch(log.partition())).then(() => answered++)
+    await first.stop()
+    expect(answered).toBe(1)
+    const second = await lab.machine()
+    await second.start()
+    expect(second.running.lab.partition().nextOffset).toBe(1)
+  })
+
   it('that was stopped comes back as it was', async () => {
     const lab = new RecoveryLab()
     const first = await lab.machine()
