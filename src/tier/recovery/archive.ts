@@ -14,8 +14,8 @@ import type { Tape, TapePiece } from './tape.ts'
 // One job after the other:
 //
 //   the record tail   payload of records that will not be in a segment soon     (record-tail.ts)
-//   the piece         records of the groups that were committed since the last job; and others of what came meanwhile, if
-//                     records were sealed or deleted before they could be copied
+//   the piece         records of the groups that were committed since the last job; and of those that came meanwhile, if records
+//                     were sealed or deleted before they could be copied
 //   confirmed         if answers wait for it: nobody else owns the store
 //   a checkpoint      if it is time for one
 //
@@ -86,7 +86,9 @@ export interface RecordTail {
 interface Job {
   /** None: there is nothing new, or the chain begins anew with the checkpoint. */
   readonly pieces: DatedPiece[]
-  readonly checkpoint: Buffer | null
+  /** The store may have so many of them. */
+  triedPieces: number
+  checkpoint: Buffer | null
   /** They have asked for a checkpoint. Who comes later waits for the next one. */
   readonly waiters: readonly Waiter[]
   readonly isLast: boolean
@@ -257,7 +259,7 @@ export class Archive {
       this.#checkpointRecords = tape.recordCount
       this.#options.metrics.created()
     }
-    return { ...about, pieces, checkpoint, beginsChain, sinceMs }
+    return { ...about, pieces, triedPieces: 0, checkpoint, beginsChain, sinceMs }
   }
 
   #cut(): DatedPiece {
@@ -276,11 +278,12 @@ export class Archive {
   }
 
   async #do(job: Job, signal: AbortSignal): Promise<void> {
-    const { pieces, position, checkpoint, beginsChain } = job
+    const { pieces, position, beginsChain } = job
     const { settings, catalogue, generation, report } = this.#options
     this.#prunings.tail.begin()
     if (!(await this.#copy(job, signal))) return
-    for (const { from, to, content, stateTimeMs } of pieces) {
+    for (const [i, { from, to, content, stateTimeMs }] of pieces.entries()) {
+      job.triedPieces = Math.max(job.triedPieces, i + 1)
       await this.#put({ kind: 'metalog', from, to, stateTimeMs }, content, signal)
       catalogue.addedPiece({ generation, from, to })
     }
@@ -288,7 +291,7 @@ export class Archive {
     if (beginsChain) await this.#putCheckpoint(job, signal)
     if (settings.isAwaited) await this.#options.confirm()
     this.#archived(position)
-    if (checkpoint === null) return
+    if (job.checkpoint === null) return
     try {
       if (!beginsChain) await this.#putCheckpoint(job, signal)
       this.#waiters = this.#waiters.filter(waiter => !job.waiters.includes(waiter))
@@ -303,7 +306,8 @@ export class Archive {
   }
 
   /** False: not everything that would have to be said can be; nothing is, until the chain begins anew. */
-  async #copy({ pieces, position, isLast }: Job, signal: AbortSignal): Promise<boolean> {
+  async #copy(job: Job, signal: AbortSignal): Promise<boolean> {
+    const { pieces, position, isLast } = job
     const { log, tail, tape, settings } = this.#options
     for (let copies = 1; ; copies++) {
       const to = pieces.at(-1)?.to ?? position
@@ -311,12 +315,28 @@ export class Archive {
       // What went into a segment, or was deleted, before it was copied: without saying so the store would miss it.
       if (tape.freedTo <= to) return true
       if (tape.isBroken) return false
-      pieces.push(this.#cut())
+      this.#lengthen(job)
       await log.commits.sync()
       // The new piece speaks of records that came meanwhile. If answers wait for the store a restore takes it for a loss that it has
       // no copies of them; so they are copied before, unless others go as fast.
       if (!settings.isAwaited || copies === MOST_COPIES) return true
     }
+  }
+
+  /** By what came meanwhile; in the same piece, if the store cannot have that yet: one half of it is never all that there is. */
+  #lengthen(job: Job): void {
+    const { pieces, triedPieces, waiters, beginsChain } = job
+    const added = this.#cut()
+    const last = pieces.length > triedPieces && waiters.length === 0 ? pieces.pop() : undefined
+    if (last === undefined) {
+      pieces.push(added)
+      return
+    }
+    pieces.push({ ...added, from: last.from, content: Buffer.concat([last.content, added.content]) })
+    if (job.checkpoint === null || beginsChain) return
+    // It would stand in the middle of the piece: the next job makes another one.
+    job.checkpoint = null
+    this.#checkpointMs = Number.NEGATIVE_INFINITY
   }
 
   #archived(position: number): void {

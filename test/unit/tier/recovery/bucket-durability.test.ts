@@ -68,11 +68,11 @@ describe('durability=bucket', () => {
           void log.send(log.batch(log.partition('topic', 1)))
         }
         if (verb === 'put' && key.startsWith('metalog/')) pieces++
-        return pieces > 2 || (pieces === 2 && key.startsWith('generations/')) ? 'hanging' : null
+        return pieces > 1 || (pieces === 1 && key.startsWith('generations/')) ? 'hanging' : null
       }
       void log.send(log.batch(log.partition()))
       await lab.clock.runFor(500)
-      expect(pieces).toBe(2)
+      expect(pieces).toBe(1)
       first.kill()
       lab.bucket.onCall = () => null
       await lab.clock.runFor(12_000)
@@ -80,6 +80,32 @@ describe('durability=bucket', () => {
       await second.start({ durability: 'bucket', tailUploadMs: 0 })
       expect(second.running.lab.partition('topic', 1).nextOffset).toBe(1)
     }
+  })
+
+  it('says of no record that it is there and later that it was deleted, if it was never copied', async () => {
+    const lab = new RecoveryLab()
+    const first = await lab.machine()
+    await first.start({ durability: 'bucket' })
+    const { lab: log } = first.running
+    await log.topic('topic')
+    await lab.clock.runFor(2000)
+    let pieces = 0
+    lab.bucket.onCall = ({ verb, key }) => {
+      if (verb === 'put' && key.startsWith('metalog/')) pieces++
+      return pieces > 1 || (verb === 'put' && key.startsWith('tail/')) ? 'unavailable' : null
+    }
+    void log.send(log.batch(log.partition()))
+    await lab.clock.runFor(100)
+    void log.log.propose({ kind: 'log-start-moved', ordinal: log.partition().ordinal, offset: 1 })
+    await lab.clock.runFor(5000)
+    expect(pieces).toBeGreaterThan(0)
+    first.kill()
+    lab.bucket.onCall = () => null
+    await lab.clock.runFor(12_000)
+    const second = await lab.machine()
+    await second.start({ durability: 'bucket' })
+    const { logStart, nextOffset } = second.running.lab.partition()
+    expect([logStart, nextOffset]).toEqual([1, 1])
   })
 
   it('loses nothing that is sealed, or what follows what is deleted, while older copies are removed', async () => {
