@@ -45,6 +45,8 @@ export class RecoveryWorld {
   readonly lostContactMs = new Map<number, number>()
   /** Generations whose owner was once without the bucket. */
   readonly #shaky = new Set<number>()
+  /** When its last process began. */
+  readonly #begunMs = new Map<number, number>()
   /** Clients rest. */
   isQuiet = false
   firstBegunMs = Number.NaN
@@ -232,6 +234,11 @@ export class RecoveryWorld {
     const { phase, generation: owner } = JSON.parse(this.bucket.peek('owner.json').toString())
     const keepsUnsealed = isBucket || (tailUploadMs > 0 && copiesAll)
     const pieceMs = tailUploadMs > 0 ? tailUploadMs : 1000
+    // Without faults: two jobs of the archive, one after the other, of so many requests.
+    const boundMs = 2 * pieceMs + 300 + 30 * slowestRequestMs + 3 * tailUploadMs
+    const contactMs = this.lostContactMs.get(generation) ?? Number.NEGATIVE_INFINITY
+    // What a process left that was killed the next one has to bring, and needs as long for it.
+    const isYoung = contactMs - (this.#begunMs.get(generation) ?? 0) < boundMs
     return {
       isNothing: isBucket,
       isStopped: phase === 'stopped' && owner === generation,
@@ -239,12 +246,8 @@ export class RecoveryWorld {
       bringsBackDeleted: keepsUnsealed && !this.plan.deletes,
       isTailed: isBucket || tailUploadMs > 0,
       sureTo: this.#sureTo.get(generation) ?? 0,
-      // Without faults: two jobs of the archive, one after the other, of so many requests.
-      boundMs:
-        this.hasFaults || this.#shaky.has(generation)
-          ? Number.POSITIVE_INFINITY
-          : 2 * pieceMs + 300 + 30 * slowestRequestMs + 3 * tailUploadMs,
-      contactMs: this.lostContactMs.get(generation) ?? Number.NEGATIVE_INFINITY,
+      boundMs: this.hasFaults || isYoung || this.#shaky.has(generation) ? Number.POSITIVE_INFINITY : boundMs,
+      contactMs,
       segmentMs: limits.segmentMs,
     }
   }
@@ -254,6 +257,7 @@ export class RecoveryWorld {
     this.chronicles.set(generation, host.chronicle!)
     host.generation = generation
     this.lostContactMs.delete(generation)
+    this.#begunMs.set(generation, this.clock.monotonicMs())
     const sureTo = this.#sureTo.get(generation) ?? 0
     if (log.commits.position < sureTo)
       throw new Violation(`${host.name} goes on at ${log.commits.position}, the store has ${sureTo}`)

@@ -95,7 +95,7 @@ function demandEvents(from: Chronicle, event: number, loss: Loss): void {
   }
   for (const { key, entries } of from.stories.values()) {
     const entry = entries.find(one => one.event > event)
-    if (entry === undefined || entry.appliedMs > contactMs - boundMs) continue
+    if (entry === undefined || entry.appliedMs >= contactMs - boundMs) continue
     const agoMs = Math.round(contactMs - entry.appliedMs)
     throw new Violation(`${key} at ${entry.baseOffset} is not in the store, ${agoMs} ms after it was stored`)
   }
@@ -114,7 +114,7 @@ function mayBeLost(
   if (isStopped) return false
   // The store may know of it before it has it: until the next piece is there, too, nobody says so.
   if (keepsUnsealed) return position > sureTo
-  return !isTailed || entry.appliedMs > contactMs - boundMs
+  return !isTailed || entry.appliedMs >= contactMs - boundMs
 }
 
 /** The store as it was at a time. */
