@@ -68,7 +68,8 @@ export class Unsealed {
     else if (waiting !== undefined) waiting.sizeBytes = sizeBytes
     else {
       const waitsSinceMs = this.#clock.monotonicMs()
-      this.#waiting.set(ordinal, { partition, sizeBytes, sinceMs, waitsSinceMs, sealingSinceMs: -1, tellBytes: 0 })
+      const idle = { sealingSinceMs: -1, sealingBytes: 0, tellBytes: 0 }
+      this.#waiting.set(ordinal, { partition, sizeBytes, sinceMs, waitsSinceMs, ...idle })
     }
   }
 
@@ -104,6 +105,8 @@ export interface UnsealedPartition {
   readonly waitsSinceMs: number
   /** Whoever seals has begun with what there was then; negative: it is not being sealed. */
   sealingSinceMs: number
+  /** How much that is, about. */
+  sealingBytes: number
   /** Whoever seals is told when there are so many bytes. */
   tellBytes: number
 }

@@ -28,8 +28,10 @@ const SHARED_PARTS = 4096
 export const EARLY_BYTES = 512 << 10
 /** By what a partition got within this part of the time, what it will have is told. */
 const LEAST_EVIDENCE = 1 / 4
-/** Sealing that takes longer is not relied on. */
+/** Sealing that takes longer is not relied on, ... */
 const SEALED_IN_MS = 5_000
+/** ... nor is it for what has gathered behind so many times as much as is sealed at once. */
+const RELIED_ON_SEALS = 3
 /** An open transaction keeps what is behind its begin from being sealed: looked at again after so long. */
 const BLOCKED_MS = 5_000
 
@@ -132,8 +134,11 @@ export function copyWishOf(
 }
 
 function isSealedSoon(unsealed: UnsealedPartition, nowMs: number, limits: SealLimits): boolean {
-  const { partition, sizeBytes, sinceMs, sealingSinceMs, waitsSinceMs } = unsealed
-  if (sealingSinceMs >= 0) return nowMs - sealingSinceMs <= SEALED_IN_MS
+  const { partition, sizeBytes, sinceMs, sealingSinceMs, sealingBytes, waitsSinceMs } = unsealed
+  const isSealing = sealingSinceMs >= 0
+  const atOnceBytes = isSealing ? sealingBytes : limitsOf(partition, limits).enoughBytes
+  if (sizeBytes > RELIED_ON_SEALS * atOnceBytes) return false
+  if (isSealing) return nowMs - sealingSinceMs <= SEALED_IN_MS
   const { tailMs } = limits
   const ageMs = nowMs - sinceMs
   // With as much as it got until now in each part of the time.

@@ -142,10 +142,13 @@ export class Sealer {
   #begin(job: SealJob): void {
     const { log, clock } = this.#options
     const { wishes } = job
-    for (const { partition } of wishes) {
+    for (const { partition, maxBytes } of wishes) {
       this.#busy.add(partition)
       const unsealed = log.unsealed.find(partition.ordinal)
-      if (unsealed !== undefined) unsealed.sealingSinceMs = clock.monotonicMs()
+      if (unsealed !== undefined) {
+        unsealed.sealingSinceMs = clock.monotonicMs()
+        unsealed.sealingBytes = maxBytes
+      }
     }
     const work = this.#seal(job).finally(() => {
       for (const { partition } of wishes) {
