@@ -12,7 +12,7 @@ import { ObservedStore, type Observer } from './observed.ts'
 import { REMOTE_POLICY, type RetrySurroundings, retrying } from './retry.ts'
 import type { S3Options } from './s3-store.ts'
 
-export { type Probed, probeStore } from './probe.ts'
+export { PROBE_PREFIX, type Probed, probeStore } from './probe.ts'
 export { type RangeBytes, type RangeSource, sourceOf, tellingWhy } from './range-source.ts'
 export { slowestMs } from './retry.ts'
 export { bytesOf } from './transfer.ts'

@@ -18,7 +18,8 @@ export interface ProbeSurroundings {
   readonly random: Random
 }
 
-const ALL_PROBES = 'probe/'
+/** Of objects that are gone a moment later: whether the store works, and how late it is there. */
+export const PROBE_PREFIX = 'probe/'
 const OBJECT_BYTES = 2000
 const RACES = 3
 const RACERS = 8
@@ -55,7 +56,7 @@ class Probe {
     this.#store = store
     this.#random = random
     this.#signal = signal
-    this.#prefix = `${ALL_PROBES}${random.bytes(8).toString('hex')}/`
+    this.#prefix = `${PROBE_PREFIX}${random.bytes(8).toString('hex')}/`
   }
 
   async checkObjects(clock: Clock): Promise<{ facts: ObjectFacts; writtenMs: number }> {
@@ -109,7 +110,7 @@ class Probe {
     if ((await this.#step('ask about an object of', () => this.#store.head(key, this.#signal))) !== null) {
       throw this.#wrong('an object that was deleted is still there')
     }
-    const listed = await this.#step('list', () => this.#list(ALL_PROBES))
+    const listed = await this.#step('list', () => this.#list(PROBE_PREFIX))
     if (listed.some(facts => facts.key.startsWith(this.#prefix))) throw this.#wrong('a deleted object is still listed')
     for (const left of listed.filter(facts => facts.modifiedMs < modifiedMs - LEFT_BEHIND_MS)) {
       await this.#step('delete from', () => this.#store.delete(left.key, this.#signal))

@@ -88,18 +88,24 @@ interface Job {
   readonly pieces: DatedPiece[]
   /** The store may have so many of them. */
   triedPieces: number
-  checkpoint: Buffer | null
+  checkpoint: Checkpoint | null
   /** They have asked for a checkpoint. Who comes later waits for the next one. */
   readonly waiters: readonly Waiter[]
   readonly isLast: boolean
   readonly beginsChain: boolean
   readonly position: number
-  readonly stateTimeMs: number
   /** When the oldest change in it was committed. */
   readonly sinceMs: number
 }
 
 type DatedPiece = TapePiece & { readonly stateTimeMs: number }
+
+/** The state where a piece ends. */
+interface Checkpoint {
+  readonly position: number
+  readonly stateTimeMs: number
+  readonly content: Buffer
+}
 
 interface Waiter {
   readonly isLast: boolean
@@ -243,15 +249,15 @@ export class Archive {
 
   /** Synchronous: what the piece ends with and what the checkpoint has is the same. */
   #nextJob(): Job {
-    const { tape, log, clock } = this.#options
+    const { tape, clock } = this.#options
     const nowMs = clock.monotonicMs()
     const waiters = [...this.#waiters]
     const isLast = waiters.some(waiter => waiter.isLast)
-    const about = { waiters, isLast, position: tape.endPosition, stateTimeMs: log.state.timeMs }
+    const about = { waiters, isLast, position: tape.endPosition }
     const sinceMs = this.#changedMs < 0 ? nowMs : this.#changedMs
     this.#changedMs = -1
     const beginsChain = tape.isBroken
-    const checkpoint = beginsChain || this.#isCheckpointDue(nowMs) ? encodeState(log.state) : null
+    const checkpoint = beginsChain || this.#isCheckpointDue(nowMs) ? this.#stateNow() : null
     if (beginsChain) tape.mend()
     const pieces = tape.isEmpty ? [] : [this.#cut()]
     if (checkpoint !== null) {
@@ -260,6 +266,11 @@ export class Archive {
       this.#options.metrics.created()
     }
     return { ...about, pieces, triedPieces: 0, checkpoint, beginsChain, sinceMs }
+  }
+
+  #stateNow(): Checkpoint {
+    const { tape, log } = this.#options
+    return { position: tape.endPosition, stateTimeMs: log.state.timeMs, content: encodeState(log.state) }
   }
 
   #cut(): DatedPiece {
@@ -296,7 +307,7 @@ export class Archive {
       if (!beginsChain) await this.#putCheckpoint(job, signal)
       this.#waiters = this.#waiters.filter(waiter => !job.waiters.includes(waiter))
       for (const { resolve } of job.waiters) resolve()
-      catalogue.addedCheckpoint({ generation, position, beginsChain })
+      catalogue.addedCheckpoint({ generation, position: job.checkpoint.position, beginsChain })
       this.#prunings.catalogue.begin()
     } catch (thrown) {
       // The pieces go on without it, and the next one comes at its time.
@@ -325,18 +336,16 @@ export class Archive {
 
   /** By what came meanwhile; in the same piece, if the store cannot have that yet: one half of it is never all that there is. */
   #lengthen(job: Job): void {
-    const { pieces, triedPieces, waiters, beginsChain } = job
+    const { pieces, triedPieces, checkpoint } = job
     const added = this.#cut()
-    const last = pieces.length > triedPieces && waiters.length === 0 ? pieces.pop() : undefined
+    const last = pieces.length > triedPieces ? pieces.pop() : undefined
     if (last === undefined) {
       pieces.push(added)
       return
     }
     pieces.push({ ...added, from: last.from, content: Buffer.concat([last.content, added.content]) })
-    if (job.checkpoint === null || beginsChain) return
-    // It would stand in the middle of the piece: the next job makes another one.
-    job.checkpoint = null
-    this.#checkpointMs = Number.NEGATIVE_INFINITY
+    // It would stand in the middle of the piece.
+    if (checkpoint !== null && checkpoint.position > last.from) job.checkpoint = this.#stateNow()
   }
 
   #archived(position: number): void {
@@ -348,13 +357,13 @@ export class Archive {
     this.#options.caughtUp()
   }
 
-  async #putCheckpoint(job: Job, signal: AbortSignal): Promise<void> {
+  async #putCheckpoint({ checkpoint }: Job, signal: AbortSignal): Promise<void> {
     const { metrics } = this.#options
-    const { position, stateTimeMs, checkpoint } = job
     assert(checkpoint !== null, 'there is one to write')
+    const { position, stateTimeMs, content } = checkpoint
     try {
       const about = { kind: 'checkpoint', from: position, to: position, stateTimeMs } as const
-      this.checkpointSizeBytes = await this.#put(about, checkpoint, signal)
+      this.checkpointSizeBytes = await this.#put(about, content, signal)
       metrics.uploaded()
       this.checkpointFailingSinceMs = null
     } catch (thrown) {

@@ -1,6 +1,7 @@
 import { ChronikError } from '#base/errors.ts'
 import type { Clock, Random } from '#base/ports.ts'
-import type { ObjectFacts, ObjectReader, ObjectStore } from '#object-store/object-store.ts'
+import { type ObjectFacts, type ObjectReader, type ObjectStore, PROBE_PREFIX } from '#object-store/object-store.ts'
+import { SEGMENT_PREFIX } from '#segments/segment-names.ts'
 import {
   CHECKPOINT_PREFIX,
   GENERATION_PREFIX,
@@ -26,8 +27,6 @@ import { isStopped, type StoreFacts, silenceMs } from './start-decision.ts'
 // on the way. How long an owner has been silent is measured by the clock of the store alone: an object is written now, and its time
 // compared with that of what the owner wrote last.
 
-const SEGMENT_PREFIX = 'segments/'
-const PROBE_PREFIX = 'probe/'
 /** More than any of these objects has. */
 const SMALL_OBJECT_BYTES = 1 << 16
 /** How often a silent owner is looked at. */

@@ -161,14 +161,16 @@ export class StoreRecordTail implements RecordTail {
         // In the end nobody seals any more.
         const wish = isLast ? EVERYTHING : this.#options.copyWish(partition)
         let from = this.#beginOf(partition, wish.from)
-        while (from < end && partition.extents.length > 0 && (!wish.isSealedNext || this.#spareBytes > 0)) {
+        const isWanted = () =>
+          from < end && partition.extents.length > 0 && (!wish.isSealedNext || this.#spareBytes > 0)
+        // What is sealed meanwhile is passed over.
+        for (; isWanted(); from = Math.max(from, partition.walStart)) {
           const { sizeBytes } = filling
-          from = Math.max(await filling.addPart(partition, from, end), partition.walStart)
+          from = await filling.addPart(partition, from, end)
           if (wish.isSealedNext) this.#spareBytes -= filling.sizeBytes - sizeBytes
           if (!filling.isFull) continue
           await this.#put(filling, signal)
           filling = new Filling(this.#options, this.#pool, position)
-          from = Math.max(from, partition.walStart)
         }
         if (wish.from > partition.walStart || from < end) behind.push(partition)
       }
@@ -206,7 +208,7 @@ export class StoreRecordTail implements RecordTail {
       const object = filling.end()
       if (object === null) return
       const { key, pieces, parts, sizeBytes } = object
-      // Records that came since the job began are in it, too: the log must not lose them and go on with others in their place.
+      // Records that came since the job began may be in it: the log must not lose them and go on with others in their place.
       await log.commits.sync()
       this.#stale.add(key)
       await store.put(key, pieces, signal)

@@ -4,7 +4,7 @@ import type { Disk, Random } from '#base/ports.ts'
 import type { State } from '#core/state.ts'
 import { directoryId } from '#log/directory-id.ts'
 import { type VerifiedLog, verifyLog } from '#log/verify-log.ts'
-import type { ObjectReader } from '#object-store/object-store.ts'
+import { type ObjectReader, PROBE_PREFIX } from '#object-store/object-store.ts'
 import { parseSegmentKey } from '#segments/segment-names.ts'
 import type { Unpack } from '#tier/recovery/archive-format.ts'
 import { OWNER_KEY, parseCheckpointKey, parseGenerationKey, parseMetalogKey } from '#tier/recovery/archive-names.ts'
@@ -156,9 +156,6 @@ async function idOf({ disk, random, dataDir, inspector }: VerifyOptions): Promis
     return ''
   }
 }
-
-/** A broker that looks whether the store works, or how late it is there, writes objects that are gone a moment later. */
-const PROBE_PREFIX = 'probe/'
 
 async function unknownNames({ store, inspector }: VerifyOptions): Promise<UnknownNames> {
   const parsers = [parseSegmentKey, parseMetalogKey, parseCheckpointKey, parseGenerationKey]
